@@ -1,0 +1,98 @@
+/**
+ * Every error a person or a program can meet, in one registry: its code, HTTP status, whether trying again may
+ * help, and what to say. A text key of the same code (`errors.<code>`) holds the words for the chat.
+ */
+export interface ErrorKind {
+  status: number
+  retryable: boolean
+  /** What happened and what to do, in English, with {placeholders} from `details`. */
+  message: string
+}
+
+export const errorKinds = {
+  BAD_INPUT: { status: 400, retryable: false, message: 'The {field} is not valid: {reason}.' },
+  UNAUTHORIZED: { status: 401, retryable: false, message: 'This certificate is not allowed here.' },
+  FORBIDDEN: { status: 403, retryable: false, message: 'You are not allowed to do this.' },
+  NOT_FOUND: { status: 404, retryable: false, message: 'There is nothing at this address.' },
+  IDEMPOTENCY_KEY_REQUIRED: {
+    status: 400,
+    retryable: false,
+    message: 'A change needs an Idempotency-Key header, so that a repeated request is applied once.',
+  },
+  IDEMPOTENCY_CONFLICT: {
+    status: 409,
+    retryable: false,
+    message: 'This Idempotency-Key was used for another request. Use a new key.',
+  },
+  STALE_ROW_VERSION: {
+    status: 409,
+    retryable: false,
+    message: 'Someone changed it meanwhile. Look at it again and repeat your change.',
+  },
+  INBOUND_NOT_FOUND: { status: 404, retryable: false, message: 'There is no inbound {inbound} on this server.' },
+  INBOUND_TAG_TAKEN: { status: 409, retryable: false, message: 'An inbound with the tag {tag} is already there. Choose another.' },
+  PORT_TAKEN: { status: 409, retryable: false, message: 'Port {port} is used by {by}. Choose a free port.' },
+  CLIENT_NOT_FOUND: { status: 404, retryable: false, message: 'There is no client {email} on this server.' },
+  CLIENT_NAME_TAKEN: { status: 409, retryable: false, message: 'A client named {email} is already on this server with other credentials. Choose another name.' },
+  XRAY_NOT_FOUND: {
+    status: 500,
+    retryable: false,
+    message: 'Xray was not found and could not be fetched: {reason}. Put it on PATH or set XRAY_BIN.',
+  },
+  XRAY_REFUSED: { status: 422, retryable: false, message: 'Xray refused the configuration: {reason}.' },
+  XRAY_UNAVAILABLE: { status: 503, retryable: true, message: 'Xray does not answer: {reason}.' },
+  SERVER_NOT_FOUND: { status: 404, retryable: false, message: 'There is no server {server}.' },
+  SERVER_NAME_TAKEN: { status: 409, retryable: false, message: 'A server named {name} is already there. Choose another name.' },
+  SERVER_UNREACHABLE: { status: 503, retryable: true, message: 'The server cannot be reached: {reason}.' },
+  SERVER_TIMEOUT: { status: 504, retryable: true, message: 'The server did not answer within {seconds} s.' },
+  SERVER_NOT_JOINED: { status: 503, retryable: true, message: 'This server has not joined yet. Run its join command on it.' },
+  SERVER_DISABLED: { status: 409, retryable: false, message: 'This server is switched off in fleetgram. Switch it on first.' },
+  SERVER_IS_LOCAL: { status: 409, retryable: false, message: 'The server fleetgram itself runs on cannot be removed. It can be switched off.' },
+  TASK_EXPIRED: { status: 504, retryable: false, message: 'The server stayed away too long, so this change was given up. Repeat it if you still want it.' },
+  INTERNAL: { status: 500, retryable: false, message: 'Something went wrong here. The log has the details under {trace}.' },
+} as const satisfies Record<string, ErrorKind>
+
+export type ErrorCode = keyof typeof errorKinds
+
+/** Values for the placeholders of a message. Never secrets: they reach logs and chats. */
+export type ErrorDetails = Record<string, string | number | boolean | null>
+
+/** An error with a code from the registry. `cause` keeps what lay beneath, for the log alone. */
+export class FleetError extends Error {
+  readonly code: ErrorCode
+  readonly details: ErrorDetails
+
+  constructor(code: ErrorCode, details: ErrorDetails = {}, options?: ErrorOptions) {
+    super(errorText(code, details), options)
+    this.name = 'FleetError'
+    this.code = code
+    this.details = details
+  }
+
+  get status(): number {
+    return errorKinds[this.code].status
+  }
+
+  get retryable(): boolean {
+    return errorKinds[this.code].retryable
+  }
+}
+
+/** Throws the coded error. Returns never, so it can stand in an expression. */
+export function fail(code: ErrorCode, details: ErrorDetails = {}, options?: ErrorOptions): never {
+  throw new FleetError(code, details, options)
+}
+
+export function isErrorCode(code: unknown): code is ErrorCode {
+  return typeof code === 'string' && Object.hasOwn(errorKinds, code)
+}
+
+/** The English words of an error, placeholders filled. */
+export function errorText(code: ErrorCode, details: ErrorDetails): string {
+  return errorKinds[code].message.replace(/\{(\w+)\}/g, (_, key: string) => String(details[key] ?? '?'))
+}
+
+/** Anything thrown, as a FleetError: its own kind unchanged, everything else INTERNAL with the cause kept. */
+export function toFleetError(error: unknown, trace: string): FleetError {
+  return error instanceof FleetError ? error : new FleetError('INTERNAL', { trace }, { cause: error })
+}

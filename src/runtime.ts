@@ -1,0 +1,40 @@
+import { randomBytes, randomUUID } from 'node:crypto'
+
+/** The outside world a decision may depend on, passed in so that tests can hold it still. */
+export interface Runtime {
+  /** Wall clock in ms since the epoch. */
+  now(): number
+  /** `size` bytes from a cryptographically strong source. */
+  randomBytes(size: number): Buffer
+  /** A random UUID v4. */
+  uuid(): string
+  /** Resolves after `ms`; rejects with the signal's reason when it is aborted first. */
+  sleep(ms: number, signal?: AbortSignal): Promise<void>
+}
+
+/** The real clock and the operating system's randomness. */
+export function systemRuntime(): Runtime {
+  return {
+    now: () => Date.now(),
+    randomBytes: (size) => randomBytes(size),
+    uuid: () => randomUUID(),
+    sleep: (ms, signal) =>
+      new Promise((resolve, reject) => {
+        if (signal?.aborted) return reject(signal.reason as Error)
+        const onAbort = (): void => {
+          clearTimeout(timer)
+          reject(signal?.reason as Error)
+        }
+        const timer = setTimeout(() => {
+          signal?.removeEventListener('abort', onAbort)
+          resolve()
+        }, ms)
+        signal?.addEventListener('abort', onAbort, { once: true })
+      }),
+  }
+}
+
+/** A URL-safe random identifier with `bits` of entropy (a multiple of 8). */
+export function randomId(runtime: Pick<Runtime, 'randomBytes'>, bits = 128): string {
+  return runtime.randomBytes(bits / 8).toString('base64url')
+}
