@@ -29,11 +29,23 @@ export const errorKinds = {
     retryable: false,
     message: 'Someone changed it meanwhile. Look at it again and repeat your change.',
   },
-  INBOUND_NOT_FOUND: { status: 404, retryable: false, message: 'There is no inbound {inbound} on this server.' },
-  INBOUND_TAG_TAKEN: { status: 409, retryable: false, message: 'An inbound with the tag {tag} is already there. Choose another.' },
+  INBOUND_NOT_FOUND: {
+    status: 404,
+    retryable: false,
+    message: 'There is no inbound {inbound} on this server.',
+  },
+  INBOUND_TAG_TAKEN: {
+    status: 409,
+    retryable: false,
+    message: 'An inbound with the tag {tag} is already there. Choose another.',
+  },
   PORT_TAKEN: { status: 409, retryable: false, message: 'Port {port} is used by {by}. Choose a free port.' },
   CLIENT_NOT_FOUND: { status: 404, retryable: false, message: 'There is no client {email} on this server.' },
-  CLIENT_NAME_TAKEN: { status: 409, retryable: false, message: 'A client named {email} is already on this server with other credentials. Choose another name.' },
+  CLIENT_NAME_TAKEN: {
+    status: 409,
+    retryable: false,
+    message: 'A client named {email} is already on this server with other credentials. Choose another name.',
+  },
   XRAY_NOT_FOUND: {
     status: 500,
     retryable: false,
@@ -42,14 +54,38 @@ export const errorKinds = {
   XRAY_REFUSED: { status: 422, retryable: false, message: 'Xray refused the configuration: {reason}.' },
   XRAY_UNAVAILABLE: { status: 503, retryable: true, message: 'Xray does not answer: {reason}.' },
   SERVER_NOT_FOUND: { status: 404, retryable: false, message: 'There is no server {server}.' },
-  SERVER_NAME_TAKEN: { status: 409, retryable: false, message: 'A server named {name} is already there. Choose another name.' },
+  SERVER_NAME_TAKEN: {
+    status: 409,
+    retryable: false,
+    message: 'A server named {name} is already there. Choose another name.',
+  },
   SERVER_UNREACHABLE: { status: 503, retryable: true, message: 'The server cannot be reached: {reason}.' },
   SERVER_TIMEOUT: { status: 504, retryable: true, message: 'The server did not answer within {seconds} s.' },
-  SERVER_NOT_JOINED: { status: 503, retryable: true, message: 'This server has not joined yet. Run its join command on it.' },
-  SERVER_DISABLED: { status: 409, retryable: false, message: 'This server is switched off in fleetgram. Switch it on first.' },
-  SERVER_IS_LOCAL: { status: 409, retryable: false, message: 'The server fleetgram itself runs on cannot be removed. It can be switched off.' },
-  TASK_EXPIRED: { status: 504, retryable: false, message: 'The server stayed away too long, so this change was given up. Repeat it if you still want it.' },
-  INTERNAL: { status: 500, retryable: false, message: 'Something went wrong here. The log has the details under {trace}.' },
+  SERVER_NOT_JOINED: {
+    status: 503,
+    retryable: true,
+    message: 'This server has not joined yet. Run its join command on it.',
+  },
+  SERVER_DISABLED: {
+    status: 409,
+    retryable: false,
+    message: 'This server is switched off in fleetgram. Switch it on first.',
+  },
+  SERVER_IS_LOCAL: {
+    status: 409,
+    retryable: false,
+    message: 'The server fleetgram itself runs on cannot be removed. It can be switched off.',
+  },
+  TASK_EXPIRED: {
+    status: 504,
+    retryable: false,
+    message: 'The server stayed away too long, so this change was given up. Repeat it if you still want it.',
+  },
+  INTERNAL: {
+    status: 500,
+    retryable: false,
+    message: 'Something went wrong here. The log has the details under {trace}.',
+  },
 } as const satisfies Record<string, ErrorKind>
 
 export type ErrorCode = keyof typeof errorKinds

@@ -1,0 +1,83 @@
+import type { AnyContractProcedure } from '@orpc/contract'
+import type { CallContext, Contract, ServerConnector } from './index.ts'
+import { contract } from './index.ts'
+import type { OperationMeta } from './meta.ts'
+
+type Group = keyof Contract
+type NamesOf<G extends Group> = `${G}.${keyof Contract[G] & string}`
+
+/** The name of an operation, as it stands in the journal: `clients.add`. */
+export type OperationName = { [G in Group]: NamesOf<G> }[Group]
+
+type CallOf<N extends OperationName> = N extends `${infer G extends Group}.${infer O}`
+  ? O extends keyof ServerConnector[G]
+    ? ServerConnector[G][O]
+    : never
+  : never
+
+/** What a caller passes: defaults may be left out. */
+export type OperationInput<N extends OperationName> =
+  CallOf<N> extends (input: infer I, ...rest: never[]) => unknown ? Exclude<I, undefined> : never
+
+export type OperationOutput<N extends OperationName> =
+  CallOf<N> extends (...args: never[]) => Promise<infer O> ? O : never
+
+function procedure(name: OperationName): AnyContractProcedure {
+  const [group, operation] = name.split('.') as [Group, string]
+  return (contract[group] as unknown as Record<string, AnyContractProcedure>)[
+    operation
+  ] as AnyContractProcedure
+}
+
+/** Every operation's name, in the order of the contract. */
+export function operationNames(): OperationName[] {
+  return Object.entries(contract).flatMap(([group, operations]) =>
+    Object.keys(operations).map((operation) => `${group}.${operation}` as OperationName),
+  )
+}
+
+export function operationMeta(name: OperationName): OperationMeta {
+  return procedure(name)['~orpc'].meta as unknown as OperationMeta
+}
+
+/**
+ * Checks an input against the contract before anything is journaled or sent.
+ * @returns the parsed value, or the first thing wrong with it.
+ */
+export async function parseInput(
+  name: OperationName,
+  input: unknown,
+): Promise<{ ok: true; value: unknown } | { ok: false; field: string; reason: string }> {
+  const schema = procedure(name)['~orpc'].inputSchema
+  if (schema === undefined) return { ok: true, value: undefined }
+  const result = await schema['~standard'].validate(input)
+  if (result.issues === undefined) return { ok: true, value: result.value }
+  return { ok: false, ...describeIssue(result.issues[0]) }
+}
+
+/** One validation issue as the field it concerns and the reason, in words. */
+export function describeIssue(
+  issue: { message: string; path?: readonly unknown[] | undefined } | undefined,
+): { field: string; reason: string } {
+  const path = (issue?.path ?? []).map((part) =>
+    String(typeof part === 'object' && part !== null && 'key' in part ? part.key : part),
+  )
+  return { field: path.join('.') || 'input', reason: issue?.message ?? 'not understood' }
+}
+
+/** Calls an operation by its name, as the journal does. */
+export async function callOperation<N extends OperationName>(
+  connector: ServerConnector,
+  name: N,
+  input: OperationInput<N>,
+  options: { signal?: AbortSignal; context?: CallContext } = {},
+): Promise<OperationOutput<N>> {
+  const [group, operation] = name.split('.') as [Group, string]
+  const calls = connector[group] as unknown as Record<
+    string,
+    (input: unknown, options: unknown) => Promise<OperationOutput<N>>
+  >
+  const call = calls[operation]
+  if (call === undefined) throw new TypeError(`no operation ${name}`)
+  return call(input, options)
+}

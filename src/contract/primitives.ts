@@ -1,0 +1,59 @@
+import { z } from 'zod'
+
+/** Milliseconds since the epoch. */
+export const timestamp = z.number().int().nonnegative()
+
+/** A count of bytes. Up to 2^53 (9 PB), the largest whole number JSON carries exactly. */
+export const bytes = z.number().int().nonnegative()
+
+/** A whole number that may also come as digits, as it does in a query string. */
+export const wholeNumber = z.union([
+  z.number().int().nonnegative(),
+  z
+    .string()
+    .regex(/^\d{1,15}$/)
+    .transform(Number),
+])
+
+export const trueOrFalse = z.union([
+  z.boolean(),
+  z.enum(['true', 'false']).transform((value) => value === 'true'),
+])
+
+/** A TCP or UDP port. Xray itself accepts 99999 and listens on 34463, so this check is ours. */
+export const port = z.number().int().min(1).max(65_535)
+
+/** An inbound's tag: letters first, so that it can never be mistaken for an id. */
+export const tag = z
+  .string()
+  .min(1)
+  .max(64)
+  .regex(/^[A-Za-z][A-Za-z0-9._-]*$/, 'letters, digits, dot, dash and underscore, a letter first')
+
+/**
+ * Names an inbound: by its id on this server, or by its tag, which can be the same on every server of a fleet
+ * and is known before the inbound has reached the server.
+ */
+export const inboundRef = z.union([z.string().regex(/^\d{1,15}$/), tag])
+
+// Control characters, line breaks and Xray's counter separator would make a name that cannot be shown or counted.
+const unsafeInName = /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}]|>>>/u
+
+/** A client's name, called email in Xray: unique per server without regard to case. */
+export const email = z
+  .string()
+  .trim()
+  .min(1)
+  .max(64)
+  .refine((value) => !unsafeInName.test(value), 'no control characters and no >>>')
+  .refine((value) => !value.includes('/'), 'no slash')
+
+/** One line of text for people. */
+export const remark = z
+  .string()
+  .trim()
+  .max(128)
+  .refine((value) => !unsafeInName.test(value), 'no control characters')
+
+/** An IP address to listen on. */
+export const listenAddress = z.union([z.ipv4(), z.ipv6()])

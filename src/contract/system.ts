@@ -1,0 +1,56 @@
+import { z } from 'zod'
+import { command, read } from './meta.ts'
+import { bytes, trueOrFalse, wholeNumber } from './primitives.ts'
+
+const usage = z.object({ used: bytes, total: bytes })
+
+export const stats = z.object({
+  /** Percent of all cores, over the time since the call before (at least 100 ms). */
+  cpu: z.number().min(0).max(100),
+  cores: z.number().int().positive(),
+  memory: usage,
+  swap: usage,
+  disk: usage,
+  /** Bytes received and sent by this machine since it started, loopback excluded. */
+  network: z.object({ received: bytes, sent: bytes }),
+  /** Load average over 1, 5 and 15 minutes. */
+  load: z.tuple([z.number(), z.number(), z.number()]),
+  /** Seconds since the machine started. */
+  uptime: z.number().nonnegative(),
+})
+export type SystemStats = z.output<typeof stats>
+
+export const system = {
+  stats: read.route({ method: 'GET', path: '/system/stats', summary: 'Load of this machine' }).output(stats),
+  logs: read
+    .meta({ role: 'operator' })
+    .route({ method: 'GET', path: '/logs', summary: 'The last lines of a log, oldest first' })
+    .input(
+      z.strictObject({
+        source: z.enum(['xray', 'access']).default('xray'),
+        lines: wholeNumber.pipe(z.number().min(1).max(1_000)).default(50),
+      }),
+    )
+    .output(z.array(z.string())),
+}
+
+const xrayState = z.object({ running: z.boolean(), pid: z.number().int().positive().nullable() })
+
+export const xray = {
+  start: command.route({ method: 'POST', path: '/xray/start', summary: 'Start Xray' }).output(xrayState),
+  stop: command
+    .meta({ role: 'admin' })
+    .route({ method: 'POST', path: '/xray/stop', summary: 'Stop Xray: every connection ends' })
+    .output(xrayState),
+  restart: command
+    .route({ method: 'POST', path: '/xray/restart', summary: 'Restart Xray: every connection ends once' })
+    .output(xrayState),
+  version: read
+    .route({ method: 'GET', path: '/xray/version', summary: 'Version of the Xray binary' })
+    .output(z.object({ version: z.string() })),
+  config: read
+    .meta({ role: 'admin' })
+    .route({ method: 'GET', path: '/xray/config', summary: "Xray's configuration as it is rendered now" })
+    .input(z.strictObject({ reveal: trueOrFalse.default(false) }))
+    .output(z.object({ config: z.record(z.string(), z.unknown()) })),
+}
