@@ -81,6 +81,17 @@ export const errorKinds = {
     retryable: false,
     message: 'The server stayed away too long, so this change was given up. Repeat it if you still want it.',
   },
+  DATABASE_TOO_NEW: {
+    status: 500,
+    retryable: false,
+    message:
+      'The database was written by a newer release (it has {migration}). Install that release or a later one.',
+  },
+  DATABASE_BROKEN: {
+    status: 500,
+    retryable: false,
+    message: 'The database cannot be used: {reason}. Put back a copy from before.',
+  },
   INTERNAL: {
     status: 500,
     retryable: false,

@@ -1,0 +1,56 @@
+import { copyFileSync, existsSync, mkdirSync } from 'node:fs'
+import { dirname } from 'node:path'
+import Database from 'better-sqlite3'
+import { type Migration, migrate, pendingMigrations } from './migrate.ts'
+
+export type Sqlite = Database.Database
+
+/** The id under which a node sees itself, and the controller its own machine. */
+export const LOCAL_SERVER_ID = 1
+
+export interface OpenOptions {
+  /** Path of the file, or ':memory:'. */
+  file: string
+  migrations: readonly Migration[]
+  /** ms since the epoch; stamps the default server and the name of the copy made before a migration. */
+  now: number
+  /** The name of the copy a migration leaves behind is reported here. */
+  onBackup?: (file: string) => void
+}
+
+/**
+ * Opens (and if need be creates and migrates) a database. WAL lets screens read while a change is written;
+ * synchronous FULL makes a commit survive a power cut, at a write rate where that costs nothing.
+ * @throws FleetError DATABASE_TOO_NEW when a newer release has written it, DATABASE_BROKEN when it cannot be read.
+ */
+export function openStore(options: OpenOptions): Sqlite {
+  if (options.file !== ':memory:') mkdirSync(dirname(options.file), { recursive: true, mode: 0o700 })
+  const existed = options.file !== ':memory:' && existsSync(options.file)
+  const db = new Database(options.file)
+  try {
+    db.pragma('journal_mode = WAL')
+    db.pragma('synchronous = FULL')
+    db.pragma('busy_timeout = 5000')
+    if (existed && pendingMigrations(db, options.migrations).length > 0) {
+      const copy = `${options.file}.before-${options.now}`
+      // The copy must hold what still stands in the write-ahead log.
+      db.pragma('wal_checkpoint(TRUNCATE)')
+      copyFileSync(options.file, copy)
+      options.onBackup?.(copy)
+    }
+    migrate(db, options.migrations)
+    ensureLocalServer(db, options.now)
+    return db
+  } catch (error) {
+    db.close()
+    throw error
+  }
+}
+
+function ensureLocalServer(db: Sqlite, now: number): void {
+  db.prepare(
+    `insert into servers (id, name, name_key, kind, status, created_at, updated_at)
+     values (?, 'Default Local Server', 'default local server', 'local', 'pending', ?, ?)
+     on conflict (id) do nothing`,
+  ).run(LOCAL_SERVER_ID, now, now)
+}
