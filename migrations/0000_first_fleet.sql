@@ -190,8 +190,7 @@ CREATE TABLE `server_tasks` (
 	`error` text,
 	`created_at` integer NOT NULL,
 	`finished_at` integer,
-	`hash` text NOT NULL,
-	FOREIGN KEY (`server_id`) REFERENCES `servers`(`id`) ON UPDATE no action ON DELETE cascade
+	`hash` text NOT NULL
 ) STRICT;
 --> statement-breakpoint
 CREATE UNIQUE INDEX `server_tasks_seq` ON `server_tasks` (`seq`);--> statement-breakpoint

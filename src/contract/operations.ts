@@ -1,4 +1,4 @@
-import type { AnyContractProcedure } from '@orpc/contract'
+import type { AnyContractProcedure, Schema } from '@orpc/contract'
 import type { CallContext, Contract, ServerConnector } from './index.ts'
 import { contract } from './index.ts'
 import type { OperationMeta } from './meta.ts'
@@ -18,6 +18,16 @@ type CallOf<N extends OperationName> = N extends `${infer G extends Group}.${inf
 /** What a caller passes: defaults may be left out. */
 export type OperationInput<N extends OperationName> =
   CallOf<N> extends (input: infer I, ...rest: never[]) => unknown ? Exclude<I, undefined> : never
+
+type ProcedureOf<N extends OperationName> = N extends `${infer G extends Group}.${infer O}`
+  ? O extends keyof Contract[G]
+    ? Contract[G][O]
+    : never
+  : never
+
+/** What an implementation receives: checked, defaults filled in. */
+export type ParsedInput<N extends OperationName> =
+  ProcedureOf<N> extends { '~orpc': { inputSchema?: Schema<infer _I, infer O> } } ? O : never
 
 export type OperationOutput<N extends OperationName> =
   CallOf<N> extends (...args: never[]) => Promise<infer O> ? O : never

@@ -85,9 +85,8 @@ export const serverTasks = sqliteTable(
     /** Order of tasks; per server they are carried out in this order. */
     seq: integer().notNull(),
     batch: text().notNull(),
-    serverId: integer('server_id')
-      .notNull()
-      .references(() => servers.id, { onDelete: 'cascade' }),
+    /** No foreign key: what was done to a server stays on record when the server is gone. */
+    serverId: integer('server_id').notNull(),
     operation: text().notNull(),
     /** The input as JSON with every secret field removed: safe to show. */
     input: json<unknown>('input').notNull(),
