@@ -92,6 +92,16 @@ export const errorKinds = {
     retryable: false,
     message: 'The database cannot be used: {reason}. Put back a copy from before.',
   },
+  SECRET_UNREADABLE: {
+    status: 500,
+    retryable: false,
+    message: 'A stored secret cannot be read: {reason}. Start with the key this database was written with.',
+  },
+  KEY_INVALID: {
+    status: 500,
+    retryable: false,
+    message: 'The key in {source} is not 32 bytes in base64 or hex. Put back the right one.',
+  },
   INTERNAL: {
     status: 500,
     retryable: false,
