@@ -1,0 +1,209 @@
+import type { Client, InboundStream } from '#src/contract/index.ts'
+import { LOCAL_SERVER_ID, type Sqlite } from '#src/store/open.ts'
+import type { SecretBox } from '#src/trust/secret-box.ts'
+
+/** An inbound of this node, private key opened. */
+export interface InboundRecord {
+  id: number
+  tag: string
+  remark: string
+  protocol: 'vless'
+  listen: string
+  port: number
+  stream: InboundStream
+  privateKey: string | null
+  sniffing: { enabled: boolean; destOverride: ('http' | 'tls' | 'quic' | 'fakedns')[] }
+  enabled: boolean
+  rowVersion: number
+  changeSeq: number
+  createdAt: number
+  updatedAt: number
+}
+
+/** A client of this node, credentials opened. */
+export interface ClientRecord {
+  id: number
+  email: string
+  uuid: string
+  subscriptionId: string
+  flow: Client['flow']
+  enabled: boolean
+  comment: string
+  inbounds: number[]
+  rowVersion: number
+  changeSeq: number
+  createdAt: number
+  updatedAt: number
+}
+
+interface RawInbound extends Omit<InboundRecord, 'stream' | 'sniffing' | 'enabled' | 'privateKey'> {
+  stream: string
+  sniffing: string
+  enabled: number
+  secrets: string | null
+}
+
+interface RawClient extends Omit<ClientRecord, 'enabled' | 'inbounds' | 'uuid' | 'subscriptionId'> {
+  enabled: number
+  credentials: string
+  inbounds: string | null
+}
+
+const S = LOCAL_SERVER_ID
+
+const inboundColumns = `id, tag, remark, protocol, listen, port, stream, secrets, sniffing, enabled,
+  row_version as rowVersion, change_seq as changeSeq, created_at as createdAt, updated_at as updatedAt`
+
+const clientColumns = `id, email, credentials, flow, enabled, comment,
+  row_version as rowVersion, change_seq as changeSeq, created_at as createdAt, updated_at as updatedAt,
+  (select group_concat(inbound_id) from client_inbounds p where p.server_id = ${S} and p.client_id = c.id) as inbounds`
+
+/** How a client's name is compared: as Xray does. */
+export function emailKey(email: string): string {
+  return email.toLowerCase()
+}
+
+export type Rows = ReturnType<typeof createRows>
+
+/**
+ * This node's inbounds and clients, by prepared statements: they stand on hot paths, and drizzle would double an
+ * agent's memory. Only rows of the own server are ever read or written here.
+ */
+export function createRows(db: Sqlite, box: SecretBox) {
+  const inboundPlace = (id: number): string => `inbounds:${S}:${id}:secrets`
+  const clientPlace = (id: number): string => `clients:${S}:${id}:credentials`
+
+  const inboundById = db.prepare(`select ${inboundColumns} from inbounds where server_id = ${S} and id = ?`)
+  const inboundByTag = db.prepare(`select ${inboundColumns} from inbounds where server_id = ${S} and tag = ?`)
+  const allInbounds = db.prepare(`select ${inboundColumns} from inbounds where server_id = ${S} order by id`)
+  const clientById = db.prepare(`select ${clientColumns} from clients c where server_id = ${S} and id = ?`)
+  const clientByKey = db.prepare(
+    `select ${clientColumns} from clients c where server_id = ${S} and email_key = ?`,
+  )
+  const allClients = db.prepare(`select ${clientColumns} from clients c where server_id = ${S} order by id`)
+  const clientsIn = db.prepare(
+    `select ${clientColumns} from clients c join client_inbounds i on i.server_id = c.server_id and i.client_id = c.id
+     where c.server_id = ${S} and i.inbound_id = ? order by c.id`,
+  )
+  const countIn = db
+    .prepare(`select count(*) from client_inbounds where server_id = ${S} and inbound_id = ?`)
+    .pluck()
+
+  const putInbound = db.prepare(
+    `insert into inbounds (server_id, id, tag, remark, protocol, listen, port, stream, secrets, sniffing, enabled,
+       row_version, change_seq, created_at, updated_at)
+     values (${S}, @id, @tag, @remark, @protocol, @listen, @port, @stream, @secrets, @sniffing, @enabled,
+       @rowVersion, @changeSeq, @createdAt, @updatedAt)
+     on conflict (server_id, id) do update set tag = excluded.tag, remark = excluded.remark, listen = excluded.listen,
+       port = excluded.port, stream = excluded.stream, secrets = excluded.secrets, sniffing = excluded.sniffing,
+       enabled = excluded.enabled, row_version = excluded.row_version, change_seq = excluded.change_seq,
+       updated_at = excluded.updated_at`,
+  )
+  const putClient = db.prepare(
+    `insert into clients (server_id, id, email, email_key, credentials, flow, enabled, comment, row_version,
+       change_seq, created_at, updated_at)
+     values (${S}, @id, @email, @emailKey, @credentials, @flow, @enabled, @comment, @rowVersion, @changeSeq,
+       @createdAt, @updatedAt)
+     on conflict (server_id, id) do update set email = excluded.email, email_key = excluded.email_key,
+       credentials = excluded.credentials, flow = excluded.flow, enabled = excluded.enabled,
+       comment = excluded.comment, row_version = excluded.row_version, change_seq = excluded.change_seq,
+       updated_at = excluded.updated_at`,
+  )
+  const place = db.prepare(
+    `insert into client_inbounds (server_id, client_id, inbound_id) values (${S}, ?, ?) on conflict do nothing`,
+  )
+  const unplace = db.prepare(`delete from client_inbounds where server_id = ${S} and client_id = ?`)
+  const deleteInbound = db.prepare(`delete from inbounds where server_id = ${S} and id = ?`)
+  const deleteClient = db.prepare(`delete from clients where server_id = ${S} and id = ?`)
+  const bury = db.prepare(
+    `insert into tombstones (server_id, kind, id, change_seq) values (${S}, ?, ?, ?)
+     on conflict (server_id, kind, id) do update set change_seq = excluded.change_seq`,
+  )
+  const unbury = db.prepare(`delete from tombstones where server_id = ${S} and kind = ? and id = ?`)
+
+  function inbound(raw: unknown): InboundRecord | undefined {
+    if (raw === undefined) return undefined
+    const { secrets, ...row } = raw as RawInbound
+    return {
+      ...row,
+      stream: JSON.parse(row.stream) as InboundStream,
+      sniffing: JSON.parse(row.sniffing) as InboundRecord['sniffing'],
+      enabled: row.enabled === 1,
+      privateKey:
+        secrets === null
+          ? null
+          : (JSON.parse(box.open(secrets, inboundPlace(row.id))) as { privateKey: string }).privateKey,
+    }
+  }
+
+  function client(raw: unknown): ClientRecord | undefined {
+    if (raw === undefined) return undefined
+    const { credentials, ...row } = raw as RawClient
+    const { uuid, subscriptionId } = JSON.parse(box.open(credentials, clientPlace(row.id))) as {
+      uuid: string
+      subscriptionId: string
+    }
+    return {
+      ...row,
+      uuid,
+      subscriptionId,
+      enabled: row.enabled === 1,
+      inbounds:
+        row.inbounds === null
+          ? []
+          : row.inbounds
+              .split(',')
+              .map(Number)
+              .toSorted((a, b) => a - b),
+    }
+  }
+
+  const defined = <T>(values: (T | undefined)[]): T[] => values.filter((value) => value !== undefined)
+
+  return {
+    inbound: (id: number) => inbound(inboundById.get(id)),
+    inboundByTag: (tag: string) => inbound(inboundByTag.get(tag)),
+    inbounds: () => defined(allInbounds.all().map(inbound)),
+    client: (id: number) => client(clientById.get(id)),
+    clientByEmail: (email: string) => client(clientByKey.get(emailKey(email))),
+    clients: () => defined(allClients.all().map(client)),
+    clientsIn: (inboundId: number) => defined(clientsIn.all(inboundId).map(client)),
+    clientCount: (inboundId: number) => countIn.get(inboundId) as number,
+
+    saveInbound(row: InboundRecord): void {
+      const { privateKey, ...rest } = row
+      putInbound.run({
+        ...rest,
+        stream: JSON.stringify(row.stream),
+        sniffing: JSON.stringify(row.sniffing),
+        enabled: row.enabled ? 1 : 0,
+        secrets: privateKey === null ? null : box.seal(JSON.stringify({ privateKey }), inboundPlace(row.id)),
+      })
+      unbury.run('inbound', row.id)
+    },
+
+    /** Placements are part of the row: those not named are gone. */
+    saveClient(row: ClientRecord): void {
+      const { uuid, subscriptionId, inbounds, ...rest } = row
+      putClient.run({
+        ...rest,
+        emailKey: emailKey(row.email),
+        enabled: row.enabled ? 1 : 0,
+        credentials: box.seal(JSON.stringify({ uuid, subscriptionId }), clientPlace(row.id)),
+      })
+      unplace.run(row.id)
+      for (const inboundId of inbounds) place.run(row.id, inboundId)
+      unbury.run('client', row.id)
+    },
+
+    removeInbound(id: number, changeSeq: number): void {
+      deleteInbound.run(id)
+      bury.run('inbound', id, changeSeq)
+    },
+
+    removeClient(id: number, changeSeq: number): void {
+      deleteClient.run(id)
+      bury.run('client', id, changeSeq)
+    },
+  }
+}

@@ -1,0 +1,92 @@
+import { LOCAL_SERVER_ID, type Sqlite } from '#src/store/open.ts'
+
+/** The rows a change touches. */
+export interface Scope {
+  inbounds: number[]
+  clients: number[]
+}
+
+type Raw = Record<string, string | number | null>
+
+/** Rows as they stand in the file: sealed columns stay sealed. */
+export interface Snapshot {
+  scope: Scope
+  inbounds: Raw[]
+  clients: Raw[]
+  placements: Raw[]
+  clientTraffics: Raw[]
+  inboundTraffics: Raw[]
+}
+
+const S = LOCAL_SERVER_ID
+
+/** Takes the rows of a scope aside before a change, and puts them back if Xray refuses it. */
+export function createSnapshots(db: Sqlite) {
+  const select = (table: string, column: string) =>
+    db.prepare(`select * from ${table} where server_id = ${S} and ${column} = ?`)
+  const sources = {
+    inbounds: select('inbounds', 'id'),
+    clients: select('clients', 'id'),
+    clientPlacements: select('client_inbounds', 'client_id'),
+    inboundPlacements: select('client_inbounds', 'inbound_id'),
+    clientTraffics: select('client_traffics', 'client_id'),
+    inboundTraffics: select('inbound_traffics', 'inbound_id'),
+  }
+  const dropInbound = db.prepare(`delete from inbounds where server_id = ${S} and id = ?`)
+  const dropClient = db.prepare(`delete from clients where server_id = ${S} and id = ?`)
+  const bury = db.prepare(
+    `insert into tombstones (server_id, kind, id, change_seq) values (${S}, ?, ?, ?)
+     on conflict (server_id, kind, id) do update set change_seq = excluded.change_seq`,
+  )
+  const unbury = db.prepare(`delete from tombstones where server_id = ${S} and kind = ? and id = ?`)
+
+  const rowsOf = (statement: { all(id: number): unknown[] }, ids: number[]): Raw[] =>
+    ids.flatMap((id) => statement.all(id) as Raw[])
+
+  function insert(table: string, rows: Raw[], changed: Raw = {}): void {
+    const [first] = rows
+    if (first === undefined) return
+    const columns = Object.keys(first)
+    // Column names come from our own schema, never from outside.
+    const statement = db.prepare(
+      `insert into ${table} (${columns.join(', ')}) values (${columns.map((name) => `@${name}`).join(', ')})
+       on conflict do nothing`,
+    )
+    for (const row of rows) statement.run({ ...row, ...changed })
+  }
+
+  return {
+    take(scope: Scope): Snapshot {
+      return {
+        scope,
+        inbounds: rowsOf(sources.inbounds, scope.inbounds),
+        clients: rowsOf(sources.clients, scope.clients),
+        placements: [
+          ...rowsOf(sources.clientPlacements, scope.clients),
+          ...rowsOf(sources.inboundPlacements, scope.inbounds),
+        ],
+        clientTraffics: rowsOf(sources.clientTraffics, scope.clients),
+        inboundTraffics: rowsOf(sources.inboundTraffics, scope.inbounds),
+      }
+    },
+
+    /** Rows as they were. They count as changed, since a mirror may have seen them otherwise meanwhile. */
+    restore(snapshot: Snapshot, changeSeq: number): void {
+      for (const id of snapshot.scope.clients) {
+        dropClient.run(id)
+        bury.run('client', id, changeSeq)
+      }
+      for (const id of snapshot.scope.inbounds) {
+        dropInbound.run(id)
+        bury.run('inbound', id, changeSeq)
+      }
+      insert('inbounds', snapshot.inbounds, { change_seq: changeSeq })
+      insert('clients', snapshot.clients, { change_seq: changeSeq })
+      insert('client_inbounds', snapshot.placements)
+      insert('client_traffics', snapshot.clientTraffics)
+      insert('inbound_traffics', snapshot.inboundTraffics)
+      for (const row of snapshot.inbounds) unbury.run('inbound', row.id)
+      for (const row of snapshot.clients) unbury.run('client', row.id)
+    },
+  }
+}
