@@ -1,0 +1,173 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { access, open, readFile, rm } from 'node:fs/promises'
+import { FleetError, fail } from '#src/errors.ts'
+import type { Runtime } from '#src/runtime.ts'
+import type { XrayApi } from './api.ts'
+import { connectXrayApi } from './api.ts'
+import { lastMeaningfulLine, xrayEnvironment } from './command.ts'
+import type { ProcessIdentity } from './proc.ts'
+import { identify, isStillRunning } from './proc.ts'
+
+export interface LaunchOptions {
+  binary: string
+  args: readonly string[]
+  /** Working folder. */
+  dir: string
+  socketPath: string
+  /** Where its standard output and error go: a file, since it dies of the first write to a pipe we left behind. */
+  outputPath: string
+  runtime: Pick<Runtime, 'now' | 'sleep'>
+  /** Told as soon as the process is there, before it is known to work. */
+  onSpawn(identity: ProcessIdentity): Promise<void>
+}
+
+export interface ExitStatus {
+  code: number | null
+  signal: NodeJS.Signals | null
+}
+
+export interface Running {
+  identity: ProcessIdentity
+  /** Resolves when it has ended; null for a process that is not our child, whose end nobody tells us. */
+  exited: Promise<ExitStatus> | null
+}
+
+// 50,000 users take 2 s to load on two busy cores; a small server may be ten times slower.
+const startTimeoutMs = 30_000
+const startPollMs = 25
+
+/**
+ * Starts Xray in a session of its own, so that it outlives us, and waits until every inbound is open.
+ * @throws XRAY_REFUSED with its last words when it ends at once, XRAY_UNAVAILABLE when it never gets ready,
+ * XRAY_NOT_FOUND when the file cannot be run
+ */
+export async function launch(options: LaunchOptions): Promise<Running> {
+  const { binary, args, dir, socketPath, outputPath } = options
+  // A socket left by an Xray that was killed would keep the new one from listening.
+  await rm(socketPath, { force: true })
+  const output = await open(outputPath, 'w', 0o600)
+  let child
+  try {
+    child = spawn(binary, args, {
+      cwd: dir,
+      detached: true,
+      stdio: ['ignore', output.fd, output.fd],
+      env: xrayEnvironment(process.env),
+    })
+    child.unref()
+    await once(child, 'spawn')
+  } catch (error) {
+    fail('XRAY_NOT_FOUND', { reason: `${binary} cannot be run` }, { cause: error })
+  } finally {
+    await output.close()
+  }
+  const exited = new Promise<ExitStatus>((resolve) => {
+    if (child.exitCode !== null || child.signalCode !== null) {
+      resolve({ code: child.exitCode, signal: child.signalCode })
+    }
+    child.once('exit', (code, signal) => resolve({ code, signal }))
+  })
+  const identity = child.pid === undefined ? null : await identify(child.pid)
+  if (identity === null) {
+    const status = await exited
+    fail('XRAY_REFUSED', { reason: await describeExit(status, outputPath) })
+  }
+  try {
+    await options.onSpawn(identity)
+    await waitUntilReady(options, exited)
+  } catch (error) {
+    await terminate(identity, options.runtime)
+    throw error
+  }
+  return { identity, exited }
+}
+
+async function waitUntilReady(options: LaunchOptions, exited: Promise<ExitStatus>): Promise<void> {
+  const { socketPath, outputPath, runtime } = options
+  const giveUpAt = runtime.now() + startTimeoutMs
+  let ended: ExitStatus | null = null
+  void exited.then((status) => (ended = status))
+  let api: XrayApi | null = null
+  try {
+    while (runtime.now() < giveUpAt) {
+      if (ended !== null) fail('XRAY_REFUSED', { reason: await describeExit(ended, outputPath) })
+      if (api !== null || (await exists(socketPath))) {
+        api ??= connectXrayApi(socketPath)
+        // Not just any call: this one waits for all inbounds, and a port in use then ends Xray before it answers.
+        if (await answers(() => api?.inboundTags())) return
+      }
+      await runtime.sleep(startPollMs)
+    }
+  } finally {
+    api?.close()
+  }
+  fail('XRAY_UNAVAILABLE', { reason: `it was not ready after ${startTimeoutMs / 1000} s` })
+}
+
+/** Whether the Xray behind this socket answers, giving one that is just starting a moment. */
+export async function apiAnswers(socketPath: string): Promise<boolean> {
+  const api = connectXrayApi(socketPath)
+  try {
+    return await answers(() => api.inboundTags())
+  } finally {
+    api.close()
+  }
+}
+
+async function answers(call: () => Promise<unknown> | undefined): Promise<boolean> {
+  try {
+    await call()
+    return true
+  } catch (error) {
+    if (error instanceof FleetError && error.code === 'XRAY_UNAVAILABLE') return false
+    throw error
+  }
+}
+
+// How long Xray may take to close its connections; it needs milliseconds.
+const graceMs = 5_000
+const endPollMs = 20
+
+/** Ends exactly this process: asks, waits 5 s, then forces. */
+export async function terminate(
+  identity: ProcessIdentity,
+  runtime: Pick<Runtime, 'now' | 'sleep'>,
+): Promise<void> {
+  for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
+    // Looked at before each signal: its pid could be another's by now.
+    if (!(await isStillRunning(identity))) return
+    try {
+      process.kill(identity.pid, signal)
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ESRCH') return
+      throw error
+    }
+    const waitUntil = runtime.now() + graceMs
+    while (runtime.now() < waitUntil) {
+      if (!(await isStillRunning(identity))) return
+      await runtime.sleep(endPollMs)
+    }
+  }
+  fail('XRAY_UNAVAILABLE', { reason: 'it cannot be ended' })
+}
+
+/** How a process ended, in words, with its last ones when they tell more. */
+export async function describeExit(status: ExitStatus | null, outputPath: string): Promise<string> {
+  const how =
+    status === null
+      ? 'it ended'
+      : status.signal === null
+        ? `it ended with code ${status.code}`
+        : `it was ended by ${status.signal}`
+  if (status?.signal === 'SIGKILL' || status?.signal === 'SIGTERM') return how
+  const output = await readFile(outputPath, 'utf8').catch(() => '')
+  return /fail|panic|fatal/i.test(output) ? lastMeaningfulLine(output) : how
+}
+
+async function exists(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  )
+}

@@ -1,0 +1,73 @@
+import { join } from 'node:path'
+import type { Runtime } from '#src/runtime.ts'
+import type { XrayLog } from './log.ts'
+
+export interface XrayProcessOptions {
+  binary: string
+  /** Holds everything of this one Xray; nothing else may use it. See `xrayPaths`. */
+  dir: string
+  runtime: Pick<Runtime, 'now' | 'sleep'>
+  log: XrayLog
+  /** Told when a running Xray ends without being asked to. It is being restarted already. */
+  onExit?: (info: XrayExit) => void
+}
+
+export interface XrayExit {
+  pid: number
+  /** How it ended, in words. */
+  reason: string
+  /** When the first attempt to start it again comes. */
+  restartInMs: number
+}
+
+export interface XrayState {
+  running: boolean
+  pid: number | null
+  /** Names one life of Xray: counters belong to it and begin at zero with the next. null when not running. */
+  startedAt: string | null
+  /** Why it is not running, or not running what it should; null when all is well. */
+  lastError: string | null
+  /** It runs the configuration before the present one, since the present one was refused at start. */
+  onPreviousConfig: boolean
+}
+
+/**
+ * The one Xray of a folder: started so that it outlives us, found again when we come back, restarted when it dies.
+ * Calls are carried out one after the other.
+ */
+export interface XrayProcess {
+  /** What the configuration is made from at every start to come, those after a crash included. */
+  setRender(render: () => object): void
+  /**
+   * Writes the configuration and starts Xray; resolves when every inbound is open, at once if it runs already. When
+   * it refuses, the configuration before is started instead, and failing that attempts go on in the background until
+   * `stop`; either way the call rejects with XRAY_REFUSED or XRAY_UNAVAILABLE, and `state()` tells.
+   */
+  start(render: () => object): Promise<void>
+  /** Takes over the Xray that runs here, if its pid, start time and program fit and its API answers. */
+  adopt(): Promise<boolean>
+  /** Swaps the configuration file for the next start. What runs is not touched. */
+  writeConfig(json: object): Promise<void>
+  /** Ends Xray and keeps it ended: SIGTERM, after 5 s SIGKILL, to exactly this process. */
+  stop(): Promise<void>
+  /** Ends it and starts it with a new configuration. Fails like `start`. */
+  restart(render: () => object): Promise<void>
+  state(): XrayState
+  /** Lets go of Xray without ending it: for the end of our own process. Calls under way are finished. */
+  detach(): Promise<void>
+}
+
+/** Where things lie in an Xray's folder. */
+export function xrayPaths(
+  dir: string,
+): Record<'config' | 'previous' | 'pid' | 'socket' | 'output' | 'logDir', string> {
+  return {
+    config: join(dir, 'config.json'),
+    previous: join(dir, 'config.prev.json'),
+    pid: join(dir, 'xray.pid.json'),
+    socket: join(dir, 'api.sock'),
+    /** What it printed since its last start: its last words after a crash. */
+    output: join(dir, 'xray.out.log'),
+    logDir: join(dir, 'logs'),
+  }
+}
