@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { danger, read, write } from './meta.ts'
 import { bytes, email, inboundRef, remark, timestamp } from './primitives.ts'
 
-/** XTLS Vision, for VLESS over raw with TLS or REALITY; empty elsewhere. */
+/** XTLS Vision, used in every inbound where it works (VLESS over raw with TLS or REALITY); empty: nowhere. */
 export const flows = ['', 'xtls-rprx-vision'] as const
 
 /** The name of a subscription: opaque, URL-safe, hard to guess. */
@@ -16,7 +16,7 @@ export const clientInput = z.strictObject({
   email,
   uuid: z.uuid().toLowerCase(),
   subscriptionId,
-  flow: z.enum(flows).default(''),
+  flow: z.enum(flows).default('xtls-rprx-vision'),
   enabled: z.boolean().default(true),
   comment: remark.default(''),
 })

@@ -47,6 +47,8 @@ export const email = z
   .max(64)
   .refine((value) => !unsafeInName.test(value), 'no control characters and no >>>')
   .refine((value) => !value.includes('/'), 'no slash')
+  // As a step of a path these two would be taken for a walk through it, even when percent-encoded.
+  .refine((value) => value !== '.' && value !== '..', 'more than dots')
 
 /** One line of text for people. */
 export const remark = z

@@ -1,0 +1,162 @@
+import type { Client, OperationName } from '#src/contract/index.ts'
+import { fail } from '#src/errors.ts'
+import type { Runtime } from '#src/runtime.ts'
+import { LOCAL_SERVER_ID, type Sqlite } from '#src/store/open.ts'
+import type { Engine } from './engine.ts'
+import { requireInbound } from './inbounds.ts'
+import type { NodeOperations } from './operations.ts'
+import type { PositionStore } from './position.ts'
+import { type ClientRecord, type Rows, emailKey } from './rows.ts'
+import type { Writes } from './writes.ts'
+
+export interface ClientDeps {
+  db: Sqlite
+  rows: Rows
+  writes: Writes
+  engine: Engine
+  position: PositionStore
+  runtime: Runtime
+}
+
+type ClientOperations = Pick<NodeOperations, Extract<OperationName, `clients.${string}`>>
+
+export function createClients(deps: ClientDeps): ClientOperations {
+  const { db, rows, writes, engine, position, runtime } = deps
+  const resetTraffic = db.prepare(
+    `insert into client_traffics (server_id, client_id, traffic_seq) values (${LOCAL_SERVER_ID}, @id, @seq)
+     on conflict (server_id, client_id) do update set reset_up = up, reset_down = down, traffic_seq = excluded.traffic_seq`,
+  )
+
+  const requireClient = (email: string): ClientRecord =>
+    rows.clientByEmail(email) ?? fail('CLIENT_NOT_FOUND', { email })
+
+  return {
+    'clients.add': (input, call) =>
+      writes.run<Client[]>({
+        operation: 'clients.add',
+        input,
+        call,
+        plan: async () => {
+          const inbound = requireInbound(rows, input.id)
+          const wanted = new Map(input.clients.map((client) => [emailKey(client.email), client]))
+          if (wanted.size < input.clients.length) {
+            fail('BAD_INPUT', { field: 'clients', reason: 'the same name stands in it twice' })
+          }
+          const present = new Map<string, ClientRecord>()
+          for (const [key, client] of wanted) {
+            const row = rows.clientByEmail(client.email)
+            if (row === undefined) continue
+            if (row.uuid !== client.uuid) fail('CLIENT_NAME_TAKEN', { email: row.email })
+            present.set(key, row)
+          }
+          const now = runtime.now()
+          return {
+            before: { inbounds: [], clients: [...present.values()].map((row) => row.id) },
+            commit: (changeSeq) => {
+              const ids = [...wanted].map(([key, client]) => {
+                const row = present.get(key)
+                if (row === undefined) {
+                  const id = position.nextId()
+                  rows.saveClient({
+                    ...client,
+                    id,
+                    inbounds: [inbound.id],
+                    rowVersion: 1,
+                    changeSeq,
+                    createdAt: now,
+                    updatedAt: now,
+                  })
+                  return id
+                }
+                if (!row.inbounds.includes(inbound.id)) {
+                  const inbounds = [...row.inbounds, inbound.id]
+                  rows.saveClient({
+                    ...row,
+                    inbounds,
+                    rowVersion: row.rowVersion + 1,
+                    changeSeq,
+                    updatedAt: now,
+                  })
+                }
+                return row.id
+              })
+              return { inbounds: [], clients: ids }
+            },
+          }
+        },
+      }),
+
+    'clients.update': (input, call) =>
+      writes.run<Client>({
+        operation: 'clients.update',
+        input,
+        call,
+        plan: async () => {
+          const { email, rowVersion, ...changes } = input
+          const before = requireClient(email)
+          if (rowVersion !== undefined && rowVersion !== before.rowVersion) fail('STALE_ROW_VERSION')
+          const given = Object.fromEntries(Object.entries(changes).filter(([, value]) => value !== undefined))
+          const next: ClientRecord = {
+            ...before,
+            ...given,
+            rowVersion: before.rowVersion + 1,
+            updatedAt: runtime.now(),
+          }
+          const scope = { inbounds: [], clients: [before.id] }
+          return {
+            before: scope,
+            commit: (changeSeq) => {
+              rows.saveClient({ ...next, changeSeq })
+              return scope
+            },
+          }
+        },
+      }),
+
+    'clients.delete': (input, call) =>
+      writes.run({
+        operation: 'clients.delete',
+        input,
+        call,
+        plan: async () => {
+          const { id } = requireClient(input.email)
+          const scope = { inbounds: [], clients: [id] }
+          return {
+            before: scope,
+            commit: (changeSeq) => {
+              rows.removeClient(id, changeSeq)
+              return scope
+            },
+          }
+        },
+      }),
+
+    'clients.resetTraffic': (input, call) =>
+      writes.run<Client>({
+        operation: 'clients.resetTraffic',
+        input,
+        call,
+        plan: async () => {
+          const row = requireClient(input.email)
+          const scope = { inbounds: [], clients: [row.id] }
+          return {
+            before: scope,
+            commit: () => {
+              resetTraffic.run({ id: row.id, seq: position.nextTraffic() })
+              return scope
+            },
+          }
+        },
+      }),
+
+    'clients.online': async () => {
+      engine.requireRunning()
+      const online = await engine.online()
+      return online.map(({ email, ips }) => ({
+        email,
+        since: Math.min(...ips.map((ip) => ip.lastSeen)) * 1000,
+        addresses: ips.map(({ ip }) => ip),
+      }))
+    },
+  }
+}

@@ -1,0 +1,177 @@
+/** Keeps the running Xray in agreement with the rows, and its files ready for the next start. */
+import { fail } from '#src/errors.ts'
+import { type XrayApi, addInbound } from '#src/xray/api.ts'
+import { flowIn } from '#src/xray/flow.ts'
+import type { XrayModel, XrayUser } from '#src/xray/model.ts'
+import type { XrayProcess } from '#src/xray/process.ts'
+import { maskSecrets, renderConfig, renderInbound } from '#src/xray/render.ts'
+import type { ClientRecord, InboundRecord, Rows } from './rows.ts'
+import type { Snapshot } from './snapshot.ts'
+
+export interface EngineDeps {
+  rows: Rows
+  process: XrayProcess
+  api: XrayApi
+  binary: string
+  paths: { socket: string; logDir: string }
+  allowPrivateTargets: boolean
+}
+
+export type Engine = ReturnType<typeof createEngine>
+
+export function createEngine({ rows, process, api, binary, paths, allowPrivateTargets }: EngineDeps) {
+  const userIn = ({ stream }: InboundRecord, { email, uuid, flow }: ClientRecord): XrayUser => ({
+    email,
+    uuid,
+    flow: flowIn(flow, stream),
+  })
+
+  function users(inbound: InboundRecord): XrayUser[] {
+    const clients = rows.clientsIn(inbound.id).filter((client) => client.enabled)
+    return clients.map((client) => userIn(inbound, client))
+  }
+
+  /** What Xray is to be, with `inbounds` in place of those in the rows where given (to test a change before it is made). */
+  function model(inbounds = rows.inbounds(), withUsers = true): XrayModel {
+    return {
+      inbounds: inbounds
+        .filter((inbound) => inbound.enabled)
+        .map((inbound) => ({ ...inbound, users: withUsers ? users(inbound) : [] })),
+      apiSocket: paths.socket,
+      logDir: paths.logDir,
+      allowPrivateTargets,
+    }
+  }
+
+  const render = (): object => renderConfig(model())
+
+  async function openInbound(inbound: InboundRecord): Promise<void> {
+    await addInbound(binary, paths.socket, renderInbound(inbound, users(inbound)))
+  }
+
+  async function pushInbounds(before: Snapshot): Promise<Set<number>> {
+    const reopened = new Set<number>()
+    for (const id of before.scope.inbounds) {
+      const old = before.inbounds.find((row) => row['id'] === id)
+      const now = rows.inbound(id)
+      if (old !== undefined && now !== undefined && sameListener(old, now)) continue
+      if (old?.['enabled'] === 1) await api.removeInbound(String(old['tag']))
+      if (now?.enabled === true) {
+        // After a kill it may be there already, as it is or half made.
+        await api.removeInbound(now.tag)
+        await openInbound(now)
+      }
+      reopened.add(id)
+    }
+    return reopened
+  }
+
+  /** Users of the scope, each put into or taken out of every inbound it stood in or stands in. */
+  async function pushUsers(before: Snapshot, reopened: Set<number>): Promise<void> {
+    const wanted = new Map<number, { add: ClientRecord[]; remove: string[] }>()
+    for (const id of before.scope.clients) {
+      const old = before.clients.find((row) => row['id'] === id)
+      const now = rows.client(id)
+      const stood = before.placements
+        .filter((row) => row['client_id'] === id)
+        .map((row) => Number(row['inbound_id']))
+      for (const inboundId of new Set([...stood, ...(now?.inbounds ?? [])])) {
+        const lists = wanted.get(inboundId) ?? { add: [], remove: [] }
+        wanted.set(inboundId, lists)
+        if (now?.enabled === true && now.inbounds.includes(inboundId)) lists.add.push(now)
+        else lists.remove.push(String(old?.['email'] ?? now?.email))
+      }
+    }
+    for (const [inboundId, { add, remove }] of wanted) {
+      const inbound = rows.inbound(inboundId)
+      if (inbound === undefined || !inbound.enabled || reopened.has(inboundId)) continue
+      for (const email of remove) await api.removeUser(inbound.tag, email)
+      const joining = add.map((client) => userIn(inbound, client))
+      await api.addUsers(inbound.tag, joining, { replace: true })
+    }
+  }
+
+  return {
+    model,
+    render,
+
+    /**
+     * Makes the running Xray agree with the rows of a change. Without a running Xray there is nothing to tell: the
+     * next start renders the rows. Repeating it is harmless.
+     */
+    async push(before: Snapshot): Promise<void> {
+      if (process.state().running) {
+        try {
+          await pushUsers(before, await pushInbounds(before))
+        } catch (error) {
+          if (process.state().running) throw error
+        }
+      }
+      // Client changes stay out of the file: it would be megabytes for each of them, and a start renders it anyway.
+      if (before.scope.inbounds.length > 0) await process.writeConfig(render())
+    },
+
+    /** Compares all of the running Xray with the rows and mends every difference. Returns how many there were. */
+    async reconcile(): Promise<number> {
+      let mended = 0
+      const wanted = rows.inbounds().filter((inbound) => inbound.enabled)
+      const present = new Set(await api.inboundTags())
+      for (const tag of present) {
+        if (tag === 'api' || wanted.some((inbound) => inbound.tag === tag)) continue
+        await api.removeInbound(tag)
+        mended++
+      }
+      for (const inbound of wanted) {
+        if (!present.has(inbound.tag)) {
+          await openInbound(inbound)
+          mended++
+          continue
+        }
+        const there = new Map((await api.users(inbound.tag)).map((user) => [user.email.toLowerCase(), user]))
+        const missing: XrayUser[] = []
+        for (const user of users(inbound)) {
+          const found = there.get(user.email.toLowerCase())
+          there.delete(user.email.toLowerCase())
+          if (found?.email !== user.email || found.uuid !== user.uuid || found.flow !== user.flow)
+            missing.push(user)
+        }
+        for (const stranger of there.values()) await api.removeUser(inbound.tag, stranger.email)
+        await api.addUsers(inbound.tag, missing, { replace: true })
+        mended += missing.length + there.size
+      }
+      return mended
+    },
+
+    start: () => process.start(render),
+    restart: () => process.restart(render),
+    stop: () => process.stop(),
+    adopt: () => process.adopt(),
+    detach: () => process.detach(),
+    state: () => process.state(),
+    setRender: () => process.setRender(render),
+    counters: () => api.counters(),
+    online: () => api.online(),
+
+    /** The configuration for people: keys and credentials masked unless they are asked for. */
+    config: (reveal: boolean): Record<string, unknown> =>
+      (reveal ? render() : maskSecrets(render())) as Record<string, unknown>,
+
+    /** @throws FleetError XRAY_UNAVAILABLE */
+    requireRunning(): void {
+      const { running, lastError } = process.state()
+      if (!running) fail('XRAY_UNAVAILABLE', { reason: lastError ?? 'it is stopped' })
+    },
+  }
+}
+
+/** Whether a change of the row leaves the listener as it is: a new remark must not touch a port. */
+function sameListener(old: Snapshot['inbounds'][number], now: InboundRecord): boolean {
+  return (
+    old['tag'] === now.tag &&
+    old['listen'] === now.listen &&
+    old['port'] === now.port &&
+    old['stream'] === JSON.stringify(now.stream) &&
+    old['sniffing'] === JSON.stringify(now.sniffing) &&
+    (old['enabled'] === 1) === now.enabled
+  )
+}
