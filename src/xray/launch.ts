@@ -44,6 +44,7 @@ const startPollMs = 25
  */
 export async function launch(options: LaunchOptions): Promise<Running> {
   const { binary, args, dir, socketPath, outputPath } = options
+  checkSocketPath(socketPath)
   // A socket left by an Xray that was killed would keep the new one from listening.
   await rm(socketPath, { force: true })
   const output = await open(outputPath, 'w', 0o600)
@@ -81,6 +82,19 @@ export async function launch(options: LaunchOptions): Promise<Running> {
     throw error
   }
   return { identity, exited }
+}
+
+// The kernel's limit for the path of a unix socket, its closing zero byte excluded (unix(7)).
+const maxSocketPath = 107
+
+function checkSocketPath(path: string): void {
+  if (Buffer.byteLength(path) > maxSocketPath) {
+    fail('XRAY_REFUSED', {
+      reason: `the path of its API socket is longer than ${maxSocketPath} bytes: ${path}`,
+    })
+  }
+  // Xray takes what follows a comma for the socket's permissions.
+  if (path.includes(',')) fail('XRAY_REFUSED', { reason: `the path of its API socket has a comma: ${path}` })
 }
 
 async function waitUntilReady(options: LaunchOptions, exited: Promise<ExitStatus>): Promise<void> {

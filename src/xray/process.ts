@@ -27,7 +27,7 @@ export function createXrayProcess(options: XrayProcessOptions): XrayProcess {
   const pids = pidFile(paths.pid)
 
   let render: (() => object) | null = null
-  let current: (Running & { since: number; watch: NodeJS.Timeout }) | null = null
+  let current: { identity: ProcessIdentity; since: number; watch: NodeJS.Timeout | null } | null = null
   let lastError: string | null = null
   let onPreviousConfig = false
   let crashes = 0
@@ -42,21 +42,22 @@ export function createXrayProcess(options: XrayProcessOptions): XrayProcess {
   }
 
   const watchOver = (running: Running): void => {
-    const check = async (): Promise<void> => {
-      if (!(await isStillRunning(running.identity))) await onDeath(running, null)
+    const { identity, exited } = running
+    const look = async (): Promise<void> => {
+      if (!(await isStillRunning(identity))) await onDeath(identity, null)
     }
-    const watch = setInterval(() => void check(), watchEveryMs)
-    watch.unref()
-    current = { ...running, since: runtime.now(), watch }
-    void running.exited?.then((status) => onDeath(running, status))
+    void exited?.then((status) => onDeath(identity, status))
+    const watch = exited === null ? setInterval(() => void look(), watchEveryMs) : null
+    watch?.unref()
+    current = { identity, since: runtime.now(), watch }
   }
 
   const letGo = (): void => {
-    if (current !== null) clearInterval(current.watch)
+    if (current !== null && current.watch !== null) clearInterval(current.watch)
     current = null
   }
 
-  const onDeath = async ({ identity }: Running, status: ExitStatus | null): Promise<void> => {
+  const onDeath = async (identity: ProcessIdentity, status: ExitStatus | null): Promise<void> => {
     if (current?.identity !== identity) return
     if (runtime.now() - current.since >= healthyAfterMs) crashes = 0
     letGo()

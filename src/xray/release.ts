@@ -1,0 +1,56 @@
+import { createHash } from 'node:crypto'
+import { arch, platform } from 'node:process'
+import { EnvHttpProxyAgent, fetch } from 'undici'
+import { unzipFile } from './unzip.ts'
+
+/** Gets the bytes at an address. Passed in, so that a test needs no internet. */
+export type Download = (url: string) => Promise<Buffer>
+
+// The official builds, by the names Node gives to processors.
+const archives: Partial<Record<string, string>> = {
+  x64: 'Xray-linux-64.zip',
+  arm64: 'Xray-linux-arm64-v8a.zip',
+}
+
+/**
+ * The Xray binary of an official release, its archive verified against the SHA-256 that is published beside it. That
+ * shows a damaged or cut-off download; who published it is shown by HTTPS alone.
+ */
+export async function downloadRelease(version: string, download: Download): Promise<Buffer> {
+  const name = platform === 'linux' ? archives[arch] : undefined
+  if (name === undefined) throw new Error(`there is no official build for ${platform} ${arch}`)
+  const url = `https://github.com/XTLS/Xray-core/releases/download/v${version}/${name}`
+  const digests = (await download(`${url}.dgst`)).toString('utf8')
+  const expected = /^SHA(?:2-)?256=\s*([0-9a-f]{64})\s*$/im.exec(digests)?.[1]
+  if (expected === undefined) throw new Error('the release names no SHA-256 of its archive')
+  const archive = await download(url)
+  const actual = createHash('sha256').update(archive).digest('hex')
+  if (actual !== expected.toLowerCase()) throw new Error('the archive does not have the published SHA-256')
+  return unzipFile(archive, 'xray')
+}
+
+// Where GitHub is blocked, packets often just vanish: the next way is tried soon.
+const connectTimeoutMs = 5_000
+// 15 MB at 1 Mbit/s take two minutes.
+const downloadTimeoutMs = 180_000
+const maxDownloadBytes = 128 * 1024 * 1024
+
+/** Over HTTPS only, redirects included, through the proxy the environment names, if it names one. */
+export async function downloadByHttps(url: string): Promise<Buffer> {
+  const dispatcher = new EnvHttpProxyAgent({ connect: { timeout: connectTimeoutMs } })
+  try {
+    const response = await fetch(url, { dispatcher, signal: AbortSignal.timeout(downloadTimeoutMs) })
+    if (!response.url.startsWith('https://')) throw new Error('the download left HTTPS')
+    if (!response.ok || response.body === null) throw new Error(`the download answered ${response.status}`)
+    const parts: Uint8Array[] = []
+    let size = 0
+    for await (const part of response.body) {
+      size += part.length
+      if (size > maxDownloadBytes) throw new Error('the download is too large')
+      parts.push(part)
+    }
+    return Buffer.concat(parts)
+  } finally {
+    await dispatcher.destroy()
+  }
+}
