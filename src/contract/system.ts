@@ -27,7 +27,8 @@ export const system = {
     .route({ method: 'GET', path: '/logs', summary: 'The last lines of a log, oldest first' })
     .input(
       z.strictObject({
-        source: z.enum(['xray', 'access']).default('xray'),
+        /** xray: its log. output: what it printed at its last start. */
+        source: z.enum(['xray', 'output']).default('xray'),
         lines: wholeNumber.pipe(z.number().min(1).max(1_000)).default(50),
       }),
     )

@@ -1,5 +1,5 @@
-import { rm } from 'node:fs/promises'
-import { join } from 'node:path'
+import { mkdir, rm } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import type { Inbound, InboundStream, OperationName } from '#src/contract/index.ts'
 import { fail } from '#src/errors.ts'
 import { type Runtime, randomId } from '#src/runtime.ts'
@@ -50,8 +50,9 @@ export function createInbounds(deps: InboundDeps): InboundOperations {
     if (!listens && !(await isPortFree(next.listen, next.port))) {
       fail('PORT_TAKEN', { port: next.port, by: 'another program' })
     }
-    const file = join(dir, `test-${randomId(runtime, 64)}.json`)
+    const file = join(dir, 'tested', `${randomId(runtime, 64)}.json`)
     try {
+      await mkdir(dirname(file), { recursive: true, mode: 0o700 })
       await writeFileAtomically(file, JSON.stringify(renderConfig(model)))
       await testConfig(binary, file)
     } finally {

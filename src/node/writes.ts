@@ -13,6 +13,7 @@ import { type ErrorCode, type ErrorDetails, FleetError, fail, toFleetError } fro
 import { type Runtime, randomId } from '#src/runtime.ts'
 import type { Sqlite } from '#src/store/open.ts'
 import type { SecretBox } from '#src/trust/secret-box.ts'
+import type { XrayLog } from '#src/xray/log.ts'
 import { hashOf } from './canonical.ts'
 import type { PositionStore } from './position.ts'
 import { createSerial } from './serial.ts'
@@ -23,6 +24,8 @@ export interface Plan {
   before: Scope
   /** Writes the rows, inside the transaction. Returns every row touched, new ones too. */
   commit(changeSeq: number): Scope
+  /** What is done instead of telling Xray of rows; not repeated after a kill. */
+  effect?(): Promise<void>
 }
 
 export interface WriteRequest {
@@ -46,6 +49,7 @@ export interface WriteDeps {
   db: Sqlite
   box: SecretBox
   runtime: Runtime
+  log: XrayLog
   position: PositionStore
   /** Makes the running Xray agree with the rows of a scope, given how they were before. No Xray running: no work. */
   push(before: Snapshot): Promise<void>
@@ -58,7 +62,7 @@ const KEEP_OUTCOMES_MS = 14 * 24 * 60 * 60 * 1000
 
 export type Writes = ReturnType<typeof createWrites>
 
-export function createWrites({ db, box, runtime, position, push, answer }: WriteDeps) {
+export function createWrites({ db, box, runtime, log, position, push, answer }: WriteDeps) {
   const serial = createSerial()
   const snapshots = createSnapshots(db)
   const find = db.prepare(
@@ -99,7 +103,12 @@ export function createWrites({ db, box, runtime, position, push, answer }: Write
       if (error.retryable) forget.run(key)
       else refuse.run(JSON.stringify({ code: error.code, details: error.details }), runtime.now(), key)
     }).immediate()
-    await push(failed)
+    try {
+      await push(failed)
+    } catch (again) {
+      // The rows are right; the next start of Xray renders them, and the next start of ours compares the two.
+      log.error({ error: again }, 'Xray could not be told that a change was taken back')
+    }
   }
 
   async function execute<R>({ operation, input, call, plan }: WriteRequest): Promise<R> {
@@ -120,16 +129,21 @@ export function createWrites({ db, box, runtime, position, push, answer }: Write
         return snapshot
       })
       .immediate()
-    return settleOne<R>(key, { operation, undo })
+    return settleOne<R>(key, { operation, undo }, () => planned.effect?.())
   }
 
   /**
    * From `applying` to the outcome, the same way at first and after a kill: pushing may be repeated, and what Xray
    * refuses is taken back.
    */
-  async function settleOne<R>(key: string, task: Pick<AppliedTask, 'operation' | 'undo'>): Promise<R> {
+  async function settleOne<R>(
+    key: string,
+    task: Pick<AppliedTask, 'operation' | 'undo'>,
+    effect?: () => Promise<void> | undefined,
+  ): Promise<R> {
     const snapshot = JSON.parse(task.undo ?? '{}') as Snapshot
     try {
+      await effect?.()
       await push(snapshot)
     } catch (thrown) {
       const error = toFleetError(thrown, randomId(runtime, 64))

@@ -1,0 +1,100 @@
+/**
+ * Traffic, counted once. Xray's own counters start at zero with every start of Xray and are never reset by us:
+ * what is new is the difference to the last reading of the same start, and it is added to lifetime counters in the
+ * transaction that keeps the reading. So a kill between two readings neither loses nor doubles a byte; only a crash
+ * of Xray itself takes what it counted since the last reading with it.
+ */
+import { LOCAL_SERVER_ID, type Sqlite } from '#src/store/open.ts'
+import type { PositionStore } from './position.ts'
+import { emailKey } from './rows.ts'
+
+const S = LOCAL_SERVER_ID
+
+export interface AccountingDeps {
+  db: Sqlite
+  position: PositionStore
+  now(): number
+}
+
+type Kind = 'user' | 'inbound' | 'outbound'
+interface Delta {
+  up: number
+  down: number
+}
+
+/** The parts of Xray's counter names: `user>>>anna>>>traffic>>>uplink`. */
+const counterName = /^(user|inbound|outbound)>>>(.*)>>>traffic>>>(uplink|downlink)$/s
+
+export type Accounting = ReturnType<typeof createAccounting>
+
+export function createAccounting({ db, position, now }: AccountingDeps) {
+  const readings = db.prepare('select name, value from xray_counters where xray_start = ?')
+  const forgetOthers = db.prepare('delete from xray_counters where xray_start <> ?')
+  const keep = db.prepare(
+    `insert into xray_counters (name, xray_start, value) values (?, ?, ?)
+     on conflict (name) do update set xray_start = excluded.xray_start, value = excluded.value`,
+  )
+  const clientId = db.prepare(`select id from clients where server_id = ${S} and email_key = ?`).pluck()
+  const inboundId = db.prepare(`select id from inbounds where server_id = ${S} and tag = ?`).pluck()
+
+  const grow = (table: string, key: string, more = '') =>
+    db.prepare(
+      `insert into ${table} (server_id, ${key}, up, down, traffic_seq${more === '' ? '' : `, ${more}`})
+       values (${S}, @key, @up, @down, @seq${more === '' ? '' : ', @now'})
+       on conflict (server_id, ${key}) do update set up = up + excluded.up, down = down + excluded.down,
+         traffic_seq = excluded.traffic_seq${more === '' ? '' : `, ${more} = excluded.${more}`}`,
+    )
+  const add = {
+    user: grow('client_traffics', 'client_id', 'last_active_at'),
+    inbound: grow('inbound_traffics', 'inbound_id'),
+    outbound: grow('outbound_traffics', 'tag'),
+  }
+
+  /** The row a counter belongs to; undefined for one whose client or inbound is gone, and for our own API. */
+  function keyOf(kind: Kind, name: string): number | string | undefined {
+    if (kind === 'user') return clientId.get(emailKey(name)) as number | undefined
+    if (kind === 'inbound') return inboundId.get(name) as number | undefined
+    return name === 'api' ? undefined : name
+  }
+
+  return {
+    /**
+     * Adds what is new in a reading of all counters to the lifetime counters.
+     * @param xrayStart names the start of Xray the reading was taken from
+     * @returns whether anything grew
+     */
+    record: (xrayStart: string, counters: ReadonlyMap<string, number>): boolean =>
+      db
+        .transaction(() => {
+          const before = new Map(
+            (readings.all(xrayStart) as { name: string; value: number }[]).map(({ name, value }) => [
+              name,
+              value,
+            ]),
+          )
+          const deltas = new Map<string, Delta & { kind: Kind; name: string }>()
+          for (const [counter, value] of counters) {
+            const last = before.get(counter) ?? 0
+            if (value <= last) continue
+            const [, kind, name, direction] = counterName.exec(counter) ?? []
+            if (kind === undefined || name === undefined) continue
+            keep.run(counter, xrayStart, value)
+            const id = `${kind}>${name}`
+            const delta = deltas.get(id) ?? { kind: kind as Kind, name, up: 0, down: 0 }
+            deltas.set(id, delta)
+            if (direction === 'uplink') delta.up += value - last
+            else delta.down += value - last
+          }
+          if (deltas.size === 0) return false
+          if (before.size === 0) forgetOthers.run(xrayStart)
+          const seq = position.nextTraffic()
+          for (const { kind, name, up, down } of deltas.values()) {
+            const key = keyOf(kind, name)
+            if (key !== undefined)
+              add[kind].run({ key, up, down, seq, ...(kind === 'user' ? { now: now() } : {}) })
+          }
+          return true
+        })
+        .immediate(),
+  }
+}

@@ -1,0 +1,154 @@
+/** A node: one server's state, its rules, and the Xray it looks after. Works on with nobody watching. */
+import { rm } from 'node:fs/promises'
+import os from 'node:os'
+import { dirname, join } from 'node:path'
+import type { Runtime } from '#src/runtime.ts'
+import type { Sqlite } from '#src/store/open.ts'
+import type { SecretBox } from '#src/trust/secret-box.ts'
+import { connectXrayApi } from '#src/xray/api.ts'
+import { xrayVersion } from '#src/xray/binary.ts'
+import type { XrayLog } from '#src/xray/log.ts'
+import { createXrayProcess, xrayPaths } from '#src/xray/process.ts'
+import { createAccounting } from './accounting.ts'
+import { createAnswers } from './answers.ts'
+import { createChanges } from './changes.ts'
+import { createClients } from './clients.ts'
+import { createEngine } from './engine.ts'
+import { createInbounds } from './inbounds.ts'
+import { createMachine, osName, tail } from './machine.ts'
+import type { NodeOperations } from './operations.ts'
+import { createPosition } from './position.ts'
+import { createRows } from './rows.ts'
+import { createSettings } from './settings.ts'
+import type { Snapshot } from './snapshot.ts'
+import { createWrites } from './writes.ts'
+import { createXrayControl } from './xray-control.ts'
+
+export interface NodeOptions {
+  db: Sqlite
+  box: SecretBox
+  runtime: Runtime
+  log: XrayLog
+  /** The Xray program. */
+  binary: string
+  /** Folder of Xray's files; nothing else may use it. */
+  dir: string
+  /** This product's version, as it is reported. */
+  version: string
+  /** Stands in share links; without one, this machine's host name. */
+  publicAddress?: string | undefined
+  /** Lets clients reach loopback and private networks: for tests and the demo alone. */
+  allowPrivateTargets?: boolean | undefined
+  /** How often counters are read, ms. A crash of Xray loses at most the traffic of one such interval. */
+  accountingIntervalMs?: number | undefined
+}
+
+export interface Node {
+  operations: NodeOperations
+  /**
+   * Takes over the Xray that runs, or starts one; brings to an end what a kill interrupted. Xray refusing its
+   * configuration is no failure of this: the node then reports it and can be told to mend it.
+   */
+  start(): Promise<void>
+  /** Lets go. Xray keeps running unless it is to stop too. */
+  stop(options?: { stopXray?: boolean | undefined }): Promise<void>
+}
+
+const DEFAULT_ACCOUNTING_INTERVAL_MS = 10_000
+
+export function createNode(options: NodeOptions): Node {
+  const { db, box, runtime, log, binary, dir, version } = options
+  const paths = xrayPaths(dir)
+  const rows = createRows(db, box)
+  const position = createPosition(db, () => runtime.uuid())
+  const settings = createSettings(db)
+  const answers = createAnswers(db, rows, options.publicAddress ?? os.hostname())
+  const process = createXrayProcess({ binary, dir, runtime, log })
+  const api = connectXrayApi(paths.socket)
+  const allowPrivateTargets = options.allowPrivateTargets ?? false
+  const engine = createEngine({ rows, process, api, binary, paths, allowPrivateTargets })
+  const push = engine.push
+  const answer = (operation: string, before: Snapshot): unknown =>
+    operation.startsWith('xray.') ? control.answer() : answers.after(operation, before)
+  const writes = createWrites({ db, box, runtime, log, position, push, answer })
+  const accounting = createAccounting({ db, position, now: () => runtime.now() })
+  const control = createXrayControl({ engine, writes, settings, accounting, log })
+  const changes = createChanges(db, rows, position)
+  const machine = createMachine(dirname(dir), (ms) => runtime.sleep(ms))
+
+  let xrayVersionKnown: string | null = null
+  let timer: NodeJS.Timeout | null = null
+
+  async function health(): ReturnType<NodeOperations['server.health']> {
+    const { running, lastError } = control.state()
+    return {
+      status: running && lastError === null ? 'online' : 'error',
+      xrayRunning: running,
+      agentVersion: version,
+      xrayVersion: xrayVersionKnown,
+      lastError,
+      ...position.read(),
+      time: runtime.now(),
+    }
+  }
+
+  const total = db.prepare(
+    'select coalesce(sum(up), 0) as up, coalesce(sum(down), 0) as down from inbound_traffics where server_id = 1',
+  )
+  const perClient = db.prepare(
+    `select email, up, down from client_traffics t join clients c on c.server_id = t.server_id and c.id = t.client_id
+     where t.server_id = 1 order by c.id`,
+  )
+  const perOutbound = db.prepare(
+    'select tag, up, down from outbound_traffics where server_id = 1 order by tag',
+  )
+
+  const operations: NodeOperations = {
+    ...createInbounds({ rows, writes, engine, answers, position, runtime, binary, dir }),
+    ...createClients({ db, rows, writes, engine, position, runtime }),
+    ...control.operations,
+    'server.health': health,
+    'server.info': async () => ({
+      hostname: os.hostname(),
+      agentVersion: version,
+      xrayVersion: xrayVersionKnown,
+      os: await osName(),
+      arch: os.arch(),
+      kernel: os.release(),
+      uptime: os.uptime(),
+      epoch: position.read().epoch,
+    }),
+    'traffic.total': async () => ({
+      ...(total.get() as { up: number; down: number }),
+      epoch: position.read().epoch,
+    }),
+    'traffic.clients': async () => perClient.all() as { email: string; up: number; down: number }[],
+    'traffic.outbounds': async () => perOutbound.all() as { tag: string; up: number; down: number }[],
+    'xray.version': async () => ({ version: await xrayVersion(binary) }),
+    'system.stats': () => machine.stats(),
+    'system.logs': ({ source, lines }) =>
+      tail(source === 'xray' ? join(paths.logDir, 'error.log') : paths.output, lines),
+    'sync.changes': async (query) => changes(query),
+  }
+
+  return {
+    operations,
+
+    async start() {
+      xrayVersionKnown = await xrayVersion(binary).catch(() => null)
+      // A configuration that a kill left while it was being tested: it holds keys.
+      await rm(join(dir, 'tested'), { recursive: true, force: true })
+      await control.begin()
+      timer = setInterval(() => {
+        void control.account()
+      }, options.accountingIntervalMs ?? DEFAULT_ACCOUNTING_INTERVAL_MS)
+      timer.unref()
+    },
+
+    async stop({ stopXray = false } = {}) {
+      if (timer !== null) clearInterval(timer)
+      await control.end(stopXray)
+      api.close()
+    },
+  }
+}

@@ -1,0 +1,16 @@
+import type { Sqlite } from '#src/store/open.ts'
+
+/** Small facts of this node that outlive a restart. */
+export function createSettings(db: Sqlite) {
+  const get = db.prepare('select value from settings where key = ?').pluck()
+  const set = db.prepare(
+    'insert into settings (key, value) values (?, ?) on conflict (key) do update set value = excluded.value',
+  )
+  return {
+    /** Whether an admin has stopped Xray: then a restart of ours must not start it. */
+    isXrayStopped: (): boolean => get.get('xray.stopped') === 'yes',
+    setXrayStopped: (stopped: boolean): void => {
+      set.run('xray.stopped', stopped ? 'yes' : 'no')
+    },
+  }
+}

@@ -1,0 +1,136 @@
+/** Xray's life as a node wants it: found again or started, stopped and restarted on demand, its traffic read first. */
+import type { CallContext, OperationName } from '#src/contract/index.ts'
+import type { XrayLog } from '#src/xray/log.ts'
+import type { Accounting } from './accounting.ts'
+import type { Engine } from './engine.ts'
+import type { NodeOperations } from './operations.ts'
+import type { createSettings } from './settings.ts'
+import type { Writes } from './writes.ts'
+
+export interface XrayControlDeps {
+  engine: Engine
+  writes: Writes
+  settings: ReturnType<typeof createSettings>
+  accounting: Accounting
+  log: XrayLog
+}
+
+type ControlOperations = Pick<
+  NodeOperations,
+  Extract<OperationName, 'xray.start' | 'xray.stop' | 'xray.restart' | 'xray.config'>
+>
+
+export function createXrayControl({ engine, writes, settings, accounting, log }: XrayControlDeps) {
+  let reading: Promise<void> | null = null
+
+  async function read(): Promise<void> {
+    const { startedAt } = engine.state()
+    if (startedAt === null) return
+    try {
+      const counters = await engine.counters()
+      // Another Xray by now: these numbers belong to neither for certain. The next reading has them.
+      if (engine.state().startedAt === startedAt) accounting.record(startedAt, counters)
+    } catch (error) {
+      log.debug({ error }, 'Xray gave no counters')
+    }
+  }
+
+  /** Reads the counters; a call during a reading waits for that one. */
+  function account(): Promise<void> {
+    reading ??= read().finally(() => {
+      reading = null
+    })
+    return reading
+  }
+
+  /** The last counters before Xray ends: those of a reading under way may be too old. */
+  async function lastAccount(): Promise<void> {
+    await reading
+    await account()
+  }
+
+  const answer = (): { running: boolean; pid: number | null } => {
+    const { running, pid } = engine.state()
+    return { running, pid }
+  }
+
+  async function startWanted(): Promise<void> {
+    try {
+      await engine.start()
+    } catch (error) {
+      // The process goes on trying, or runs the configuration before; health tells either.
+      log.error({ error }, 'Xray did not start with its configuration')
+    }
+  }
+
+  /** A command changes no rows, but goes the way of every change: a repeated key must not restart Xray twice. */
+  function command(
+    operation: OperationName,
+    call: CallContext,
+    effect: () => Promise<void>,
+  ): Promise<{ running: boolean; pid: number | null }> {
+    const nothing = { inbounds: [], clients: [] }
+    return writes.run({
+      operation,
+      input: null,
+      call,
+      plan: async () => ({ before: nothing, commit: () => nothing, effect }),
+    })
+  }
+
+  const operations: ControlOperations = {
+    'xray.start': (_, call) =>
+      command('xray.start', call, async () => {
+        settings.setXrayStopped(false)
+        await engine.start()
+      }),
+    'xray.stop': (_, call) =>
+      command('xray.stop', call, async () => {
+        settings.setXrayStopped(true)
+        await lastAccount()
+        await engine.stop()
+      }),
+    'xray.restart': (_, call) =>
+      command('xray.restart', call, async () => {
+        settings.setXrayStopped(false)
+        await lastAccount()
+        await engine.restart()
+      }),
+    'xray.config': async ({ reveal }) => ({ config: engine.config(reveal) }),
+  }
+
+  return {
+    operations,
+    account,
+    answer,
+
+    state(): { running: boolean; lastError: string | null } {
+      const { running, lastError } = engine.state()
+      if (!running && settings.isXrayStopped()) return { running, lastError: 'Xray was stopped by an admin' }
+      return { running, lastError }
+    },
+
+    /** At our own start: what runs is taken over, never restarted; what a kill interrupted is brought to its end. */
+    async begin(): Promise<void> {
+      engine.setRender()
+      const adopted = await engine.adopt()
+      if (!adopted && !settings.isXrayStopped()) await startWanted()
+      await writes.settle((error) => log.warn({ error }, 'an interrupted change was taken back'))
+      if (adopted) {
+        await writes.exclusive(async () => {
+          const mended = await engine.reconcile()
+          if (mended > 0) log.warn({ mended }, 'Xray differed from the database and was mended')
+        })
+        await account()
+      }
+    },
+
+    async end(stopXray: boolean): Promise<void> {
+      await writes.exclusive(async () => {
+        await lastAccount()
+        if (stopXray) await engine.stop()
+        await engine.detach()
+      })
+    },
+  }
+}
