@@ -1,0 +1,89 @@
+import type { Health, ServerConnector, ServerInfo } from '#src/contract/index.ts'
+import { FleetError } from '#src/errors.ts'
+import type { Reason } from '#src/notify/messages.ts'
+import type { Runtime } from '#src/runtime.ts'
+
+/** What health needs of a connector. */
+export type ProbeTarget = { server: Pick<ServerConnector['server'], 'health' | 'info'> }
+
+export type ProbeResult =
+  | { type: 'answered'; askedAt: number; health: Health }
+  | { type: 'xrayDown'; askedAt: number; health: Health; reason: Reason }
+  /** `cause` is for the log where `reason` cannot tell. */
+  | { type: 'missed'; askedAt: number; reason: Reason; cause?: unknown }
+
+/**
+ * Asks a server once how it is. Never throws: no answer within `timeoutMs` is a miss like any other.
+ * @param connect gets the connector; what it throws is a miss as well
+ * @param signal ends the probe at once, as a miss
+ */
+export async function probe(
+  connect: () => ProbeTarget,
+  timeoutMs: number,
+  runtime: Runtime,
+  signal: AbortSignal,
+): Promise<ProbeResult> {
+  const askedAt = runtime.now()
+  try {
+    const health = await withTimeout((end) => connect().server.health(undefined, { signal: end }), {
+      timeoutMs,
+      runtime,
+      signal,
+    })
+    if (health.status === 'online' && health.xrayRunning) return { type: 'answered', askedAt, health }
+    return { type: 'xrayDown', askedAt, health, reason: xrayReason(health) }
+  } catch (error) {
+    if (error instanceof FleetError) {
+      const { code, details } = error
+      return { type: 'missed', askedAt, reason: { code, details }, cause: error.cause }
+    }
+    const trace = runtime.uuid()
+    return { type: 'missed', askedAt, reason: { code: 'INTERNAL', details: { trace } }, cause: error }
+  }
+}
+
+/** Asks a server what it is. @throws FleetError of the connector, SERVER_TIMEOUT */
+export function askInfo(
+  connect: () => ProbeTarget,
+  timeoutMs: number,
+  runtime: Runtime,
+  signal: AbortSignal,
+): Promise<ServerInfo> {
+  return withTimeout((end) => connect().server.info(undefined, { signal: end }), {
+    timeoutMs,
+    runtime,
+    signal,
+  })
+}
+
+function xrayReason(health: Health): Reason {
+  if (health.xrayRunning) {
+    return { code: 'XRAY_REFUSED', details: { reason: health.lastError ?? 'it did not say why' } }
+  }
+  return { code: 'XRAY_UNAVAILABLE', details: { reason: health.lastError ?? 'it is not running' } }
+}
+
+/** Does not trust the call to heed its signal: a connection that hangs must not hold up a sweep. */
+async function withTimeout<T>(
+  call: (signal: AbortSignal) => Promise<T>,
+  limit: { timeoutMs: number; runtime: Runtime; signal: AbortSignal },
+): Promise<T> {
+  const timedOut = new AbortController()
+  const answered = new AbortController()
+  const deadline = limit.runtime
+    .sleep(limit.timeoutMs, AbortSignal.any([answered.signal, limit.signal]))
+    .then(() => {
+      const error = new FleetError('SERVER_TIMEOUT', { seconds: limit.timeoutMs / 1_000 })
+      timedOut.abort(error)
+      throw error
+    })
+  const reply = Promise.resolve(AbortSignal.any([timedOut.signal, limit.signal])).then(call)
+  try {
+    return await Promise.race([reply, deadline])
+  } finally {
+    answered.abort(new Error('answered'))
+    // Whichever lost the race ends on its own; nobody waits for its complaint.
+    reply.catch(() => undefined)
+    deadline.catch(() => undefined)
+  }
+}

@@ -1,0 +1,32 @@
+import type { ErrorCode, ErrorDetails } from '#src/errors.ts'
+
+/** Why something is as it is: an error of the registry, so that it can be said in the reader's language. */
+export interface Reason {
+  code: ErrorCode
+  details: ErrorDetails
+}
+
+interface AboutServer {
+  serverId: number
+  /** The name it had when this happened. */
+  serverName: string
+}
+
+/** The facts of each kind of message. The words are made when it is sent. All times in ms since the epoch. */
+export interface Messages {
+  /** offline: it cannot be reached. error: it answers, but its Xray is down. */
+  serverDown: AboutServer & { state: 'offline' | 'error'; reason: Reason; since: number }
+  serverUp: AboutServer & { downSince: number; upAt: number }
+  /** Both in one, where the first was not sent before the second came. */
+  serverDownAndUp: AboutServer & {
+    state: 'offline' | 'error'
+    reason: Reason
+    downSince: number
+    upAt: number
+  }
+}
+
+export type MessageKind = keyof Messages
+
+/** A kind with the facts that belong to it. */
+export type Message = { [K in MessageKind]: { kind: K; payload: Messages[K] } }[MessageKind]
