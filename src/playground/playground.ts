@@ -60,7 +60,7 @@ export async function startPlayground(options: PlaygroundOptions): Promise<Playg
   const server = createServer((request, response) => {
     const url = new URL(request.url ?? '/', 'http://playground')
     const forBot = url.pathname.startsWith('/bot') || url.pathname.startsWith('/file/')
-    void (forBot ? botApi(request, response, url) : page.handle(request, response, url))
+    void (forBot ? botApi(request, response, url) : page(request, response, url))
   })
   const { host, port } = splitAddress(options.listen ?? '127.0.0.1:0')
   await new Promise<void>((resolve, reject) => {
@@ -98,7 +98,6 @@ export async function startPlayground(options: PlaygroundOptions): Promise<Playg
     },
     faults,
     async stop() {
-      page.stop()
       await new Promise<void>((resolve) => {
         server.close(() => resolve())
         server.closeAllConnections()
