@@ -247,27 +247,22 @@ export async function addInbound(
   socketPath: string,
   json: { tag: string; port: number; [field: string]: unknown },
 ): Promise<void> {
-  const args = ['api', 'adi', `--server=unix:${socketPath}`, `--timeout=${addInboundTimeoutS}`, 'stdin:']
-  const { exitCode, output } = await runXray(binary, args, {
-    input: JSON.stringify({ inbounds: [json] }),
-    // A little longer than Xray's own limit, so that its words are heard.
-    timeoutMs: (addInboundTimeoutS + 5) * 1000,
-  })
-  if (exitCode === 0) return
-  if (/existing tag found/.test(output)) fail('INBOUND_TAG_TAKEN', { tag: json.tag })
-  if (/failed to dial/.test(output)) fail('XRAY_UNAVAILABLE', { reason: 'its API is not there' })
-  await removeLeftOver(socketPath, json.tag)
-  if (/address already in use/.test(output)) {
-    fail('PORT_TAKEN', { port: json.port, by: 'another program' })
-  }
-  fail('XRAY_REFUSED', { reason: lastMeaningfulLine(output) })
-}
-
-/** After a refused inbound Xray keeps its tag, without a listener, and would call a second try a duplicate. */
-async function removeLeftOver(socketPath: string, tag: string): Promise<void> {
   const api = connectXrayApi(socketPath)
   try {
-    await api.removeInbound(tag)
+    // Without an Xray there the command would wait for one until its time is over.
+    await api.uptime()
+    const args = ['api', 'adi', `--server=unix:${socketPath}`, `--timeout=${addInboundTimeoutS}`, 'stdin:']
+    const { exitCode, output } = await runXray(binary, args, {
+      input: JSON.stringify({ inbounds: [json] }),
+      // A little longer than Xray's own limit, so that its words are heard.
+      timeoutMs: (addInboundTimeoutS + 5) * 1000,
+    })
+    if (exitCode === 0) return
+    if (/existing tag found/.test(output)) fail('INBOUND_TAG_TAKEN', { tag: json.tag })
+    // After a refused inbound Xray keeps its tag, without a listener, and would call a second try a duplicate.
+    await api.removeInbound(json.tag)
+    if (/address already in use/.test(output)) fail('PORT_TAKEN', { port: json.port, by: 'another program' })
+    fail('XRAY_REFUSED', { reason: lastMeaningfulLine(output) })
   } finally {
     api.close()
   }

@@ -1,0 +1,65 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { systemRuntime } from '#src/runtime.ts'
+import type { XrayApi } from '#src/xray/api.ts'
+import { connectXrayApi } from '#src/xray/api.ts'
+import type { XrayModel, XrayUser } from '#src/xray/model.ts'
+import type { XrayProcess } from '#src/xray/process.ts'
+import { createXrayProcess, xrayPaths } from '#src/xray/process.ts'
+import { renderConfig } from '#src/xray/render.ts'
+import { silentLog } from './silent-log.ts'
+import { xrayBinary } from './xray-binary.ts'
+
+type Inbound = XrayModel['inbounds'][number]
+
+/** A VLESS inbound over raw without security, on loopback. */
+export function plainInbound(tag: string, port: number, users: XrayUser[] = []): Inbound {
+  return {
+    tag,
+    protocol: 'vless',
+    listen: '127.0.0.1',
+    port,
+    stream: { transport: { type: 'raw' }, security: { type: 'none' } },
+    privateKey: null,
+    sniffing: { enabled: true, destOverride: ['http', 'tls'] },
+    users,
+  }
+}
+
+export function xrayModel(dir: string, inbounds: Inbound[] = []): XrayModel {
+  const { socket, logDir } = xrayPaths(dir)
+  return { inbounds, apiSocket: socket, logDir, allowPrivateTargets: true }
+}
+
+export interface XrayServer {
+  dir: string
+  socket: string
+  process: XrayProcess
+  api: XrayApi
+  stop(): Promise<void>
+}
+
+/** A running Xray in a folder of its own. `change` may alter its configuration before it starts. */
+export async function startXrayServer(
+  inbounds: Inbound[] = [],
+  change: (config: object) => object = (config) => config,
+): Promise<XrayServer> {
+  const dir = await mkdtemp(join(tmpdir(), 'xray-'))
+  const xray = createXrayProcess({ binary: xrayBinary(), dir, runtime: systemRuntime(), log: silentLog() })
+  await xray.start(() => change(renderConfig(xrayModel(dir, inbounds))))
+  const { socket } = xrayPaths(dir)
+  const api = connectXrayApi(socket)
+  return {
+    dir,
+    socket,
+    process: xray,
+    api,
+    async stop() {
+      api.close()
+      await xray.stop()
+      await xray.detach()
+      await rm(dir, { recursive: true, force: true })
+    },
+  }
+}
