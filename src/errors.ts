@@ -102,6 +102,93 @@ export const errorKinds = {
     retryable: false,
     message: 'The key in {source} is not 32 bytes in base64 or hex. Put back the right one.',
   },
+  PAYLOAD_TOO_LARGE: {
+    status: 413,
+    retryable: false,
+    message: 'The request is larger than {limit} bytes. Send it in smaller parts.',
+  },
+  RATE_LIMITED: {
+    status: 429,
+    retryable: true,
+    message: 'Too many attempts. Wait {seconds} s and try again.',
+  },
+  SERVER_IDENTITY_REFUSED: {
+    status: 502,
+    // Nothing was sent; when the right machine answers at this address again, the change may go there.
+    retryable: true,
+    message:
+      'The machine at {endpoint} is not this server: {reason}. Check the address, or let the server join again.',
+  },
+  SERVER_ANSWER_UNREADABLE: {
+    status: 502,
+    retryable: false,
+    message:
+      "The server's answer is not understood: {reason}. Bring the server and the controller to the same release.",
+  },
+  SERVER_REFUSED: {
+    status: 502,
+    retryable: false,
+    message: 'The server refused: {reason}',
+  },
+  JOIN_TOKEN_INVALID: {
+    status: 400,
+    retryable: false,
+    message: 'This is not a join token: {reason}. Copy the whole command from the chat again.',
+  },
+  JOIN_TOKEN_WRONG: {
+    status: 403,
+    retryable: false,
+    message: 'The controller does not know this join token. Make a new one in the chat.',
+  },
+  JOIN_TOKEN_USED: {
+    status: 403,
+    retryable: false,
+    message: 'This join token was used already, by another machine. Make a new one in the chat.',
+  },
+  JOIN_TOKEN_EXPIRED: {
+    status: 403,
+    retryable: false,
+    message: 'This join token has expired; it lives 15 minutes. Make a new one in the chat.',
+  },
+  JOIN_PIN_MISMATCH: {
+    status: 502,
+    retryable: false,
+    message:
+      'What answers at {address} is not the controller this token was made by, so nothing was sent to it. Check the address and the network between.',
+  },
+  JOIN_KEY_REFUSED: {
+    status: 403,
+    retryable: false,
+    message:
+      "The controller refuses this machine's key: {reason}. Delete {file} on the agent and join again.",
+  },
+  CONTROLLER_UNREACHABLE: {
+    status: 503,
+    retryable: true,
+    message: 'The controller at {address} cannot be reached: {reason}.',
+  },
+  CLOCK_SKEW: {
+    status: 502,
+    retryable: false,
+    message:
+      "This machine's clock shows {here}, which the controller's certificate is not valid for. Set the clock and try again.",
+  },
+  ALREADY_JOINED: {
+    status: 409,
+    retryable: false,
+    message: 'This machine has joined already, as server {server}. Nothing was changed.',
+  },
+  NOT_JOINED: {
+    status: 409,
+    retryable: false,
+    message:
+      'This machine has not joined a controller yet. Add a server in the chat and run the command it gives.',
+  },
+  AGENT_CONFIG_INVALID: {
+    status: 500,
+    retryable: false,
+    message: 'The setting {field} in {source} is not valid: {reason}.',
+  },
   INTERNAL: {
     status: 500,
     retryable: false,

@@ -1,0 +1,52 @@
+import { X509Certificate } from 'node:crypto'
+import { createServer } from 'node:https'
+import type { TLSSocket } from 'node:tls'
+import type { NodeOperations } from '#src/node/operations.ts'
+import type { Runtime } from '#src/runtime.ts'
+import { isController } from '#src/trust/peer.ts'
+import type { ConnectorLog } from './errors.ts'
+import { createContractHandler } from './http.ts'
+import { listen, type Listening } from './listening.ts'
+
+/** Longer than the controller keeps an idle connection, so that it never sends into one we are just closing. */
+const KEEP_ALIVE_MS = 120_000
+/** One controller, four connections; the rest is room for one that has just restarted. */
+const MAX_CONNECTIONS = 64
+
+/**
+ * The agent's door: HTTPS, TLS 1.3, and a certificate of the fleet's CA that says `controller`, or no conversation.
+ */
+export async function startAgentServer(options: {
+  listen: { host: string; port: number }
+  identity: { certificatePem: string; keyPem: string; caPem: string }
+  operations: NodeOperations
+  runtime: Pick<Runtime, 'randomBytes'>
+  log: ConnectorLog
+}): Promise<Listening> {
+  const { identity, operations, runtime, log } = options
+  const server = createServer(
+    {
+      cert: identity.certificatePem,
+      key: identity.keyPem,
+      ca: identity.caPem,
+      minVersion: 'TLSv1.3',
+      requestCert: true,
+      rejectUnauthorized: true,
+      keepAliveTimeout: KEEP_ALIVE_MS,
+    },
+    createContractHandler(operations, { log, runtime }),
+  )
+  server.maxConnections = MAX_CONNECTIONS
+  // First in line, so that a stranger's connection is gone before HTTP sees it.
+  server.prependListener('secureConnection', (socket: TLSSocket) => {
+    const { raw } = socket.getPeerCertificate()
+    if (raw !== undefined && isController(new X509Certificate(raw))) return
+    log.warn({ from: socket.remoteAddress }, "refused a certificate that is not the controller's")
+    socket.destroy()
+  })
+  server.on('tlsClientError', (error, socket) => {
+    log.debug({ from: socket.remoteAddress, reason: error.message }, 'a TLS handshake failed')
+    socket.destroy()
+  })
+  return listen(server, options.listen)
+}

@@ -1,0 +1,48 @@
+import type { SecureContext } from 'node:tls'
+import type { ServerConnector } from '#src/contract/index.ts'
+import { fail } from '#src/errors.ts'
+import type { NodeOperations } from '#src/node/operations.ts'
+import type { Runtime } from '#src/runtime.ts'
+import type { ConnectorLog } from './errors.ts'
+import { createLocalConnector } from './local.ts'
+import { createRemoteConnector } from './remote.ts'
+import { directDispatcher } from './transport.ts'
+
+/** What of a server's row decides how it is reached. */
+export interface Reachable {
+  id: number
+  kind: 'local' | 'agent'
+  endpoint: string | null
+}
+
+/** A connector with the sockets behind it; `close` ends them, and what is under way on them. */
+export type Connection = ServerConnector & { close(): Promise<void> }
+
+/**
+ * The one place that knows how each kind of server is reached. Whoever asks keeps the connection, and closes it when
+ * the server moves or is revoked: the allow-list is read when a connection is made.
+ */
+export function createConnectorFactory(options: {
+  /** The node of this process. */
+  operations: NodeOperations
+  secureContext: () => SecureContext
+  isAllowed: (spkiHash: string, serverId: number) => boolean
+  runtime: Pick<Runtime, 'sleep' | 'randomBytes'>
+  log: ConnectorLog
+}): (server: Reachable) => Connection {
+  const { operations, secureContext, isAllowed, runtime, log } = options
+  return ({ id, kind, endpoint }) => {
+    if (kind === 'local') {
+      return withClose(createLocalConnector(operations, { log, runtime }), async () => undefined)
+    }
+    if (endpoint === null) fail('SERVER_NOT_JOINED')
+    const dispatcher = directDispatcher({ endpoint, serverId: id, secureContext, isAllowed })
+    return withClose(createRemoteConnector({ endpoint, dispatcher, runtime }), () => dispatcher.destroy())
+  }
+}
+
+/** A plain object: on the connectors themselves, which answer to any name, `close` would be an operation. */
+function withClose(connector: ServerConnector, close: () => Promise<void>): Connection {
+  const { server, inbounds, clients, traffic, xray, system, sync } = connector
+  return { server, inbounds, clients, traffic, xray, system, sync, close }
+}

@@ -1,0 +1,56 @@
+import { createRouterClient } from '@orpc/server'
+import {
+  type CallContext,
+  operationMeta,
+  type OperationName,
+  type ServerConnector,
+} from '#src/contract/index.ts'
+import type { NodeOperations } from '#src/node/operations.ts'
+import { randomId, type Runtime, systemRuntime } from '#src/runtime.ts'
+import { type ConnectorLog, describeCauses, toCallError } from './errors.ts'
+import { withDeadline } from './deadline.ts'
+import { createRouter } from './router.ts'
+
+/**
+ * The node of this process as a server like any other: the same checks, deadlines and errors as over the network, and
+ * inputs and answers pass through JSON, so that neither side ever holds an object of the other.
+ * @throws every call: FleetError
+ */
+export function createLocalConnector(
+  operations: NodeOperations,
+  options: { log?: ConnectorLog; runtime?: Pick<Runtime, 'sleep' | 'randomBytes'> } = {},
+): ServerConnector {
+  const runtime = options.runtime ?? systemRuntime()
+  return createRouterClient(createRouter(operations), {
+    context: (context: CallContext) => context,
+    interceptors: [
+      async (call) => {
+        const name = call.path.join('.') as OperationName
+        const { timeout } = operationMeta(name)
+        try {
+          const input = throughJson(call.input) ?? {}
+          return throughJson(
+            await withDeadline({ timeout, signal: call.signal, runtime }, () =>
+              call.next({ ...call, input }),
+            ),
+          )
+        } catch (error) {
+          if (call.signal?.aborted === true && error === call.signal.reason) throw error
+          const trace = randomId(runtime, 64)
+          const coded = toCallError(error, trace)
+          if (coded.code === 'INTERNAL') {
+            options.log?.error(
+              { trace, operation: name, cause: describeCauses(error) },
+              'a local call failed',
+            )
+          }
+          throw coded
+        }
+      },
+    ],
+  })
+}
+
+function throughJson(value: unknown): unknown {
+  return value === undefined ? undefined : JSON.parse(JSON.stringify(value))
+}

@@ -1,0 +1,12 @@
+/** ECDSA on P-256 with SHA-256: what every TLS stack speaks, with small certificates. */
+export const signatureAlgorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const
+
+/**
+ * The library that makes certificates. Loaded when one is made and not before: an agent makes one request in its
+ * life, and would otherwise carry the library in memory for ever.
+ */
+export async function loadX509(): Promise<typeof import('@peculiar/x509')> {
+  // Its dependency injection fails without this, loaded first.
+  await import('reflect-metadata')
+  return import('@peculiar/x509')
+}
