@@ -282,7 +282,13 @@ function wire() {
     void say(command.dataset.command)
   })
   byId('viewer').addEventListener('click', () => byId('viewer').close())
-  byId('open-panel').addEventListener('click', () => document.body.classList.add('panel-open'))
+  byId('open-panel').addEventListener('click', () => {
+    openCommands(false)
+    document.body.classList.add('panel-open')
+  })
+  byId('panel').addEventListener('click', (event) => {
+    if (event.target === byId('panel')) document.body.classList.remove('panel-open')
+  })
   byId('close-panel').addEventListener('click', () => document.body.classList.remove('panel-open'))
   byId('new-person').addEventListener('submit', (event) => {
     event.preventDefault()

@@ -1,6 +1,7 @@
 import { copy, make } from './dom.js'
 
 const TAGS = { bold: 'b', italic: 'i', underline: 'u', strikethrough: 's', code: 'code' }
+const BLOCKS = new Set(['pre', 'blockquote', 'expandable_blockquote'])
 /** A quote longer than this many lines is folded, as a phone does it. */
 const FOLDED_LINES = 3
 
@@ -23,6 +24,8 @@ function renderRange(text, start, end, entities) {
       wrap(entity, text.slice(entity.offset, stop), renderRange(text, entity.offset, stop, inner)),
     )
     at = stop
+    // A block ends its line by itself; the line break after it would show as an empty line.
+    if (BLOCKS.has(entity.type) && text[at] === '\n' && at < end) at++
     rest = others.filter((other) => other.offset >= stop)
   }
   if (at < end) fragment.append(text.slice(at, end))

@@ -1,4 +1,4 @@
-import { copy, make } from './dom.js'
+import { copy, icon, make } from './dom.js'
 import { renderText } from './entities.js'
 
 /**
@@ -15,8 +15,17 @@ export function renderMessage(message, context) {
   if (message.photo) bubble.append(photo(message, context))
   if (message.document) bubble.append(file(message.document))
   const text = message.text ?? message.caption
-  if (text) bubble.append(make('div', 'text', renderText(text, message.entities ?? message.caption_entities)))
-  bubble.append(meta(message))
+  const stamp = meta(message)
+  if (text) {
+    const body = make('div', 'text', renderText(text, message.entities ?? message.caption_entities))
+    // As wide as the stamp in the corner, so that the last line never runs under it.
+    const spacer = stamp.cloneNode(true)
+    spacer.className = 'spacer'
+    spacer.setAttribute('aria-hidden', 'true')
+    body.append(spacer)
+    bubble.append(body)
+  }
+  bubble.append(stamp)
   if (message.photo && !text) bubble.classList.add('bare')
   item.append(bubble)
   if (message.reactions.length > 0)
@@ -27,9 +36,9 @@ export function renderMessage(message, context) {
 
 function meta(message) {
   const date = new Date((message.edit_date ?? message.date) * 1000)
-  const clock = date.toLocaleTimeString(undefined, { hour: '2-digit', minute: '2-digit' })
+  const clock = date.toLocaleTimeString(undefined, { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' })
   const element = make('span', 'meta')
-  if (message.silent) element.append(make('span', 'silent', '🔕'))
+  if (message.silent) element.append(icon('silent'))
   if (message.edit_date) element.append('edited ')
   element.append(clock)
   return element
@@ -87,6 +96,8 @@ function renderButton(button, message, row, column, context) {
     make('span', '', button.text),
   )
   element.type = 'button'
+  if (button.copy_text) element.append(icon('copy'))
+  if (button.url) element.append(icon('open'))
   if (button.disabled !== undefined) element.disabled = true
   else if (button.copy_text) element.addEventListener('click', () => void copy(button.copy_text.text))
   else if (button.url)
