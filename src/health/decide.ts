@@ -54,8 +54,8 @@ export interface Decision {
  * | 3 misses over 25 s | online, error; pending once it was seen | offline | yes |
  * | 2 "Xray is down", misses between do not count | any other | error | yes |
  *
- * `now` (ms) is when the outcome is known. Nothing is called down during the grace; it is looked at again when
- * that ends, so a server that died while the controller restarted is reported.
+ * `now` (ms) is when the outcome is known. Nothing is called down during the grace, but evidence is gathered,
+ * so a server that died while the controller restarted is reported as soon as the grace is over.
  */
 export function decide(state: HealthState, event: HealthEvent, now: number, policy: HealthPolicy): Decision {
   switch (event.type) {
@@ -88,10 +88,9 @@ function judge(state: HealthState, event: ProbeEvent, now: number, policy: Healt
   }
 
   const streak = streaks[verdict]
-  if (streak !== undefined && isConfirmed(state.status, verdict, streak, event.askedAt, policy)) {
-    if (verdict === 'online' || !inGrace(next, now, policy)) return move(next, event, streak.since)
-    const at = Math.max(next.graceUntil, event.askedAt + policy.reprobeEveryMs)
-    return { state: next, effects: [{ type: 'reprobe', at }] }
+  const confirmed = streak !== undefined && isConfirmed(state.status, verdict, streak, event.askedAt, policy)
+  if (confirmed && (verdict === 'online' || !inGrace(next, now, policy))) {
+    return move(next, event, streak.since)
   }
   const suspect = Object.values(streaks).some((each) => each !== undefined)
   const at = Math.max(now, event.askedAt + policy.reprobeEveryMs)
