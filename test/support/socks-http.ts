@@ -13,7 +13,7 @@ export async function getThroughSocks(
   const { hostname, port } = new URL(url)
   const socket = await openSocks(socksPort, hostname.replace(/^\[|\]$/g, ''), Number(port || 80), signal)
   return new Promise((resolve, reject) => {
-    const sent = request(url, { agent: false, createConnection: () => socket, signal }, resolve)
+    const sent = request(url, { createConnection: () => socket, signal }, resolve)
     sent.once('error', reject)
     sent.end()
   })
