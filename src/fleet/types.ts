@@ -76,7 +76,8 @@ export interface TaskView {
   batch: string
   serverId: number
   serverName: string
-  operation: OperationName | string
+  /** An operation of the contract, or one of the fleet's own: `servers.create`, `servers.edit` and so on. */
+  operation: string
   /** Without secrets. */
   input: unknown
   status: TaskStatus
@@ -143,7 +144,9 @@ export interface InboundRow extends Inbound {
 export interface Page<T> {
   items: T[]
   total: number
+  /** From 0; a page asked for beyond the end is the last one. */
   page: number
+  /** At least 1. */
   pages: number
 }
 
@@ -188,6 +191,11 @@ export interface Fleet {
   /** A good health reply: fetches what changed, if its position moved. Resolves when the mirror has caught up. */
   noteHealth(serverId: number, health: Health): Promise<void>
   noteInfo(serverId: number, info: ServerInfo): void
+  /**
+   * The server was given its certificate. `endpoint` is where it is dialled, `https://host:port`; null where it opens
+   * the connection itself. Emits `joined`, and what waited for it is sent. @throws FleetError SERVER_NOT_FOUND
+   */
+  noteJoined(serverId: number, endpoint: string | null): void
   on<E extends keyof FleetEvents>(event: E, listener: (value: FleetEvents[E]) => void): () => void
   /** Makes everything pending from before a restart go on. */
   start(): void

@@ -1,0 +1,191 @@
+import { FleetError, fail } from '#src/errors.ts'
+import type { Runtime } from '#src/runtime.ts'
+import type { Db } from '#src/store/drizzle.ts'
+import type { SecretBox } from '#src/trust/secret-box.ts'
+import { type Connection, createConnections } from './connections.ts'
+import { newClient } from './credentials.ts'
+import { createEmitter } from './events.ts'
+import { createGroupCommit } from './group-commit.ts'
+import { createJournal, toView } from './journal.ts'
+import type { FleetLog } from './log.ts'
+import { createMirrorRows } from './mirror-rows.ts'
+import { createMirror } from './mirror.ts'
+import { createProgress } from './progress.ts'
+import { heldBy } from './retry.ts'
+import { createServers } from './servers.ts'
+import { createTaskQueue } from './task-queue.ts'
+import { createTasks } from './tasks.ts'
+import type { Fleet, FleetEvents, Server } from './types.ts'
+import { createView } from './view.ts'
+
+export interface FleetDeps {
+  db: Db
+  box: SecretBox
+  runtime: Runtime
+  log: FleetLog
+  /** Makes the way to a server: called once per server, and again after it moved. */
+  connect(server: Server): Connection
+  /** A new join token for a server, and the line that uses it. Called inside the transaction that records it. */
+  invite(serverId: number): { command: string; token: string; expiresAt: number }
+  /** Takes from a server every right to speak. Called inside the transaction that removes it. */
+  revoke(serverId: number): void
+  /** The host in links of the own machine, where its row names none. */
+  localHost?: string | undefined
+}
+
+/** ms. Watchers of a change wait this long for the mirror to show it; it follows in any case. */
+const MIRROR_PATIENCE = 3_000
+/** ms. A sighting an hour old in the row is good enough after a crash. */
+const FLUSH_EVERY = 60 * 60 * 1000
+/** Secrets of failed tasks are swept out once a day: a walk over the whole journal. */
+const FLUSHES_PER_SWEEP = 24
+
+/** The controller's domain, over one database. Nothing is sent before `start()`. */
+export function createFleet(deps: FleetDeps): Fleet {
+  const { db, box, runtime, log } = deps
+  const sqlite = db.$client
+  const stopping = new AbortController()
+  const onError = (error: unknown): void => log.error({ err: error }, 'a listener of the fleet failed')
+
+  const events = createEmitter<FleetEvents>(onError)
+  const journal = createJournal({ sqlite, box, runtime })
+  const connections = createConnections({ connect: (server) => deps.connect(server), log })
+
+  const mirror = createMirror({
+    rows: createMirrorRows(sqlite, box),
+    runtime,
+    log,
+    connector(serverId) {
+      const server = servers.get(serverId)
+      if (server.kind === 'local') return undefined
+      const held = heldBy(server)
+      if (held !== undefined) fail(held)
+      return connections.to(server)
+    },
+  })
+
+  const progress = createProgress({
+    load: (batch) => journal.batch(batch).map(toView),
+    isWaiting: (serverId) => queue.isWaiting(serverId),
+    onError,
+  })
+
+  const queue = createTaskQueue({
+    journal,
+    commit: createGroupCommit(sqlite),
+    runtime,
+    log,
+    server: (id) => servers.find(id),
+    connection: (server) => connections.to(server),
+    changed: (task) => progress.changed(toView(task)),
+    answered: (task) => mirrored(task.serverId),
+    waiting: () => progress.waiting(),
+  })
+
+  const servers = createServers({
+    db,
+    journal,
+    runtime,
+    events,
+    connections,
+    invite: (id) => deps.invite(id),
+    revoke: (id) => deps.revoke(id),
+    awake: (id) => queue.kick(id),
+    asleep: (id) => queue.wake(id),
+    removed(id, cancelled) {
+      queue.drop(id)
+      mirror.forget(id)
+      for (const task of cancelled) progress.changed(toView(task))
+    },
+  })
+
+  const tasks = createTasks({
+    sqlite,
+    journal,
+    queue,
+    progress,
+    runtime,
+    server: (id) => servers.get(id),
+    find: (id) => servers.find(id),
+  })
+
+  const view = createView({
+    db,
+    box,
+    localHost: deps.localHost,
+    servers: () => servers.list(),
+    server: (id) => servers.find(id),
+    syncedAt: (id) => mirror.syncedAt(id),
+  })
+
+  /** Resolves when the mirror shows what the server has just answered to, or when that takes too long to wait for. */
+  async function mirrored(serverId: number): Promise<void> {
+    if (servers.find(serverId)?.kind !== 'agent') return
+    const enough = new AbortController()
+    const signal = AbortSignal.any([enough.signal, stopping.signal])
+    const patience = runtime.sleep(MIRROR_PATIENCE, signal).catch(() => undefined)
+    await Promise.race([mirror.sync(serverId), patience])
+    enough.abort()
+  }
+
+  async function keepFlushing(): Promise<void> {
+    for (let flushes = 0; !stopping.signal.aborted; flushes++) {
+      if (flushes % FLUSHES_PER_SWEEP === 0) journal.forgetOldSecrets()
+      await runtime.sleep(FLUSH_EVERY, stopping.signal)
+      flush()
+    }
+  }
+
+  function flush(): void {
+    servers.flush()
+    mirror.flush()
+  }
+
+  return {
+    servers,
+    tasks,
+    view,
+
+    connectorFor(serverId) {
+      const server = servers.get(serverId)
+      const held = heldBy(server)
+      if (held !== undefined) throw new FleetError(held)
+      return connections.to(server)
+    },
+
+    newClient: (email) => newClient(runtime, email),
+
+    async noteHealth(serverId, health) {
+      const server = servers.find(serverId)
+      if (server === undefined) return
+      if (queue.isWaiting(serverId)) queue.kick(serverId)
+      if (server.kind !== 'local') await mirror.note(serverId, health)
+    },
+
+    noteInfo(serverId, info) {
+      servers.report(serverId, {
+        version: info.agentVersion,
+        xrayVersion: info.xrayVersion,
+        osInfo: [info.os, info.kernel, info.arch].filter((part) => part !== '').join(' '),
+      })
+    },
+
+    noteJoined: (serverId, endpoint) => servers.joined(serverId, endpoint),
+    on: (event, listener) => events.on(event, listener),
+
+    start() {
+      queue.start()
+      keepFlushing().catch((error: unknown) => {
+        if (!stopping.signal.aborted) log.error({ err: error }, 'the fleet stopped writing down sightings')
+      })
+    },
+
+    async stop() {
+      stopping.abort()
+      await Promise.all([queue.stop(), mirror.stop()])
+      progress.stop()
+      flush()
+      await connections.closeAll()
+    },
+  }
+}

@@ -1,0 +1,244 @@
+/**
+ * The journal: every change as a row before it is sent, and what became of it. It is the queue, the outbox and the
+ * audit log in one. Synchronous; whoever needs several steps at once wraps them in a transaction.
+ */
+import { type ErrorCode, type ErrorDetails, type FleetError, isErrorCode } from '#src/errors.ts'
+import type { Runtime } from '#src/runtime.ts'
+import type { Sqlite } from '#src/store/open.ts'
+import type { Actor, TaskStatus } from '#src/store/schema.ts'
+import type { SecretBox } from '#src/trust/secret-box.ts'
+import { chainHash } from './journal-chain.ts'
+import { type SecretField, putSecrets, takeSecrets } from './secret-fields.ts'
+import type { TaskView } from './types.ts'
+
+/** A row of the journal. */
+export interface TaskRow extends TaskView {
+  seq: number
+  actor: Actor
+  nextAttemptAt: number
+  expiresAt: number
+  /** The sealed rest of the input. */
+  secrets: string | null
+}
+
+export interface NewTask {
+  id: string
+  batch: string
+  serverId: number
+  operation: string
+  /** Whole; the secrets are taken out here. */
+  input: unknown
+  /** Dotted paths of the secret fields. */
+  secretPaths: readonly string[]
+  actor: Actor
+  status: TaskStatus
+  error: FleetError | null
+  nextAttemptAt: number
+  expiresAt: number
+}
+
+interface RawTask extends Omit<TaskRow, 'input' | 'actor' | 'error'> {
+  input: string
+  actor: string
+  error: string | null
+}
+
+const OPEN = `status in ('pending', 'running')`
+/** A failed change can be tried again with its input, so that is kept as long as a pending one would have been. */
+const KEEP_SECRETS_MS = 7 * 24 * 60 * 60 * 1000
+
+const columns = `t.id, t.seq, t.batch, t.server_id as serverId, coalesce(s.name, '#' || t.server_id) as serverName,
+  t.operation, t.input, t.secrets, t.actor, t.status, t.attempts, t.next_attempt_at as nextAttemptAt,
+  t.expires_at as expiresAt, t.error, t.created_at as createdAt, t.finished_at as finishedAt`
+const from = 'from server_tasks t left join servers s on s.id = t.server_id'
+
+export type Journal = ReturnType<typeof createJournal>
+
+export function createJournal(deps: {
+  sqlite: Sqlite
+  box: SecretBox
+  runtime: Pick<Runtime, 'now' | 'uuid'>
+}) {
+  const { sqlite, box, runtime } = deps
+  const last = sqlite.prepare('select seq, hash from server_tasks order by seq desc limit 1')
+  const insert = sqlite.prepare(
+    `insert into server_tasks (id, seq, batch, server_id, operation, input, secrets, actor, status, next_attempt_at,
+       expires_at, error, created_at, finished_at, hash)
+     values (@id, @seq, @batch, @serverId, @operation, @input, @secrets, @actor, @status, @nextAttemptAt,
+       @expiresAt, @error, @createdAt, @finishedAt, @hash)`,
+  )
+  const byId = sqlite.prepare(`select ${columns} ${from} where t.id = ?`)
+  const byBatch = sqlite.prepare(`select ${columns} ${from} where t.batch = ? order by t.seq`)
+  const firstOpen = sqlite.prepare(
+    `select ${columns} ${from} where t.server_id = ? and t.${OPEN} order by t.seq limit 1`,
+  )
+  const allOpen = sqlite.prepare(
+    `select ${columns} ${from} where t.server_id = ? and t.${OPEN} order by t.seq`,
+  )
+  const claim = sqlite.prepare(
+    `update server_tasks set status = 'running', attempts = attempts + 1 where id = ? and ${OPEN}`,
+  )
+  const settle = sqlite.prepare(
+    `update server_tasks set status = @status, error = @error, finished_at = @finishedAt,
+       next_attempt_at = coalesce(@nextAttemptAt, next_attempt_at),
+       secrets = case when @keepSecrets = 1 then secrets else null end
+     where id = @id and ${OPEN}`,
+  )
+  const recover = sqlite.prepare(
+    `update server_tasks set status = 'pending', next_attempt_at = ? where ${OPEN} and status = 'running'`,
+  )
+  const serversWithOpen = sqlite.prepare(`select distinct server_id from server_tasks where ${OPEN}`).pluck()
+  const forgetSecrets = sqlite.prepare('update server_tasks set secrets = null where id = ?')
+  const forgetServer = sqlite.prepare(
+    'update server_tasks set secrets = null where server_id = ? and secrets is not null',
+  )
+  const forgetOld = sqlite.prepare(
+    `update server_tasks set secrets = null where secrets is not null and finished_at < ?`,
+  )
+
+  const place = (id: string): string => `server_tasks:${id}:secrets`
+  const row = (raw: unknown): TaskRow | undefined => (raw === undefined ? undefined : toRow(raw as RawTask))
+  const rows = (raws: unknown[]): TaskRow[] => raws.map((raw) => toRow(raw as RawTask))
+
+  /** Adds one row at the end of the chain. Inside a transaction of the caller. */
+  function append(task: NewTask): void {
+    const end = last.get() as { seq: number; hash: string } | undefined
+    const now = runtime.now()
+    const { open, secrets } = takeSecrets(task.input ?? null, task.secretPaths)
+    const final = task.status !== 'pending'
+    const fields = {
+      seq: (end?.seq ?? 0) + 1,
+      id: task.id,
+      batch: task.batch,
+      serverId: task.serverId,
+      operation: task.operation,
+      createdAt: now,
+      expiresAt: task.expiresAt,
+    }
+    // As it will be read back, so that verifying hashes the same value.
+    const input = JSON.stringify(open)
+    const actor = JSON.stringify(task.actor)
+    const keep = secrets.length > 0 && (!final || retryable(task.status))
+    insert.run({
+      ...fields,
+      input,
+      actor,
+      secrets: keep ? box.seal(JSON.stringify(secrets), place(task.id)) : null,
+      status: task.status,
+      nextAttemptAt: task.nextAttemptAt,
+      error: errorJson(task.error),
+      finishedAt: final ? now : null,
+      hash: chainHash(end?.hash ?? '', { ...fields, input: JSON.parse(input), actor: JSON.parse(actor) }),
+    })
+  }
+
+  return {
+    append,
+
+    /** A change the fleet makes in its own rows: on record in the same transaction, applied by it. */
+    record(serverId: number, operation: string, input: unknown, actor: Actor): void {
+      const [id, batch, now] = [runtime.uuid(), runtime.uuid(), runtime.now()]
+      append({
+        id,
+        batch,
+        serverId,
+        operation,
+        input,
+        secretPaths: [],
+        actor,
+        status: 'applied',
+        error: null,
+        nextAttemptAt: now,
+        expiresAt: now,
+      })
+    },
+
+    get: (id: string) => row(byId.get(id)),
+    batch: (batch: string) => rows(byBatch.all(batch)),
+    nextOpen: (serverId: number) => row(firstOpen.get(serverId)),
+    open: (serverId: number) => rows(allOpen.all(serverId)),
+    serversWithOpen: () => serversWithOpen.all() as number[],
+
+    /** The input as it was asked for, secrets included. */
+    input(task: TaskRow): unknown {
+      if (task.secrets === null) return task.input
+      return putSecrets(task.input, JSON.parse(box.open(task.secrets, place(task.id))) as SecretField[])
+    },
+
+    /** Marks a task as being sent. @returns undefined when it is not open any more */
+    claim(id: string): TaskRow | undefined {
+      return claim.run(id).changes === 0 ? undefined : row(byId.get(id))
+    },
+
+    /** What became of a task. @returns undefined when it is not open any more */
+    settle(id: string, to: { status: TaskStatus; error: FleetError | null; nextAttemptAt?: number }) {
+      const pending = to.status === 'pending'
+      const { changes } = settle.run({
+        id,
+        status: to.status,
+        error: errorJson(to.error),
+        finishedAt: pending ? null : runtime.now(),
+        nextAttemptAt: to.nextAttemptAt ?? null,
+        keepSecrets: pending || retryable(to.status) ? 1 : 0,
+      })
+      return changes === 0 ? undefined : row(byId.get(id))
+    },
+
+    /** After a start: what was in flight is sent again under its key. */
+    recover: () => recover.run(runtime.now()),
+    /** Whether a failed task's whole input is still at hand. */
+    canRetry: (task: TaskRow): boolean =>
+      retryable(task.status) && (task.finishedAt ?? 0) >= runtime.now() - KEEP_SECRETS_MS,
+    forgetSecrets: (id: string) => forgetSecrets.run(id),
+    forgetServer: (serverId: number) => forgetServer.run(serverId),
+    forgetOldSecrets: () => forgetOld.run(runtime.now() - KEEP_SECRETS_MS),
+  }
+}
+
+/** What may be asked for once more, and so needs its input. */
+function retryable(status: TaskStatus): boolean {
+  return status === 'failed' || status === 'expired'
+}
+
+export function isFinal(status: TaskStatus): boolean {
+  return status !== 'pending' && status !== 'running'
+}
+
+/** A row as it may be shown. */
+export function toView(task: TaskRow): TaskView {
+  const {
+    id,
+    batch,
+    serverId,
+    serverName,
+    operation,
+    input,
+    status,
+    attempts,
+    error,
+    createdAt,
+    finishedAt,
+  } = task
+  return { id, batch, serverId, serverName, operation, input, status, attempts, error, createdAt, finishedAt }
+}
+
+function errorJson(error: FleetError | null): string | null {
+  return error && JSON.stringify({ code: error.code, message: error.message, details: error.details })
+}
+
+function toRow(raw: RawTask): TaskRow {
+  const error = raw.error === null ? null : (JSON.parse(raw.error) as StoredError)
+  return {
+    ...raw,
+    input: JSON.parse(raw.input) as unknown,
+    actor: JSON.parse(raw.actor) as Actor,
+    // A newer release may have known other codes.
+    error: error && { ...error, code: isErrorCode(error.code) ? error.code : ('INTERNAL' as ErrorCode) },
+  }
+}
+
+interface StoredError {
+  code: string
+  message: string
+  details: ErrorDetails
+}

@@ -1,0 +1,170 @@
+import type { Changes, MirroredClient, MirroredInbound } from '#src/contract/index.ts'
+import { emailKey } from '#src/node/rows.ts'
+import type { Sqlite } from '#src/store/open.ts'
+import type { SecretBox } from '#src/trust/secret-box.ts'
+
+/** How far a mirror has followed its server. */
+export interface MirrorPosition {
+  epoch: string
+  changeSeq: number
+  trafficSeq: number
+  syncedAt: number | null
+}
+
+const NOWHERE: MirrorPosition = { epoch: '', changeSeq: 0, trafficSeq: 0, syncedAt: null }
+
+export type MirrorRows = ReturnType<typeof createMirrorRows>
+
+/** Where a client's sealed credentials stand: the same for a mirror as for the own node. */
+export function credentialsPlace(serverId: number, clientId: number): string {
+  return `clients:${serverId}:${clientId}:credentials`
+}
+
+/** The mirror's rows. The server_id always comes from the connection that was asked, never from an answer. */
+export function createMirrorRows(sqlite: Sqlite, box: SecretBox) {
+  const position = sqlite.prepare(
+    `select epoch, change_seq as changeSeq, traffic_seq as trafficSeq, synced_at as syncedAt
+     from sync_states where server_id = ?`,
+  )
+  const savePosition = sqlite.prepare(
+    `insert into sync_states (server_id, epoch, change_seq, traffic_seq, synced_at)
+     values (@serverId, @epoch, @changeSeq, @trafficSeq, @now)
+     on conflict (server_id) do update set epoch = excluded.epoch, change_seq = excluded.change_seq,
+       traffic_seq = excluded.traffic_seq, synced_at = excluded.synced_at`,
+  )
+  const touch = sqlite.prepare('update sync_states set synced_at = ? where server_id = ?')
+  const mirrored = sqlite.prepare(`select 1 from servers where id = ? and kind <> 'local'`)
+  const activity = sqlite.prepare(
+    `select c.email_key as email, t.up + t.down as bytes, t.last_active_at as at
+     from client_traffics t join clients c on c.server_id = t.server_id and c.id = t.client_id where t.server_id = ?`,
+  )
+  const setActivity = sqlite.prepare(
+    `update client_traffics set last_active_at = case when up + down > @bytes then @now else @at end
+     where server_id = @serverId
+       and client_id = (select id from clients where server_id = @serverId and email_key = @email)`,
+  )
+  const clear = ['clients', 'inbounds', 'outbound_traffics'].map((table) =>
+    sqlite.prepare(`delete from ${table} where server_id = ?`),
+  )
+  const deleteInbound = sqlite.prepare('delete from inbounds where server_id = ? and id = ?')
+  const deleteClient = sqlite.prepare('delete from clients where server_id = ? and id = ?')
+  // A control character can stand in no tag and no name, so what is parked clashes with nothing.
+  const parkInbound = sqlite.prepare(`update inbounds set tag = char(1) || id where server_id = ? and id = ?`)
+  const parkClient = sqlite.prepare(
+    `update clients set email_key = char(1) || id where server_id = ? and id = ?`,
+  )
+  const evictTag = sqlite.prepare('delete from inbounds where server_id = ? and tag = ? and id <> ?')
+  const evictEmail = sqlite.prepare('delete from clients where server_id = ? and email_key = ? and id <> ?')
+  const putInbound = sqlite.prepare(
+    `insert into inbounds (server_id, id, tag, remark, protocol, listen, port, stream, secrets, sniffing, enabled,
+       row_version, change_seq, created_at, updated_at)
+     values (@serverId, @id, @tag, @remark, @protocol, @listen, @port, @stream, null, @sniffing, @enabled,
+       @rowVersion, @changeSeq, @createdAt, @updatedAt)
+     on conflict (server_id, id) do update set tag = excluded.tag, remark = excluded.remark,
+       protocol = excluded.protocol, listen = excluded.listen, port = excluded.port, stream = excluded.stream,
+       sniffing = excluded.sniffing, enabled = excluded.enabled, row_version = excluded.row_version,
+       change_seq = excluded.change_seq, created_at = excluded.created_at, updated_at = excluded.updated_at`,
+  )
+  const putClient = sqlite.prepare(
+    `insert into clients (server_id, id, email, email_key, credentials, flow, enabled, comment, row_version,
+       change_seq, created_at, updated_at)
+     values (@serverId, @id, @email, @emailKey, @credentials, @flow, @enabled, @comment, @rowVersion, @changeSeq,
+       @createdAt, @updatedAt)
+     on conflict (server_id, id) do update set email = excluded.email, email_key = excluded.email_key,
+       credentials = excluded.credentials, flow = excluded.flow, enabled = excluded.enabled,
+       comment = excluded.comment, row_version = excluded.row_version, change_seq = excluded.change_seq,
+       created_at = excluded.created_at, updated_at = excluded.updated_at`,
+  )
+  const unplace = sqlite.prepare('delete from client_inbounds where server_id = ? and client_id = ?')
+  // Selected rather than inserted as told: a placement in an inbound that is not there must not fail the rest.
+  const place = sqlite.prepare(
+    `insert into client_inbounds (server_id, client_id, inbound_id)
+     select server_id, @clientId, id from inbounds where server_id = @serverId and id = @inboundId
+     on conflict do nothing`,
+  )
+  const clientTraffic = sqlite.prepare(
+    `insert into client_traffics (server_id, client_id, up, down, traffic_seq, reset_up, reset_down, last_active_at)
+     select server_id, id, @up, @down, @trafficSeq, @resetUp, @resetDown, @activeAt
+       from clients where server_id = @serverId and id = @id
+     on conflict (server_id, client_id) do update set
+       last_active_at =
+         case when excluded.up + excluded.down > up + down then @now else last_active_at end,
+       up = excluded.up, down = excluded.down, traffic_seq = excluded.traffic_seq,
+       reset_up = excluded.reset_up, reset_down = excluded.reset_down`,
+  )
+  const inboundTraffic = sqlite.prepare(
+    `insert into inbound_traffics (server_id, inbound_id, up, down, traffic_seq)
+     select server_id, id, @up, @down, @trafficSeq from inbounds where server_id = @serverId and id = @id
+     on conflict (server_id, inbound_id) do update set up = excluded.up, down = excluded.down,
+       traffic_seq = excluded.traffic_seq`,
+  )
+  const outboundTraffic = sqlite.prepare(
+    `insert into outbound_traffics (server_id, tag, up, down, traffic_seq)
+     values (@serverId, @tag, @up, @down, @trafficSeq)
+     on conflict (server_id, tag) do update set up = excluded.up, down = excluded.down,
+       traffic_seq = excluded.traffic_seq`,
+  )
+
+  function saveInbounds(serverId: number, changeSeq: number, rows: readonly MirroredInbound[]): void {
+    for (const row of rows) parkInbound.run(serverId, row.id)
+    for (const row of rows) {
+      evictTag.run(serverId, row.tag, row.id)
+      const [stream, sniffing] = [JSON.stringify(row.stream), JSON.stringify(row.sniffing)]
+      putInbound.run({ ...row, serverId, changeSeq, stream, sniffing, enabled: Number(row.enabled) })
+    }
+  }
+
+  function saveClients(serverId: number, changeSeq: number, rows: readonly MirroredClient[]): void {
+    for (const row of rows) parkClient.run(serverId, row.id)
+    for (const { uuid, subscriptionId, inbounds, ...row } of rows) {
+      const key = emailKey(row.email)
+      evictEmail.run(serverId, key, row.id)
+      const credentials = box.seal(
+        JSON.stringify({ uuid, subscriptionId }),
+        credentialsPlace(serverId, row.id),
+      )
+      const enabled = Number(row.enabled)
+      putClient.run({ ...row, serverId, changeSeq, emailKey: key, credentials, enabled })
+      unplace.run(serverId, row.id)
+      for (const inboundId of inbounds) place.run({ serverId, clientId: row.id, inboundId })
+    }
+  }
+
+  function saveTraffic(serverId: number, changes: Changes, now: number): void {
+    const { trafficSeq, traffic, full } = changes
+    for (const row of traffic.clients) {
+      // The first counters of a mirror say nothing of when the traffic was; those of a client new to it do.
+      const activeAt = !full && row.up + row.down > 0 ? now : null
+      clientTraffic.run({ ...row, serverId, trafficSeq, now, activeAt })
+    }
+    for (const row of traffic.inbounds) inboundTraffic.run({ ...row, serverId, trafficSeq })
+    for (const row of traffic.outbounds) outboundTraffic.run({ ...row, serverId, trafficSeq })
+  }
+
+  return {
+    position: (serverId: number): MirrorPosition =>
+      (position.get(serverId) as MirrorPosition | undefined) ?? NOWHERE,
+
+    /** The rows are as they were, but this is known of a later moment. */
+    touch: (serverId: number, at: number) => touch.run(at, serverId),
+
+    /** Applies one answer, all of it or nothing. A server that is gone meanwhile gets no rows. */
+    apply: (serverId: number, changes: Changes, now: number): void =>
+      sqlite
+        .transaction(() => {
+          if (mirrored.get(serverId) === undefined) return
+          // When somebody was last active is known here alone: it outlives a fresh start of the rows.
+          const before = changes.full ? activity.all(serverId) : []
+          if (changes.full) for (const statement of clear) statement.run(serverId)
+          for (const { kind, id } of changes.deleted)
+            (kind === 'inbound' ? deleteInbound : deleteClient).run(serverId, id)
+          saveInbounds(serverId, changes.changeSeq, changes.inbounds)
+          saveClients(serverId, changes.changeSeq, changes.clients)
+          saveTraffic(serverId, changes, now)
+          for (const row of before) setActivity.run({ ...(row as object), serverId, now })
+          const { epoch, changeSeq, trafficSeq } = changes
+          savePosition.run({ serverId, epoch, changeSeq, trafficSeq, now })
+        })
+        .immediate(),
+  }
+}

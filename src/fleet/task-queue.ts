@@ -1,0 +1,277 @@
+/**
+ * Carries the journal out: per server strictly in order and one at a time, different servers side by side. Nothing is
+ * remembered here that is not in the journal too, but whether somebody has just heard of a server.
+ */
+import {
+  type OperationInput,
+  type OperationName,
+  type ServerConnector,
+  callOperation,
+  operationMeta,
+} from '#src/contract/index.ts'
+import { FleetError, toFleetError } from '#src/errors.ts'
+import { type Runtime, randomId } from '#src/runtime.ts'
+import type { GroupCommit } from './group-commit.ts'
+import type { Journal, TaskRow } from './journal.ts'
+import type { FleetLog } from './log.ts'
+import { decideFailure, heldBy, nextStep } from './retry.ts'
+import type { Server } from './types.ts'
+
+export interface QueueDeps {
+  journal: Journal
+  commit: GroupCommit
+  runtime: Runtime
+  log: FleetLog
+  server(id: number): Server | undefined
+  connection(server: Server): ServerConnector
+  /** A task's row has changed. */
+  changed(task: TaskRow): void
+  /** The server has answered, so its rows may have changed: told before `changed`. Never rejects. */
+  answered(task: TaskRow): Promise<void>
+  /** What is pending on this server now waits for it. */
+  waiting(serverId: number): void
+}
+
+export type TaskQueue = ReturnType<typeof createTaskQueue>
+
+interface Lane {
+  busy: boolean
+  done: Promise<void>
+  kicked: boolean
+  waiting: boolean
+  timer: AbortController | null
+  call: AbortController | null
+}
+
+/** ms on top of the operation's own timeout, so that the connector's, which knows more, comes first. */
+const TIMEOUT_MARGIN = 5_000
+/** ms. Longer timers overflow, and a corrected clock should be noticed. */
+const LONGEST_SLEEP = 60 * 60 * 1000
+
+export function createTaskQueue(deps: QueueDeps) {
+  const { journal, commit, runtime, log } = deps
+  const lanes = new Map<number, Lane>()
+  const telling = new Set<Promise<void>>()
+  let state: 'idle' | 'running' | 'stopped' = 'idle'
+
+  function laneOf(serverId: number): Lane {
+    const there = lanes.get(serverId)
+    if (there !== undefined) return there
+    const lane: Lane = {
+      busy: false,
+      done: Promise.resolve(),
+      kicked: false,
+      waiting: false,
+      timer: null,
+      call: null,
+    }
+    lanes.set(serverId, lane)
+    return lane
+  }
+
+  function wake(serverId: number): void {
+    if (state !== 'running') return
+    const lane = laneOf(serverId)
+    lane.timer?.abort()
+    lane.timer = null
+    if (lane.busy) return
+    lane.busy = true
+    lane.done = carryOut(serverId, lane).catch((error: unknown) => {
+      log.error({ server: serverId, err: error }, 'the task queue of a server has stopped on a fault')
+    })
+  }
+
+  async function carryOut(serverId: number, lane: Lane): Promise<void> {
+    try {
+      while (state === 'running') {
+        const task = journal.nextOpen(serverId)
+        const server = deps.server(serverId)
+        if (task === undefined || server === undefined) {
+          lane.kicked = false
+          lane.waiting = false
+          return
+        }
+        const held = heldBy(server)
+        const now = runtime.now()
+        const step = nextStep({ task, held: held !== undefined, kicked: lane.kicked, now })
+        lane.kicked = false
+        if (step.do === 'wait') {
+          if (refuseAllBehind(server, held)) continue
+          rest(serverId, lane, step.until - now)
+          return
+        }
+        if (step.do === 'expire') {
+          const expired = { status: 'expired', error: new FleetError('TASK_EXPIRED') } as const
+          tell(await commit(() => journal.settle(task.id, expired)))
+          continue
+        }
+        lane.waiting = false
+        await attempt(server, lane, task)
+      }
+    } finally {
+      lane.busy = false
+    }
+  }
+
+  function rest(serverId: number, lane: Lane, ms: number): void {
+    lane.waiting = true
+    const timer = new AbortController()
+    lane.timer = timer
+    runtime.sleep(Math.min(ms, LONGEST_SLEEP), timer.signal).then(
+      () => wake(serverId),
+      () => undefined, // somebody else woke the lane
+    )
+    deps.waiting(serverId)
+  }
+
+  /** What is for this moment only must not wait behind what can wait. @returns whether anything was refused */
+  function refuseAllBehind(
+    server: Server,
+    held: 'SERVER_DISABLED' | 'SERVER_NOT_JOINED' | undefined,
+  ): boolean {
+    const refused = journal
+      .open(server.id)
+      .filter((task) => operationMeta(task.operation as OperationName).whenOffline === 'refuse')
+    for (const task of refused)
+      tell(journal.settle(task.id, { status: 'failed', error: unreachable(server, held) }))
+    return refused.length > 0
+  }
+
+  async function attempt(server: Server, lane: Lane, task: TaskRow): Promise<void> {
+    const claimed = await commit(() => journal.claim(task.id))
+    if (claimed === undefined || state !== 'running') return
+    tell(claimed)
+    const call = new AbortController()
+    lane.call = call
+    const operation = task.operation as OperationName
+    try {
+      await send(server, claimed, operation, call.signal)
+    } catch (thrown) {
+      // Stopped, or the server was removed: the row says already what is to be said.
+      if (call.signal.aborted) return
+      return await failed(claimed, operation, thrown)
+    } finally {
+      lane.call = null
+    }
+    const applied = await commit(() => journal.settle(task.id, { status: 'applied', error: null }))
+    if (applied !== undefined) tellWhenMirrored(applied)
+  }
+
+  async function send(
+    server: Server,
+    task: TaskRow,
+    operation: OperationName,
+    stopped: AbortSignal,
+  ): Promise<void> {
+    const limit = operationMeta(operation).timeout + TIMEOUT_MARGIN
+    const late = AbortSignal.timeout(limit)
+    const signal = AbortSignal.any([stopped, late])
+    // null in the journal stands for no input at all.
+    const input = (journal.input(task) ?? undefined) as OperationInput<OperationName>
+    try {
+      await orAborted(
+        callOperation(deps.connection(server), operation, input, {
+          signal,
+          context: { idempotencyKey: task.id },
+        }),
+        signal,
+      )
+    } catch (thrown) {
+      if (late.aborted) throw new FleetError('SERVER_TIMEOUT', { seconds: Math.round(limit / 1000) })
+      throw thrown
+    }
+  }
+
+  async function failed(task: TaskRow, operation: OperationName, thrown: unknown): Promise<void> {
+    const error = toFleetError(thrown, randomId(runtime, 64))
+    const { whenOffline } = operationMeta(operation)
+    const now = runtime.now()
+    const outcome = decideFailure({ operation, whenOffline, error, attempts: task.attempts, now })
+    const about = {
+      task: task.id,
+      server: task.serverId,
+      operation,
+      code: error.code,
+      attempt: task.attempts,
+    }
+    // A cause is for the log alone, and only its place: its words may quote what was sent.
+    if (error.code === 'INTERNAL')
+      log.error({ ...about, ...error.details, at: stackOf(error) }, 'a task failed')
+    else log.debug(about, outcome.status === 'pending' ? 'a task will be tried again' : 'a task has failed')
+    const settled = await commit(() => journal.settle(task.id, outcome))
+    if (settled === undefined) return
+    // Only a last word may be told late: told after a newer one, it would stand for the truth.
+    if (settled.status === 'pending' || error.retryable) tell(settled)
+    else tellWhenMirrored(settled)
+  }
+
+  function tell(task: TaskRow | undefined): void {
+    if (task !== undefined) deps.changed(task)
+  }
+
+  /** The next task does not wait for this: only who watches does. */
+  function tellWhenMirrored(task: TaskRow): void {
+    const told = deps.answered(task).then(() => deps.changed(task))
+    telling.add(told)
+    void told.finally(() => telling.delete(told))
+  }
+
+  return {
+    /** Everything left open by the process before goes on. */
+    start(): void {
+      state = 'running'
+      journal.recover()
+      for (const serverId of journal.serversWithOpen()) wake(serverId)
+    },
+    wake,
+
+    /** Somebody has heard of the server: back-off is over. */
+    kick(serverId: number): void {
+      laneOf(serverId).kicked = true
+      wake(serverId)
+    },
+
+    isWaiting: (serverId: number): boolean => lanes.get(serverId)?.waiting ?? false,
+
+    /** The server is gone: its tasks are cancelled already. */
+    drop(serverId: number): void {
+      const lane = lanes.get(serverId)
+      lanes.delete(serverId)
+      lane?.timer?.abort()
+      lane?.call?.abort()
+    },
+
+    /** Ends timers and calls. Rows stay as they are: the next start goes on from there. */
+    async stop(): Promise<void> {
+      state = 'stopped'
+      for (const lane of lanes.values()) {
+        lane.timer?.abort()
+        lane.call?.abort()
+      }
+      await Promise.all([...lanes.values()].map((lane) => lane.done))
+      await Promise.all(telling)
+    },
+  }
+}
+
+/** Why what cannot wait was not sent. */
+export function unreachable(server: Server, held: ReturnType<typeof heldBy>): FleetError {
+  if (held !== undefined) return new FleetError(held)
+  return new FleetError('SERVER_UNREACHABLE', { reason: server.lastError ?? 'it did not answer' })
+}
+
+/** A connector may be slow to notice its signal: nothing here waits longer for it than for the answer. */
+function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const onAbort = (): void => reject(signal.reason as Error)
+    if (signal.aborted) return onAbort()
+    signal.addEventListener('abort', onAbort, { once: true })
+    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort))
+  })
+}
+
+function stackOf(error: FleetError): string | undefined {
+  const { cause } = error
+  if (!(cause instanceof Error)) return undefined
+  return cause.stack?.slice(cause.stack.indexOf('\n    at ') + 1) || cause.name
+}

@@ -1,0 +1,149 @@
+import { createHash } from 'node:crypto'
+import {
+  type OperationMeta,
+  type OperationName,
+  operationMeta,
+  operationNames,
+  parseInput,
+} from '#src/contract/index.ts'
+import { FleetError, fail } from '#src/errors.ts'
+import type { Runtime } from '#src/runtime.ts'
+import type { Sqlite } from '#src/store/open.ts'
+import { type Journal, type NewTask, toView } from './journal.ts'
+import type { Progress } from './progress.ts'
+import { backoff, expiryOf, heldBy, isAway } from './retry.ts'
+import { type TaskQueue, unreachable } from './task-queue.ts'
+import type { Batch, Server, Tasks } from './types.ts'
+
+export interface TasksDeps {
+  sqlite: Sqlite
+  journal: Journal
+  queue: TaskQueue
+  progress: Progress
+  runtime: Runtime
+  /** @throws FleetError SERVER_NOT_FOUND */
+  server(id: number): Server
+  find(id: number): Server | undefined
+}
+
+export function createTasks(deps: TasksDeps): Tasks {
+  const { sqlite, journal, queue, progress, runtime } = deps
+  const contractNames = new Set<string>(operationNames())
+
+  /** How a task begins its life, by what is known of its server now. */
+  function beginning(
+    server: Server,
+    meta: OperationMeta,
+  ): Pick<NewTask, 'status' | 'error' | 'nextAttemptAt'> {
+    const now = runtime.now()
+    const held = heldBy(server)
+    if (held === 'SERVER_DISABLED')
+      return { status: 'skipped', error: new FleetError('SERVER_DISABLED'), nextAttemptAt: now }
+    const away = isAway(server) || queue.isWaiting(server.id)
+    if (away && meta.whenOffline === 'refuse')
+      return { status: 'failed', error: unreachable(server, held), nextAttemptAt: now }
+    return { status: 'pending', error: null, nextAttemptAt: away ? now + backoff(1) : now }
+  }
+
+  /** @returns false when the batch is there already */
+  function write(batch: string, tasks: NewTask[], before: () => void = () => undefined): boolean {
+    return sqlite
+      .transaction(() => {
+        if (journal.batch(batch).length > 0) return false
+        before()
+        for (const task of tasks) journal.append(task)
+        return true
+      })
+      .immediate()
+  }
+
+  function handle(id: string): Batch {
+    const tasks = journal.batch(id)
+    const settled = progress.settled(id)
+    for (const serverId of new Set(tasks.map((task) => task.serverId))) queue.wake(serverId)
+    return { id, tasks: tasks.map(toView), settled }
+  }
+
+  const tasks: Tasks = {
+    async run({ operation, targets, actor, id = runtime.uuid() }) {
+      const meta = operationMeta(operation)
+      const inputs: { server: Server; input: unknown }[] = []
+      for (const target of targets) {
+        const server = deps.server(target.serverId)
+        const parsed = await parseInput(operation, target.input)
+        if (!parsed.ok) fail('BAD_INPUT', { field: parsed.field, reason: parsed.reason })
+        inputs.push({ server, input: parsed.value })
+      }
+      write(
+        id,
+        inputs.map(({ server, input }) => ({
+          id: runtime.uuid(),
+          batch: id,
+          serverId: server.id,
+          operation,
+          input,
+          actor,
+          secretPaths: meta.secrets,
+          expiresAt: expiryOf(meta, runtime.now()),
+          ...beginning(server, meta),
+        })),
+      )
+      return handle(id)
+    },
+
+    batch: (id) => journal.batch(id).map(toView),
+
+    async retryFailed(batchId, actor) {
+      const again = journal
+        .batch(batchId)
+        .filter((task) => journal.canRetry(task) && contractNames.has(task.operation))
+        .map((task) => ({ task, id: retryId(task.id), server: deps.find(task.serverId) }))
+        .filter(({ server }) => server !== undefined)
+      const fresh = again.filter(({ id }) => journal.get(id) === undefined)
+      // A second tap means the same: the batch that was made by the first.
+      const made = again.map(({ id }) => journal.get(id)?.batch).findLast((batch) => batch !== undefined)
+      if (fresh.length === 0) return handle(made ?? runtime.uuid())
+      const batch = runtime.uuid()
+      write(
+        batch,
+        fresh.flatMap(({ task, id, server }) => {
+          if (server === undefined) return []
+          const meta = operationMeta(task.operation as OperationName)
+          return {
+            id,
+            batch,
+            serverId: server.id,
+            operation: task.operation,
+            actor,
+            input: journal.input(task),
+            secretPaths: meta.secrets,
+            expiresAt: expiryOf(meta, runtime.now()),
+            ...beginning(server, meta),
+          }
+        }),
+        () => {
+          for (const { task } of fresh) journal.forgetSecrets(task.id)
+        },
+      )
+      return handle(batch)
+    },
+
+    open: (serverId) => journal.open(serverId).map(toView),
+    watch: (batchId, listener) => progress.watch(batchId, listener),
+    kick: (serverId) => queue.kick(serverId),
+  }
+  return tasks
+}
+
+/** The one task that tries `id` again, as a UUID of its own (version 8: made by our own rule). */
+export function retryId(id: string): string {
+  const hex = createHash('sha256').update('fleetgram retry\n').update(id).digest('hex')
+  const variant = ((Number.parseInt(hex.charAt(16), 16) & 0x3) | 0x8).toString(16)
+  return [
+    hex.slice(0, 8),
+    hex.slice(8, 12),
+    `8${hex.slice(13, 16)}`,
+    `${variant}${hex.slice(17, 20)}`,
+    hex.slice(20, 32),
+  ].join('-')
+}

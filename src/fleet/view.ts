@@ -1,0 +1,186 @@
+import { and, asc, eq, sql } from 'drizzle-orm'
+import { emailKey } from '#src/node/rows.ts'
+import type { Db } from '#src/store/drizzle.ts'
+import { clients, inboundTraffics, inbounds } from '#src/store/schema.ts'
+import type { SecretBox } from '#src/trust/secret-box.ts'
+import { shareLink } from '#src/xray/links.ts'
+import { selectClients, toClientRow } from './client-rows.ts'
+import { paged } from './paging.ts'
+import { createPeople } from './people.ts'
+import type { InboundRow, Server, View } from './types.ts'
+
+export interface ViewDeps {
+  db: Db
+  box: SecretBox
+  servers: () => Server[]
+  server: (id: number) => Server | undefined
+  /** When a mirror's rows were last known to be true. */
+  syncedAt: (serverId: number) => number | null
+  /** The host in links of the own machine, where its row names none. */
+  localHost: string | undefined
+}
+
+const slot = sql.placeholder
+
+/** Answers from rows alone, by prepared statements: no screen waits for a server. */
+export function createView({ db, box, servers, server, syncedAt, localHost }: ViewDeps): View {
+  const inboundRows = db
+    .select({
+      serverId: inbounds.serverId,
+      id: inbounds.id,
+      tag: inbounds.tag,
+      remark: inbounds.remark,
+      protocol: inbounds.protocol,
+      listen: inbounds.listen,
+      port: inbounds.port,
+      stream: inbounds.stream,
+      sniffing: inbounds.sniffing,
+      enabled: inbounds.enabled,
+      up: sql<number>`coalesce(${inboundTraffics.up}, 0)`,
+      down: sql<number>`coalesce(${inboundTraffics.down}, 0)`,
+      clientCount: sql<number>`(select count(*) from client_inbounds p
+        where p.server_id = ${inbounds.serverId} and p.inbound_id = ${inbounds.id})`,
+      rowVersion: inbounds.rowVersion,
+      createdAt: inbounds.createdAt,
+      updatedAt: inbounds.updatedAt,
+    })
+    .from(inbounds)
+    .leftJoin(
+      inboundTraffics,
+      and(eq(inboundTraffics.serverId, inbounds.serverId), eq(inboundTraffics.inboundId, inbounds.id)),
+    )
+    .where(
+      sql`${inbounds.serverId} = ${slot('server')} and (${slot('id')} = 0 or ${inbounds.id} = ${slot('id')})`,
+    )
+    .orderBy(asc(inbounds.id))
+    .prepare()
+  const tagRows = db
+    .select({ tag: inbounds.tag, port: inbounds.port, serverId: inbounds.serverId })
+    .from(inbounds)
+    .where(sql`${inbounds.serverId} in (select value from json_each(${slot('servers')}))`)
+    .orderBy(asc(inbounds.tag), asc(inbounds.serverId))
+    .prepare()
+
+  const matching = sql`${clients.serverId} = ${slot('server')}
+    and (${slot('search')} = '' or instr(${clients.emailKey}, ${slot('search')}) > 0)
+    and (${slot('disabled')} = 0 or ${clients.enabled} = 0)
+    and (${slot('inbound')} = 0 or exists (select 1 from client_inbounds i where i.server_id = ${clients.serverId}
+      and i.client_id = ${clients.id} and i.inbound_id = ${slot('inbound')}))`
+  const countClients = db
+    .select({ total: sql<number>`count(*)` })
+    .from(clients)
+    .where(matching)
+    .prepare()
+  const pageOfClients = selectClients(db, matching)
+    .orderBy(asc(clients.emailKey))
+    .limit(slot('limit'))
+    .offset(slot('offset'))
+    .prepare()
+  const clientById = selectClients(
+    db,
+    and(eq(clients.serverId, slot('server')), eq(clients.id, slot('id'))),
+  ).prepare()
+  const clientByKey = selectClients(
+    db,
+    and(eq(clients.serverId, slot('server')), eq(clients.emailKey, slot('key'))),
+  ).prepare()
+
+  const ofServer = sql`(${slot('server')} = 0 or server_id = ${slot('server')})`
+  const traffic = db
+    .select({
+      up: sql<number>`coalesce(sum(${inboundTraffics.up}), 0)`,
+      down: sql<number>`coalesce(sum(${inboundTraffics.down}), 0)`,
+    })
+    .from(inboundTraffics)
+    .where(ofServer)
+    .prepare()
+  const countInbounds = db
+    .select({ total: sql<number>`count(*)` })
+    .from(inbounds)
+    .where(ofServer)
+    .prepare()
+  const countNames = db
+    .select({ total: sql<number>`count(distinct ${clients.emailKey})` })
+    .from(clients)
+    .where(ofServer)
+    .prepare()
+  const sums = (id: number): { clients: number; up: number; down: number } => ({
+    clients: countNames.get({ server: id })?.total ?? 0,
+    up: 0,
+    down: 0,
+    ...traffic.get({ server: id }),
+  })
+
+  const people = createPeople({ db, box, servers })
+  const inboundsOf = (serverId: number): InboundRow[] => inboundRows.all({ server: serverId, id: 0 })
+
+  const view: View = {
+    syncedAt: (serverId) => (server(serverId)?.kind === 'local' ? null : syncedAt(serverId)),
+    inbounds: inboundsOf,
+    inbound: (serverId, id) => (id > 0 ? inboundRows.get({ server: serverId, id }) : undefined),
+
+    tags(serverIds) {
+      const tags = new Map<string, { tag: string; port: number; servers: number[] }>()
+      for (const { tag, port, serverId } of tagRows.all({ servers: JSON.stringify(serverIds) })) {
+        const known = tags.get(tag) ?? { tag, port, servers: [] }
+        tags.set(tag, known)
+        known.servers.push(serverId)
+      }
+      return [...tags.values()]
+    },
+
+    clients(serverId, query) {
+      const filter = {
+        server: serverId,
+        search: emailKey(query.search?.trim() ?? ''),
+        disabled: query.filter === 'disabled' ? 1 : 0,
+        inbound: query.inboundId ?? 0,
+      }
+      return paged(query, countClients.get(filter)?.total ?? 0, (limit, offset) =>
+        pageOfClients.all({ ...filter, limit, offset }).map((row) => toClientRow(box, row)),
+      )
+    },
+    client(serverId, id) {
+      const row = clientById.get({ server: serverId, id })
+      return row && toClientRow(box, row)
+    },
+    clientByEmail(serverId, email) {
+      const row = clientByKey.get({ server: serverId, key: emailKey(email) })
+      return row && toClientRow(box, row)
+    },
+    people: (query) => people.people(query),
+    person: (email) => people.person(email),
+
+    links(serverId, clientId) {
+      const client = view.client(serverId, clientId)
+      const here = server(serverId)
+      const host = here && linkHost(here, localHost)
+      if (client === undefined || here === undefined || host === undefined) return []
+      const single = servers().length === 1
+      return inboundsOf(serverId)
+        .filter((inbound) => client.inbounds.includes(inbound.id))
+        .map((inbound) => {
+          // Several servers in one app must be told apart by name.
+          const name = `${here.name}-${inbound.remark || inbound.tag}-${client.email}`
+          return {
+            tag: inbound.tag,
+            link: shareLink({ inbound, client, host, ...(single ? {} : { name }) }),
+          }
+        })
+    },
+
+    totals: () => ({ servers: servers().length, ...sums(0) }),
+    serverTotals: (serverId) => ({
+      inbounds: countInbounds.get({ server: serverId })?.total ?? 0,
+      ...sums(serverId),
+    }),
+  }
+  return view
+}
+
+/** The address clients dial: as set, else where the controller itself finds the server. */
+export function linkHost(server: Server, localHost: string | undefined): string | undefined {
+  if (server.publicAddress !== null) return server.publicAddress
+  if (server.kind === 'local') return localHost
+  return server.endpoint === null ? undefined : new URL(server.endpoint).hostname.replace(/^\[(.*)\]$/, '$1')
+}
