@@ -5,7 +5,7 @@ import type { Chat, Person } from './model.ts'
 import { streamChat } from './page-events.ts'
 import { guardResponse, isOwnHost, isOwnPost } from './page-guard.ts'
 import { isRecord } from './params.ts'
-import { Participant } from './user.ts'
+import { Participant } from './participant.ts'
 import type { World } from './world.ts'
 
 /** A button beside the chat; `run` resolves to a line that says what was done. */

@@ -89,25 +89,25 @@ export class UpdateQueue {
     while (this.#pending[0] !== undefined && this.#pending[0].update_id < offset) this.#pending.shift()
   }
 
+  /** Ends with the first of: an update, the time, the caller hanging up; rejects when a newer poll takes over. */
   async #hold(ms: number, gone: AbortSignal): Promise<void> {
-    const stop = new AbortController()
-    const until = AbortSignal.any([stop.signal, gone])
-    await new Promise<void>((resolve, reject) => {
-      const waiter: Waiter = { wake: finish(resolve), fail: (error) => finish(() => reject(error))() }
-      const settle = finish(resolve)
-      this.#waiter = waiter
-      const release = (): void => {
-        if (this.#waiter === waiter) this.#waiter = undefined
-        stop.abort()
-      }
-      function finish(then: () => void): () => void {
-        return () => {
-          release()
-          then()
-        }
-      }
-      // Time is up, or the bot hung up: both end the wait without an update.
-      this.#runtime.sleep(ms, until).then(settle, settle)
-    })
+    const over = new AbortController()
+    let conflict: Error | undefined
+    const waiter: Waiter = {
+      wake: () => over.abort(),
+      fail: (error) => {
+        conflict = error
+        over.abort()
+      },
+    }
+    this.#waiter = waiter
+    try {
+      await this.#runtime.sleep(ms, AbortSignal.any([over.signal, gone]))
+    } catch {
+      // Cut short, by any of the above but the time: not an error here.
+    } finally {
+      if (this.#waiter === waiter) this.#waiter = undefined
+    }
+    if (conflict !== undefined) throw conflict
   }
 }
