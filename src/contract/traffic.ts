@@ -11,7 +11,7 @@ const counters = {
 
 export const traffic = {
   total: read
-    .route({ method: 'GET', path: '/traffic', summary: 'Lifetime traffic of all inbounds' })
+    .route({ method: 'GET', path: '/traffic', summary: 'Lifetime traffic of this server' })
     .output(z.object({ ...counters, epoch: z.string() })),
   clients: read
     .route({ method: 'GET', path: '/traffic/clients', summary: 'Lifetime traffic per client' })

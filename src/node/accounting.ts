@@ -7,6 +7,7 @@
 import { LOCAL_SERVER_ID, type Sqlite } from '#src/store/open.ts'
 import type { PositionStore } from './position.ts'
 import { emailKey } from './rows.ts'
+import { parseXrayName } from './xray-name.ts'
 
 const S = LOCAL_SERVER_ID
 
@@ -16,14 +17,13 @@ export interface AccountingDeps {
   now(): number
 }
 
-type Kind = 'user' | 'inbound' | 'outbound'
 interface Delta {
   up: number
   down: number
 }
 
-/** The parts of Xray's counter names: `user>>>anna>>>traffic>>>uplink`. */
-const counterName = /^(user|inbound|outbound)>>>(.*)>>>traffic>>>(uplink|downlink)$/s
+/** The parts of Xray's counter names: `user>>>anna#12>>>traffic>>>uplink`. */
+const counterName = /^(user|outbound)>>>(.*)>>>traffic>>>(uplink|downlink)$/s
 
 export type Accounting = ReturnType<typeof createAccounting>
 
@@ -35,7 +35,7 @@ export function createAccounting({ db, position, now }: AccountingDeps) {
      on conflict (name) do update set xray_start = excluded.xray_start, value = excluded.value`,
   )
   const clientId = db.prepare(`select id from clients where server_id = ${S} and email_key = ?`).pluck()
-  const inboundId = db.prepare(`select id from inbounds where server_id = ${S} and tag = ?`).pluck()
+  const isInbound = db.prepare(`select 1 from inbounds where server_id = ${S} and id = ?`).pluck()
 
   const grow = (table: string, key: string, more = '') =>
     db.prepare(
@@ -44,17 +44,18 @@ export function createAccounting({ db, position, now }: AccountingDeps) {
        on conflict (server_id, ${key}) do update set up = up + excluded.up, down = down + excluded.down,
          traffic_seq = excluded.traffic_seq${more === '' ? '' : `, ${more} = excluded.${more}`}`,
     )
-  const add = {
-    user: grow('client_traffics', 'client_id', 'last_active_at'),
-    inbound: grow('inbound_traffics', 'inbound_id'),
-    outbound: grow('outbound_traffics', 'tag'),
-  }
+  const addToClient = grow('client_traffics', 'client_id', 'last_active_at')
+  const addToInbound = grow('inbound_traffics', 'inbound_id')
+  const addToOutbound = grow('outbound_traffics', 'tag')
 
-  /** The row a counter belongs to; undefined for one whose client or inbound is gone, and for our own API. */
-  function keyOf(kind: Kind, name: string): number | string | undefined {
-    if (kind === 'user') return clientId.get(emailKey(name)) as number | undefined
-    if (kind === 'inbound') return inboundId.get(name) as number | undefined
-    return name === 'api' ? undefined : name
+  /** What a person moved belongs to the client and to the inbound; one of them that is gone takes nothing. */
+  function addUserTraffic(name: string, delta: Delta, seq: number): void {
+    const parts = parseXrayName(name)
+    if (parts === null) return
+    const client = clientId.get(emailKey(parts.email)) as number | undefined
+    if (client !== undefined) addToClient.run({ key: client, ...delta, seq, now: now() })
+    if (isInbound.get(parts.inboundId) !== undefined)
+      addToInbound.run({ key: parts.inboundId, ...delta, seq })
   }
 
   return {
@@ -72,7 +73,7 @@ export function createAccounting({ db, position, now }: AccountingDeps) {
               value,
             ]),
           )
-          const deltas = new Map<string, Delta & { kind: Kind; name: string }>()
+          const deltas = new Map<string, { kind: string; name: string; delta: Delta }>()
           for (const [counter, value] of counters) {
             const last = before.get(counter) ?? 0
             if (value <= last) continue
@@ -80,18 +81,16 @@ export function createAccounting({ db, position, now }: AccountingDeps) {
             if (kind === undefined || name === undefined) continue
             keep.run(counter, xrayStart, value)
             const id = `${kind}>${name}`
-            const delta = deltas.get(id) ?? { kind: kind as Kind, name, up: 0, down: 0 }
-            deltas.set(id, delta)
-            if (direction === 'uplink') delta.up += value - last
-            else delta.down += value - last
+            const entry = deltas.get(id) ?? { kind, name, delta: { up: 0, down: 0 } }
+            deltas.set(id, entry)
+            entry.delta[direction === 'uplink' ? 'up' : 'down'] += value - last
           }
           if (deltas.size === 0) return false
           if (before.size === 0) forgetOthers.run(xrayStart)
           const seq = position.nextTraffic()
-          for (const { kind, name, up, down } of deltas.values()) {
-            const key = keyOf(kind, name)
-            if (key !== undefined)
-              add[kind].run({ key, up, down, seq, ...(kind === 'user' ? { now: now() } : {}) })
+          for (const { kind, name, delta } of deltas.values()) {
+            if (kind === 'user') addUserTraffic(name, delta, seq)
+            else addToOutbound.run({ key: name, ...delta, seq })
           }
           return true
         })

@@ -7,6 +7,7 @@ import type { XrayProcess } from '#src/xray/process.ts'
 import { maskSecrets, renderConfig, renderInbound } from '#src/xray/render.ts'
 import type { ClientRecord, InboundRecord, Rows } from './rows.ts'
 import type { Snapshot } from './snapshot.ts'
+import { parseXrayName, xrayName } from './xray-name.ts'
 
 export interface EngineDeps {
   rows: Rows
@@ -20,8 +21,8 @@ export interface EngineDeps {
 export type Engine = ReturnType<typeof createEngine>
 
 export function createEngine({ rows, process, api, binary, paths, allowPrivateTargets }: EngineDeps) {
-  const userIn = ({ stream }: InboundRecord, { email, uuid, flow }: ClientRecord): XrayUser => ({
-    email,
+  const userIn = ({ id, stream }: InboundRecord, { email, uuid, flow }: ClientRecord): XrayUser => ({
+    email: xrayName(email, id),
     uuid,
     flow: flowIn(flow, stream),
   })
@@ -85,7 +86,7 @@ export function createEngine({ rows, process, api, binary, paths, allowPrivateTa
     for (const [inboundId, { add, remove }] of wanted) {
       const inbound = rows.inbound(inboundId)
       if (inbound === undefined || !inbound.enabled || reopened.has(inboundId)) continue
-      for (const email of remove) await api.removeUser(inbound.tag, email)
+      for (const email of remove) await api.removeUser(inbound.tag, xrayName(email, inboundId))
       const joining = add.map((client) => userIn(inbound, client))
       await api.addUsers(inbound.tag, joining, { replace: true })
     }
@@ -150,7 +151,16 @@ export function createEngine({ rows, process, api, binary, paths, allowPrivateTa
     state: () => process.state(),
     setRender: () => process.setRender(render),
     counters: () => api.counters(),
-    online: () => api.online(),
+
+    /** Who is connected, a client of several inbounds once; addresses with when they were last seen, s. */
+    async online(): Promise<{ email: string; ips: { ip: string; lastSeen: number }[] }[]> {
+      const byClient = new Map<string, { ip: string; lastSeen: number }[]>()
+      for (const { email: name, ips } of await api.online()) {
+        const email = parseXrayName(name)?.email
+        if (email !== undefined) byClient.set(email, [...(byClient.get(email) ?? []), ...ips])
+      }
+      return [...byClient].map(([email, ips]) => ({ email, ips }))
+    },
 
     /** The configuration for people: keys and credentials masked unless they are asked for. */
     config: (reveal: boolean): Record<string, unknown> =>

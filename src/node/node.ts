@@ -93,7 +93,8 @@ export function createNode(options: NodeOptions): Node {
   }
 
   const total = db.prepare(
-    'select coalesce(sum(up), 0) as up, coalesce(sum(down), 0) as down from inbound_traffics where server_id = 1',
+    // By outbound, since inbounds and clients take their counters with them when they are deleted.
+    'select coalesce(sum(up), 0) as up, coalesce(sum(down), 0) as down from outbound_traffics where server_id = 1',
   )
   const perClient = db.prepare(
     `select email, up, down from client_traffics t join clients c on c.server_id = t.server_id and c.id = t.client_id

@@ -1,0 +1,141 @@
+import { beforeEach, describe, expect, test } from 'vitest'
+import { FleetError } from '#src/errors.ts'
+import { openStore } from '#src/store/open.ts'
+import { readMigrations } from '#src/store/migrate.ts'
+import { createSecretBox } from '#src/trust/secret-box.ts'
+import { createFakeRuntime } from '#test/support/fake-runtime.ts'
+import { silentLog } from '#test/support/silent-log.ts'
+import { createPosition } from './position.ts'
+import { type ClientRecord, createRows } from './rows.ts'
+import { type WriteDeps, type WriteRequest, createWrites } from './writes.ts'
+
+function setup() {
+  const db = openStore({ file: ':memory:', migrations: readMigrations('migrations'), now: 0 })
+  const box = createSecretBox([{ id: 'k', key: Buffer.alloc(32, 1) }])
+  const runtime = createFakeRuntime({ now: 1_000 })
+  const position = createPosition(db, () => runtime.uuid())
+  const rows = createRows(db, box)
+  const pushed: number[][] = []
+  /** What the process would be after a restart: new memory, the same file. */
+  const writesWith = (push: WriteDeps['push']) =>
+    createWrites({
+      db,
+      box,
+      runtime,
+      log: silentLog(),
+      position,
+      push: async (before) => {
+        pushed.push(before.scope.clients)
+        await push(before)
+      },
+      answer: (_operation, before) => rows.client(before.scope.clients[0] ?? 0)?.email ?? 'gone',
+    })
+  const add = (email: string, idempotencyKey: string): WriteRequest => ({
+    operation: 'clients.add',
+    input: { email },
+    call: { idempotencyKey },
+    plan: async () => ({
+      before: { inbounds: [], clients: [] },
+      commit: (changeSeq) => {
+        const row: ClientRecord = {
+          id: position.nextId(),
+          email,
+          uuid: '11111111-1111-4111-8111-111111111111',
+          subscriptionId: 'subscription',
+          flow: '',
+          enabled: true,
+          comment: '',
+          inbounds: [],
+          rowVersion: 1,
+          changeSeq,
+          createdAt: 0,
+          updatedAt: 0,
+        }
+        rows.saveClient(row)
+        return { inbounds: [], clients: [row.id] }
+      },
+    }),
+  })
+  const remove = (email: string, idempotencyKey: string): WriteRequest => ({
+    operation: 'clients.delete',
+    input: { email },
+    call: { idempotencyKey },
+    plan: async () => {
+      const scope = { inbounds: [], clients: [rows.clientByEmail(email)?.id ?? 0] }
+      return {
+        before: scope,
+        commit: (changeSeq) => {
+          rows.removeClient(scope.clients[0] ?? 0, changeSeq)
+          return scope
+        },
+      }
+    },
+  })
+  const statuses = () => db.prepare('select key, status from applied_tasks order by key').all()
+  return { rows, pushed, writesWith, add, remove, statuses }
+}
+
+let it: ReturnType<typeof setup>
+beforeEach(() => {
+  it = setup()
+})
+
+const works = async (): Promise<void> => undefined
+const never = (): Promise<void> => new Promise(() => undefined)
+const refuses = async (): Promise<void> => {
+  throw new FleetError('XRAY_REFUSED', { reason: 'no' })
+}
+
+describe('the write path', () => {
+  test('a kill after the rows were committed: the next start brings the change to its end, and its key answers', async () => {
+    void it.writesWith(never).run(it.add('anna', 'k1'))
+    await expect.poll(() => it.pushed.length).toBe(1)
+    expect(it.statuses()).toEqual([{ key: 'k1', status: 'applying' }])
+
+    const again = it.writesWith(works)
+    await again.settle(() => undefined)
+    expect(it.statuses()).toEqual([{ key: 'k1', status: 'applied' }])
+    expect(await again.run(it.add('anna', 'k1'))).toBe('anna')
+    expect(it.rows.clients()).toHaveLength(1)
+    expect(it.pushed).toHaveLength(2)
+  })
+
+  test('a kill, and then Xray refuses: the rows are as before, and the key answers with the refusal', async () => {
+    void it.writesWith(never).run(it.add('anna', 'k1'))
+    await expect.poll(() => it.pushed.length).toBe(1)
+    const refused: unknown[] = []
+    const again = it.writesWith(refuses)
+    await again.settle((error) => refused.push(error))
+    expect(refused).toHaveLength(1)
+    expect(it.rows.clients()).toEqual([])
+    await expect(again.run(it.add('anna', 'k1'))).rejects.toMatchObject({ code: 'XRAY_REFUSED' })
+  })
+
+  test('a refused deletion gives the row back whole', async () => {
+    const writes = it.writesWith(works)
+    await writes.run(it.add('anna', 'k1'))
+    const [before] = it.rows.clients()
+    await expect(it.writesWith(refuses).run(it.remove('anna', 'k2'))).rejects.toMatchObject({
+      code: 'XRAY_REFUSED',
+    })
+    const [after] = it.rows.clients()
+    expect({ ...after, changeSeq: 0 }).toEqual({ ...before, changeSeq: 0 })
+    expect(after?.changeSeq).toBeGreaterThan(before?.changeSeq ?? 0)
+  })
+
+  test('a failure that may pass leaves the key free for another try', async () => {
+    const fails = async (): Promise<void> => {
+      throw new FleetError('XRAY_UNAVAILABLE', { reason: 'busy' })
+    }
+    await expect(it.writesWith(fails).run(it.add('anna', 'k1'))).rejects.toMatchObject({ retryable: true })
+    expect(it.rows.clients()).toEqual([])
+    expect(await it.writesWith(works).run(it.add('anna', 'k1'))).toBe('anna')
+  })
+
+  test('two at once are made one after the other, a repeated key once', async () => {
+    const writes = it.writesWith(works)
+    const answers = await Promise.all([writes.run(it.add('anna', 'k1')), writes.run(it.add('anna', 'k1'))])
+    expect(answers).toEqual(['anna', 'anna'])
+    expect(it.pushed).toHaveLength(1)
+  })
+})

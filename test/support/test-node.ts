@@ -1,0 +1,58 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type Node, createNode } from '#src/node/node.ts'
+import { systemRuntime } from '#src/runtime.ts'
+import { readMigrations } from '#src/store/migrate.ts'
+import { type Sqlite, openStore } from '#src/store/open.ts'
+import { createSecretBox } from '#src/trust/secret-box.ts'
+import { silentLog } from './silent-log.ts'
+import { xrayBinary } from './xray-binary.ts'
+
+export interface TestNode {
+  db: Sqlite
+  node: Node
+  /** What a restart of our process is to Xray: let go, and begin again over the same files. */
+  restart(): Promise<void>
+  stop(): Promise<void>
+}
+
+/** A node with a real Xray and a real file, in a folder of its own. Traffic is read when a test asks for it. */
+export async function startTestNode(options: { host?: string } = {}): Promise<TestNode> {
+  const dir = await mkdtemp(join(tmpdir(), 'node-'))
+  const runtime = systemRuntime()
+  const db = openStore({
+    file: join(dir, 'node.db'),
+    migrations: readMigrations(join(import.meta.dirname, '../../migrations')),
+    now: runtime.now(),
+  })
+  const make = (): Node =>
+    createNode({
+      db,
+      box: createSecretBox([{ id: 'test', key: Buffer.alloc(32, 7) }]),
+      runtime,
+      log: silentLog(),
+      binary: xrayBinary(),
+      dir: join(dir, 'xray'),
+      version: '0.0.0-test',
+      publicAddress: options.host ?? '127.0.0.1',
+      allowPrivateTargets: true,
+      accountingIntervalMs: 200,
+    })
+  const test: TestNode = {
+    db,
+    node: make(),
+    async restart() {
+      await test.node.stop()
+      test.node = make()
+      await test.node.start()
+    },
+    async stop() {
+      await test.node.stop({ stopXray: true })
+      db.close()
+      await rm(dir, { recursive: true, force: true })
+    },
+  }
+  await test.node.start()
+  return test
+}
