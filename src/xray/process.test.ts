@@ -40,7 +40,7 @@ describe('the process of Xray', () => {
   const create = (): XrayProcess => {
     const real = systemRuntime()
     const runtime = {
-      now: real.now,
+      now: () => real.now(),
       sleep: (ms: number, signal?: AbortSignal): Promise<void> => {
         if (ms >= 1_000) waits.push(ms)
         return real.sleep(Math.min(ms, 50), signal)
@@ -74,7 +74,7 @@ describe('the process of Xray', () => {
     }
   }
 
-  const occupy = async (): Promise<{ port: number; free(): Promise<unknown> }> => {
+  const occupy = async (): Promise<{ port: number; free: () => Promise<unknown> }> => {
     const server = createServer()
     server.listen(0, '127.0.0.1')
     await once(server, 'listening')

@@ -1,0 +1,98 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { xrayBinary } from '#test/support/xray-binary.ts'
+import { plainInbound, xrayModel } from '#test/support/xray-server.ts'
+import type { XrayModel } from './model.ts'
+import { makeRealityKeys } from './reality.ts'
+import { maskSecrets, renderConfig } from './render.ts'
+import { testConfig } from './validate.ts'
+
+const keys = makeRealityKeys()
+const ann = { email: 'ann', uuid: '66ad4540-b58c-4ad2-9926-ea63445a9b57', flow: '' }
+const reality: XrayModel['inbounds'][number] = {
+  ...plainInbound('reality', 8443, [{ ...ann, flow: 'xtls-rprx-vision' }]),
+  listen: '::1',
+  privateKey: keys.privateKey,
+  stream: {
+    transport: { type: 'raw' },
+    security: {
+      type: 'reality',
+      target: 'site.example:443',
+      serverNames: ['site.example'],
+      shortIds: ['', '0123abcd'],
+      fingerprint: 'firefox',
+      publicKey: keys.publicKey,
+    },
+  },
+}
+
+describe('the configuration', () => {
+  let dir: string
+
+  beforeAll(async () => {
+    dir = await mkdtemp(join(tmpdir(), 'xray-'))
+  })
+  afterAll(() => rm(dir, { recursive: true, force: true }))
+
+  const check = async (config: object): Promise<void> => {
+    const path = join(dir, 'config.json')
+    await writeFile(path, JSON.stringify(config))
+    await testConfig(xrayBinary(), path)
+  }
+
+  it.each([true, false])(
+    'is one that Xray itself accepts (private targets: %s)',
+    async (allowPrivateTargets) => {
+      const model = { ...xrayModel(dir, [plainInbound('plain', 8080, [ann]), reality]), allowPrivateTargets }
+      await check(renderConfig(model))
+      await check(renderConfig({ ...model, inbounds: [] }))
+    },
+  )
+
+  it('comes out the same every time', () => {
+    const model = xrayModel(dir, [reality])
+    expect(JSON.stringify(renderConfig(model))).toBe(JSON.stringify(renderConfig(structuredClone(model))))
+  })
+
+  it('lets only its owner open the API, and records nobody’s visits', () => {
+    const config = renderConfig(xrayModel('/srv/x')) as { log: object; inbounds: object[] }
+    expect(config.log).toMatchObject({ access: 'none', error: '/srv/x/logs/error.log' })
+    expect(config.inbounds).toEqual([
+      expect.objectContaining({
+        listen: '/srv/x/api.sock,0600',
+        settings: expect.objectContaining({ port: 1, network: 'unix' }),
+      }),
+    ])
+  })
+
+  it('blocks private targets unless they are asked for', () => {
+    const guarded = JSON.stringify(renderConfig({ ...xrayModel(dir), allowPrivateTargets: false }))
+    expect(guarded).toContain('127.0.0.0/8')
+    expect(guarded).toContain('169.254.0.0/16')
+    expect(guarded).not.toContain('finalRules')
+    const open = JSON.stringify(renderConfig({ ...xrayModel(dir), allowPrivateTargets: true }))
+    expect(open).not.toContain('127.0.0.0/8')
+    expect(open).toContain('"finalRules":[{"action":"allow"}]')
+  })
+
+  it('is refused by Xray with its reason when it is wrong', async () => {
+    const twice = plainInbound('twice', 8080, [ann, { ...ann, email: 'ANN' }])
+    await expect(check(renderConfig(xrayModel(dir, [twice])))).rejects.toMatchObject({
+      code: 'XRAY_REFUSED',
+      details: { reason: 'failed to initiate user: User ANN already exists' },
+    })
+  })
+
+  it('can be shown without its secrets', () => {
+    const config = renderConfig(xrayModel(dir, [reality]))
+    const shown = JSON.stringify(maskSecrets(config))
+    for (const secret of [keys.privateKey, ann.uuid, '0123abcd']) {
+      expect(JSON.stringify(config)).toContain(secret)
+      expect(shown).not.toContain(secret)
+    }
+    expect(shown).toContain('site.example:443')
+    expect(shown).toContain('"email":"ann"')
+  })
+})
