@@ -81,6 +81,11 @@ export const errorKinds = {
     retryable: false,
     message: 'The server stayed away too long, so this change was given up. Repeat it if you still want it.',
   },
+  CONFIG_INVALID: {
+    status: 500,
+    retryable: false,
+    message: '{key} in {file} is not right: {reason}.',
+  },
   DATABASE_TOO_NEW: {
     status: 500,
     retryable: false,

@@ -1,0 +1,156 @@
+/** bot.config.json and the environment, as a checked Config. Keys and their meaning are public: see docs/reference. */
+import { readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { z } from 'zod'
+import { fail } from './errors.ts'
+import { logLevels } from './log.ts'
+import { type Address, isHost, parseAddress } from './trust/address.ts'
+
+const address = z.string().transform((text, context): Address => {
+  const parsed = parseAddress(text)
+  if (parsed !== undefined) return parsed
+  context.addIssue({ code: 'custom', message: 'write it as host:port, for example 0.0.0.0:8443' })
+  return z.NEVER
+})
+
+const host = z.string().refine(isHost, 'write a host name or an IP address')
+const seconds = (least: number, most: number) => z.coerce.number().int().min(least).max(most)
+const yesOrNo = z.union([z.boolean(), z.enum(['true', 'false']).transform((value) => value === 'true')])
+
+/** Lists may come from the environment as `1, 2`. */
+const ids = z.preprocess(
+  (value) => (typeof value === 'string' ? value.split(',').map((part) => part.trim()) : value),
+  z.array(z.coerce.number().int().positive()).min(1),
+)
+
+const sections = {
+  telegram: z.strictObject({
+    token: z.string().regex(/^\d{6,12}:[\w-]{30,64}$/, 'copy it whole from @BotFather'),
+    apiRoot: z
+      .url({ protocol: /^https?$/ })
+      .transform((url) => url.replace(/\/+$/, ''))
+      .default('https://api.telegram.org'),
+    owners: ids,
+  }),
+  web: z.strictObject({ listen: address.prefault('127.0.0.1:8080') }).prefault({}),
+  gateway: z
+    .strictObject({
+      listen: address.prefault('0.0.0.0:8443'),
+      /** Where other machines reach the gateway; it stands in join commands. */
+      publicAddress: address.optional(),
+    })
+    .prefault({}),
+  /** The machine the controller runs on, which is server 1. */
+  local: z
+    .strictObject({
+      publicAddress: host.optional(),
+      /** Lets clients reach this machine's own and private networks. For tests and the demo. */
+      allowPrivateTargets: yesOrNo.default(false),
+    })
+    .prefault({}),
+  health: z
+    .strictObject({
+      intervalSeconds: seconds(1, 3_600).default(30),
+      startupGraceSeconds: seconds(0, 3_600).default(60),
+    })
+    .prefault({}),
+  log: z.strictObject({ level: z.enum(logLevels).default('info') }).prefault({}),
+}
+
+const configSchema = z.strictObject({ ...sections, database: z.string().min(1).default('data/fleetgram.db') })
+export type Config = z.output<typeof configSchema>
+
+const agentSchema = z.strictObject({
+  /** Folder of the agent's database, keys and Xray. */
+  data: z.string().min(1).default('data/agent'),
+  listen: address.prefault('0.0.0.0:8443'),
+  /** Where the controller and clients reach this machine, where it is not the address it joins from. */
+  publicAddress: host.optional(),
+  allowPrivateTargets: yesOrNo.default(false),
+  log: sections.log,
+})
+export type AgentConfig = z.output<typeof agentSchema>
+
+type Environment = Record<string, string | undefined>
+
+/**
+ * The controller's configuration. Every value can also come from the environment, which wins: `telegram.apiRoot` is
+ * FLEETGRAM_TELEGRAM_API_ROOT.
+ * @throws FleetError CONFIG_INVALID naming the key and the reason
+ */
+export function loadConfig(file: string, env: Environment): Config {
+  return parse(configSchema, readObject(file), env, 'FLEETGRAM', file)
+}
+
+/** The agent's configuration; in the environment `data` is FLEETGRAM_AGENT_DATA. */
+export function loadAgentConfig(file: string, env: Environment): AgentConfig {
+  return parse(agentSchema, readObject(file), env, 'FLEETGRAM_AGENT', file)
+}
+
+/** Where a controller keeps what belongs beside its database. */
+export function controllerPaths(config: Config): { xrayDir: string; keyFile: string } {
+  const dir = dirname(config.database)
+  return { xrayDir: join(dir, 'xray'), keyFile: join(dir, 'fleetgram.key') }
+}
+
+function readObject(file: string): Record<string, unknown> {
+  let text: string
+  try {
+    text = readFileSync(file, 'utf8')
+  } catch (error) {
+    // No file is no mistake: everything may come from the environment.
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return {}
+    return fail('CONFIG_INVALID', { file, key: 'the file', reason: (error as Error).message })
+  }
+  try {
+    const value: unknown = JSON.parse(text)
+    if (typeof value === 'object' && value !== null && !Array.isArray(value))
+      return value as Record<string, unknown>
+    return fail('CONFIG_INVALID', { file, key: 'the file', reason: 'it must hold one JSON object' })
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error
+    return fail('CONFIG_INVALID', { file, key: 'the file', reason: `it is not JSON: ${error.message}` })
+  }
+}
+
+function parse<S extends z.ZodObject>(
+  schema: S,
+  fromFile: Record<string, unknown>,
+  env: Environment,
+  prefix: string,
+  file: string,
+): z.output<S> {
+  const result = schema.safeParse(overlay(schema, fromFile, env, prefix))
+  if (result.success) return result.data
+  const issue = result.error.issues[0]
+  const key = issue?.path.join('.') ?? ''
+  return fail('CONFIG_INVALID', { file, key: key === '' ? 'the file' : key, reason: issue?.message ?? '' })
+}
+
+/** The file's values with those of the environment laid over them, key by key of the schema. */
+function overlay(
+  schema: z.ZodObject,
+  fromFile: Record<string, unknown>,
+  env: Environment,
+  prefix: string,
+): Record<string, unknown> {
+  const merged: Record<string, unknown> = { ...fromFile }
+  for (const [key, field] of Object.entries(schema.shape)) {
+    const name = `${prefix}_${key.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`
+    const inner = sectionOf(field)
+    if (inner !== undefined) {
+      const section = fromFile[key]
+      const before =
+        typeof section === 'object' && section !== null ? (section as Record<string, unknown>) : {}
+      const after = overlay(inner, before, env, name)
+      // A section that is none, such as a string, is left for the schema to refuse.
+      if (section === undefined || section === before) merged[key] = after
+    } else if (env[name] !== undefined) merged[key] = env[name]
+  }
+  return merged
+}
+
+function sectionOf(field: unknown): z.ZodObject | undefined {
+  if (field instanceof z.ZodPrefault) return sectionOf(field.unwrap())
+  return field instanceof z.ZodObject ? field : undefined
+}

@@ -1,0 +1,32 @@
+import { describe, expect, test } from 'vitest'
+import { createLog, redact } from './log.ts'
+
+describe('the log', () => {
+  test('lets no secret through, wherever it stands', () => {
+    const secrets = [
+      '123456789:AAHfiqksKZ8WmR2zMjQbTJoq3J5pLqWkYzE',
+      'fg1.203.0.113.9:8443.q3v.id.secret-secret',
+      'vless://b831381d-6324-4d53-ad4f-8cda48b30811@198.51.100.7:443?type=tcp#anna',
+      '-----BEGIN PRIVATE KEY-----\nMIGHAgEAMBMG\n-----END PRIVATE KEY-----',
+      '6324-4d53-ad4f-8cda48b30811',
+    ]
+    let out = ''
+    const log = createLog('debug', (line) => {
+      out += line
+    })
+    for (const secret of secrets.slice(0, 4)) {
+      const error = Object.assign(new Error(`failed for ${secret}`, { cause: new Error(secret) }), {
+        ctx: { api: { token: secret } },
+      })
+      log.error({ error, deep: { list: [secret] } }, `said ${secret}`)
+    }
+    for (const secret of secrets) expect(out).not.toContain(secret)
+    expect(out).not.toContain('MIGHAgEAMBMG')
+    expect(out).toContain('<bot token>')
+    expect(out).toContain('failed for')
+  })
+
+  test('keeps what is needed to follow a task', () => {
+    expect(redact('task b831381d-6324-4d53-ad4f-8cda48b30811 done')).toBe('task b831381d… done')
+  })
+})
