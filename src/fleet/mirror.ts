@@ -9,7 +9,7 @@ export interface MirrorDeps {
   runtime: Runtime
   log: FleetLog
   /** The server's connector, or undefined where no mirror is kept. @throws FleetError when it cannot be reached */
-  connector(serverId: number): ServerConnector | undefined
+  connector: (serverId: number) => ServerConnector | undefined
 }
 
 export type Mirror = ReturnType<typeof createMirror>

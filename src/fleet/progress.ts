@@ -20,6 +20,7 @@ export function createProgress(deps: {
   onError(error: unknown): void
 }) {
   const live = new Map<string, LiveBatch>()
+  let stopped = false
 
   function join(id: string): LiveBatch {
     const there = live.get(id)
@@ -48,7 +49,7 @@ export function createProgress(deps: {
   }
 
   function check(id: string, batch: LiveBatch): void {
-    if (batch.waiters.size > 0 && [...batch.tasks.values()].every(isSettled)) release(id, batch)
+    if (batch.waiters.size > 0 && (stopped || [...batch.tasks.values()].every(isSettled))) release(id, batch)
   }
 
   return {
@@ -92,6 +93,7 @@ export function createProgress(deps: {
 
     /** Nobody waits for ever on a fleet that has stopped. */
     stop(): void {
+      stopped = true
       for (const [id, batch] of live) release(id, batch)
     },
   }

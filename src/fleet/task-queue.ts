@@ -149,10 +149,12 @@ export function createTaskQueue(deps: QueueDeps) {
     } catch (thrown) {
       // Stopped, or the server was removed: the row says already what is to be said.
       if (call.signal.aborted) return
-      return await failed(claimed, operation, thrown)
+      return await failed(lane, claimed, operation, thrown)
     } finally {
       lane.call = null
     }
+    // It has answered, so it is there: what waited behind needs not wait on.
+    lane.kicked = true
     const applied = await commit(() => journal.settle(task.id, { status: 'applied', error: null }))
     if (applied !== undefined) tellWhenMirrored(applied)
   }
@@ -182,7 +184,7 @@ export function createTaskQueue(deps: QueueDeps) {
     }
   }
 
-  async function failed(task: TaskRow, operation: OperationName, thrown: unknown): Promise<void> {
+  async function failed(lane: Lane, task: TaskRow, operation: OperationName, thrown: unknown): Promise<void> {
     const error = toFleetError(thrown, randomId(runtime, 64))
     const { whenOffline } = operationMeta(operation)
     const now = runtime.now()
@@ -198,6 +200,8 @@ export function createTaskQueue(deps: QueueDeps) {
     if (error.code === 'INTERNAL')
       log.error({ ...about, ...error.details, at: stackOf(error) }, 'a task failed')
     else log.debug(about, outcome.status === 'pending' ? 'a task will be tried again' : 'a task has failed')
+    // A refusal is an answer too.
+    if (outcome.status !== 'pending' && !error.retryable) lane.kicked = true
     const settled = await commit(() => journal.settle(task.id, outcome))
     if (settled === undefined) return
     // Only a last word may be told late: told after a newer one, it would stand for the truth.

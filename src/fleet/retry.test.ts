@@ -1,0 +1,89 @@
+import { describe, expect, test } from 'vitest'
+import { FleetError } from '#src/errors.ts'
+import { backoff, decideFailure, expiryOf, heldBy, isAway, nextStep } from './retry.ts'
+
+const queued = { whenOffline: { queue: 1_000_000 }, timeout: 30_000 } as const
+const refused = { whenOffline: 'refuse', timeout: 30_000 } as const
+const failure = (code: 'SERVER_UNREACHABLE' | 'XRAY_UNAVAILABLE' | 'INTERNAL' | 'PORT_TAKEN', attempts = 1) =>
+  decideFailure({
+    operation: 'inbounds.add',
+    whenOffline: queued.whenOffline,
+    error: new FleetError(code),
+    attempts,
+    now: 100,
+  })
+
+test('back-off grows to a minute and stays there', () => {
+  expect([1, 2, 3, 4, 5, 6, 7, 99].map(backoff)).toEqual([
+    1_000, 2_000, 5_000, 10_000, 30_000, 60_000, 60_000, 60_000,
+  ])
+})
+
+test('what waits for a server expires with the wish for it, what does not with the answer', () => {
+  expect(expiryOf(queued, 5)).toBe(1_000_005)
+  expect(expiryOf(refused, 5)).toBe(30_005)
+})
+
+describe('what a failed attempt comes to', () => {
+  test('what may pass is tried again later', () => {
+    expect(failure('SERVER_UNREACHABLE', 2)).toMatchObject({ status: 'pending', nextAttemptAt: 2_100 })
+    expect(failure('XRAY_UNAVAILABLE', 50)).toMatchObject({ status: 'pending', nextAttemptAt: 60_100 })
+  })
+
+  test('a refusal is final, an unknown fault after three attempts', () => {
+    expect(failure('PORT_TAKEN').status).toBe('failed')
+    expect([1, 2, 3].map((attempts) => failure('INTERNAL', attempts).status)).toEqual([
+      'pending',
+      'pending',
+      'failed',
+    ])
+  })
+
+  test('what is for this moment only is never tried again', () => {
+    const error = new FleetError('SERVER_TIMEOUT', { seconds: 30 })
+    const outcome = decideFailure({ operation: 'xray.restart', ...refused, error, attempts: 1, now: 0 })
+    expect(outcome.status).toBe('failed')
+  })
+
+  test('only what was to be deleted may be missing', () => {
+    const missing = (operation: string) =>
+      decideFailure({
+        operation,
+        ...queued,
+        error: new FleetError('CLIENT_NOT_FOUND', { email: 'x' }),
+        attempts: 1,
+        now: 0,
+      }).status
+    expect(missing('clients.delete')).toBe('unchanged')
+    expect(missing('clients.update')).toBe('failed')
+  })
+})
+
+describe('the next step with the oldest task', () => {
+  const task = { nextAttemptAt: 50, expiresAt: 100 }
+  const step = (now: number, kicked = false, held = false) => nextStep({ task, held, kicked, now })
+
+  test('waits for its time, unless the server was heard of', () => {
+    expect(step(10)).toEqual({ do: 'wait', until: 50 })
+    expect(step(10, true)).toEqual({ do: 'send' })
+    expect(step(50)).toEqual({ do: 'send' })
+  })
+
+  test('is never sent while the server is held, and never after it expired', () => {
+    expect(step(60, true, true)).toEqual({ do: 'wait', until: 100 })
+    expect(step(100, true)).toEqual({ do: 'expire' })
+    expect(step(100, true, true)).toEqual({ do: 'expire' })
+  })
+})
+
+test('who can be reached', () => {
+  const agent = { kind: 'agent', enabled: true, status: 'online', endpoint: 'https://a' }
+  expect(heldBy(agent)).toBeUndefined()
+  expect(heldBy({ ...agent, enabled: false })).toBe('SERVER_DISABLED')
+  expect(heldBy({ ...agent, status: 'pending', endpoint: null })).toBe('SERVER_NOT_JOINED')
+  expect(heldBy({ ...agent, kind: 'local', status: 'pending', endpoint: null })).toBeUndefined()
+  expect(isAway({ ...agent, status: 'offline' })).toBe(true)
+  expect(isAway({ ...agent, status: 'error' })).toBe(false)
+  // This machine is never away from itself.
+  expect(isAway({ ...agent, kind: 'local', status: 'offline' })).toBe(false)
+})
