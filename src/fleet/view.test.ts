@@ -57,14 +57,12 @@ describe('people', () => {
       house.nodeOf(server).carry('Bob', 100, 1_000)
       const position = house.nodeOf(server).position()
       await house.fleet.noteHealth(server.id, {
-        ...{
-          status: 'online',
-          xrayRunning: true,
-          agentVersion: '',
-          xrayVersion: null,
-          lastError: null,
-          time: 0,
-        },
+        status: 'online',
+        xrayRunning: true,
+        agentVersion: '',
+        xrayVersion: null,
+        lastError: null,
+        time: 0,
         ...position,
       })
     }
