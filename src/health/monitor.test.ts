@@ -122,6 +122,18 @@ describe('outages', () => {
   })
 })
 
+test('Telegram away while one trouble turns into another: the one that still holds is told', async () => {
+  await settle(1)
+  desk.telegramIsAway = true
+  desk.fleet.moods.set(1, 'xrayDown')
+  await desk.runtime.advance(60_000)
+  desk.fleet.moods.set(1, 'dead')
+  await desk.runtime.advance(120_000)
+  desk.telegramIsAway = false
+  await desk.runtime.advance(60_000)
+  expect(desk.facts.map((message) => message.payload)).toMatchObject([{ state: 'offline' }])
+})
+
 describe('comings and goings', () => {
   test('a server that never joined is nobody’s outage, and no error of its own', async () => {
     desk.fleet.add(1, 'notJoined')
@@ -143,7 +155,9 @@ describe('comings and goings', () => {
     await desk.runtime.advance(1_500)
     expect(status(1)).toBe('online')
     expect(desk.fleet.count('described 1')).toBe(1)
+    const probes = desk.fleet.count('health 1')
     await desk.runtime.advance(120_000)
+    expect(desk.fleet.count('health 1')).toBe(probes + 4)
     expect(desk.said()).toEqual([])
   })
 
@@ -186,6 +200,22 @@ describe('comings and goings', () => {
     await desk.runtime.advance(10_000)
     await checked
     expect(desk.store.db().select().from(tables.serverHealth).all()).toEqual([])
+  })
+
+  test('a probe that is cut short by switching off, or by our own end, is no miss', async () => {
+    await settle(1)
+    const stored = (): unknown => desk.store.db().select().from(tables.serverHealth).get()?.state
+    desk.fleet.moods.set(1, 'silent')
+    const before = desk.fleet.rows.get(1)
+    await desk.runtime.advance(31_000)
+    const healthy = stored()
+    await desk.reboot(1_000)
+    expect(stored()).toEqual(healthy)
+    desk.fleet.enable(1, false)
+    const off = stored()
+    await desk.runtime.advance(30_000)
+    expect(stored()).toEqual(off)
+    expect(desk.fleet.rows.get(1)?.lastError).toBe(before?.lastError)
   })
 
   test('a new version is noticed', async () => {
@@ -241,6 +271,16 @@ describe('a restart of the controller', () => {
     await desk.reboot(60_000)
     await desk.runtime.advance(180_000)
     expect(desk.said()).toEqual(['owner serverDown s1', 'owner serverUp s1'])
+  })
+
+  test('killed between its own record and the fleet’s: the fleet hears of it at the start', async () => {
+    await settle(1)
+    desk.fleet.moods.set(1, 'silent')
+    await desk.runtime.advance(120_000)
+    await desk.stop()
+    desk.fleet.servers.report(1, { status: 'online' })
+    desk.boot()
+    expect(status(1)).toBe('offline')
   })
 
   test('it came back meanwhile: one recovery', async () => {

@@ -7,7 +7,7 @@ import { type HealthState, parseHealthState } from './state.ts'
 
 const { incidents, serverHealth, serverTransitions } = tables
 
-export interface HealthCommit {
+interface HealthCommit {
   serverId: number
   serverName: string
   state: HealthState
@@ -28,7 +28,7 @@ export interface HealthStore {
 }
 
 /** Reasons are kept as JSON `{code, details}`, so that any reader can have them in any language. */
-export function reasonText(reason: Reason | null): string | null {
+function reasonText(reason: Reason | null): string | null {
   return reason === null ? null : JSON.stringify(reason)
 }
 

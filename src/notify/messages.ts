@@ -26,7 +26,5 @@ export interface Messages {
   }
 }
 
-export type MessageKind = keyof Messages
-
 /** A kind with the facts that belong to it. */
-export type Message = { [K in MessageKind]: { kind: K; payload: Messages[K] } }[MessageKind]
+export type Message = { [K in keyof Messages]: { kind: K; payload: Messages[K] } }[keyof Messages]

@@ -181,6 +181,21 @@ describe('sender', () => {
     expect(phone.seen).toEqual(['a serverDown s1', 'a serverDownAndUp s1'])
   })
 
+  test('patience is owed to the chat, also when the message that met with it is taken back', async () => {
+    const phone = telegram()
+    phone.answer = () => Promise.resolve({ ok: false, retryAfterMs: 30_000 })
+    down(store.db(), 1, 'a')
+    down(store.db(), 2, 'a')
+    const sender = sending(phone)
+    await runtime.advance(0)
+    dropExcept(store.db(), new Set([2]))
+    sender.wake()
+    await runtime.advance(29_999)
+    expect(phone.seen).toEqual(['a serverDown s1'])
+    await runtime.advance(1)
+    expect(phone.seen).toEqual(['a serverDown s1', 'a serverDown s2'])
+  })
+
   test('what may pass is tried again, ever more rarely, for an hour and longer; its text alone is logged', async () => {
     const phone = telegram()
     const tries: number[] = []
@@ -231,6 +246,22 @@ describe('sender', () => {
     sending(phone, db)
     await runtime.advance(0)
     expect(phone.seen).toEqual(['a serverDown s1', 'a serverDown s1', 'a serverDown s2'])
+  })
+
+  test('an outage that was on its way when the process was killed is told with its recovery', async () => {
+    const phone = telegram()
+    phone.answer = () => new Promise(() => undefined)
+    down(store.db(), 1, 'a')
+    const log = pino({ level: 'silent' })
+    createSender({ db: store.db(), runtime, log, deliver: phone.deliver }).start()
+    await runtime.advance(0)
+    up(store.db(), 1, 'a')
+
+    const db = store.reopen()
+    phone.answer = () => Promise.resolve(delivered(1))
+    sending(phone, db)
+    await runtime.advance(0)
+    expect(phone.seen.slice(1)).toEqual(['a serverDownAndUp s1'])
   })
 
   test('a recovery that comes while the outage is on its way, in vain, is told with it', async () => {

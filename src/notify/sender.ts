@@ -66,18 +66,17 @@ export function createSender({ db, runtime, log, deliver }: SenderOptions): Send
   const run = async (chat: string): Promise<void> => {
     // A turn later, so that the map knows this runner before it can end.
     await Promise.resolve()
-    let notBefore = 0
     while (!stopping.signal.aborted) {
       try {
         const row = head(chat)
         if (row === undefined) break
-        const wait = Math.max(row.nextAttemptAt, notBefore) - runtime.now()
+        const wait = row.nextAttemptAt - runtime.now()
         if (wait > 0) {
-          // What is first in line may be another one after this: ask again.
+          // Slept out even if this one is taken back meanwhile: patience is owed to the chat. Then look who is first.
           await runtime.sleep(wait, stopping.signal)
           continue
         }
-        notBefore = await attempt(row)
+        await attempt(row)
       } catch (error) {
         if (stopping.signal.aborted) break
         log.error({ chat, reason: messageOf(error) }, 'the outbox stumbled, it goes on')
@@ -96,8 +95,7 @@ export function createSender({ db, runtime, log, deliver }: SenderOptions): Send
       .limit(1)
       .get()
 
-  /** One attempt. @returns before when (ms) the chat must not be tried again */
-  const attempt = async (row: OutboxRow): Promise<number> => {
+  const attempt = async (row: OutboxRow): Promise<void> => {
     const attempts = row.attempts + 1
     set(row.id, { status: 'sending', attempts })
     let delivery: Delivery
@@ -116,23 +114,21 @@ export function createSender({ db, runtime, log, deliver }: SenderOptions): Send
     if (delivery.ok) {
       const sentAt = runtime.now()
       set(row.id, { status: 'sent', messageId: delivery.messageId, sentAt, lastError: null })
-      return 0
+      return
     }
     log.error(
       { outbox: row.id, chat: row.chat, kind: row.kind, reason: delivery.gone },
       'a message is given up',
     )
     set(row.id, { status: 'dead', lastError: delivery.gone })
-    return 0
   }
 
-  const later = (row: OutboxRow, nextAttemptAt: number, lastError: string): number => {
+  const later = (row: OutboxRow, nextAttemptAt: number, lastError: string): void => {
     db.transaction((tx) => {
       tx.update(outbox).set({ status: 'queued', nextAttemptAt, lastError }).where(eq(outbox.id, row.id)).run()
       // The recovery may have come while this was on its way.
       collapse(tx, row.chat, row.key)
     })
-    return nextAttemptAt
   }
 
   const set = (id: number, values: Partial<OutboxRow>): void => {
