@@ -45,8 +45,8 @@ export async function startAgentServer(options: {
     socket.destroy()
   })
   server.on('tlsClientError', (error, socket) => {
+    // Node ends the socket itself, once the alert that tells the caller why has left.
     log.debug({ from: socket.remoteAddress, reason: error.message }, 'a TLS handshake failed')
-    socket.destroy()
   })
   return listen(server, options.listen)
 }

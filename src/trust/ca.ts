@@ -86,7 +86,10 @@ async function createRoot(
       await x509.SubjectKeyIdentifierExtension.create(keys.publicKey),
     ],
   })
-  return { certificatePem: certificate.toString('pem'), keyPem: await exportKey(keys.privateKey) }
+  return {
+    certificatePem: `${certificate.toString('pem').trimEnd()}\n`,
+    keyPem: await exportKey(keys.privateKey),
+  }
 }
 
 async function openCa(
@@ -126,7 +129,8 @@ async function openCa(
         await x509.AuthorityKeyIdentifierExtension.create(root.publicKey),
       ],
     })
-    const pem = certificate.toString('pem')
+    // With the line's end, so that certificates can be put one after the other.
+    const pem = `${certificate.toString('pem').trimEnd()}\n`
     return { certificatePem: pem, spkiHash: spkiHash(new X509Certificate(pem)), serial, notBefore, notAfter }
   }
 

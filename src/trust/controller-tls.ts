@@ -42,7 +42,7 @@ export async function createControllerTls(options: {
 
   const issue = async (): Promise<{ leaf: Leaf; material: TlsMaterial; context: SecureContext }> => {
     const leaf = await ca.issueControllerLeaf(hosts)
-    const cert = leaf.certificatePem.trimEnd() + '\n' + ca.certificatePem
+    const cert = leaf.certificatePem + ca.certificatePem
     const material: TlsMaterial = { cert, key: leaf.keyPem, ca: ca.certificatePem, minVersion: 'TLSv1.3' }
     return { leaf, material, context: createSecureContext(material) }
   }

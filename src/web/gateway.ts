@@ -115,8 +115,6 @@ export async function startGateway(options: {
     },
   )
   server.maxConnections = MAX_CONNECTIONS
-  // Scanners break handshakes off all day; nothing of ours is wrong then.
-  server.on('tlsClientError', (_error, socket) => socket.destroy())
   const unsubscribe = tls.onRenewed(() => server.setSecureContext(tls.material()))
 
   const listening = await listenAt(server, listen)

@@ -1,0 +1,295 @@
+import { randomUUID } from 'node:crypto'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import {
+  type CallContext,
+  callOperation,
+  operationMeta,
+  type OperationInput,
+  type OperationName,
+  operationNames,
+  type ServerConnector,
+} from '#src/contract/index.ts'
+import { FleetError } from '#src/errors.ts'
+import type { NodeOperations } from '#src/node/operations.ts'
+import { systemRuntime } from '#src/runtime.ts'
+import { silentLog } from '#test/support/silent-log.ts'
+import { createTestFleetCa, type TestFleetCa } from '#test/support/test-fleet-ca.ts'
+import { startTestNode, type TestNode } from '#test/support/test-node.ts'
+import { freePort } from '#test/support/xray-client.ts'
+import { type Connection, createConnectorFactory } from './factory.ts'
+
+/** One node behind both roads: directly, and through an agent's HTTPS door with the real certificates. */
+interface Roads {
+  local: Connection
+  remote: Connection
+  close(): Promise<void>
+}
+
+async function openRoads(trust: TestFleetCa, operations: NodeOperations): Promise<Roads> {
+  const agent = await trust.serve(await trust.certify(2), operations)
+  const connect = createConnectorFactory({
+    operations,
+    secureContext: trust.secureContext,
+    isAllowed: (hash, id) => trust.identities.isAllowed(hash, id),
+    runtime: systemRuntime(),
+    log: silentLog(),
+  })
+  const local = connect({ id: 1, kind: 'local', endpoint: null })
+  const remote = connect({ id: 2, kind: 'agent', endpoint: `https://127.0.0.1:${agent.port}` })
+  return {
+    local,
+    remote,
+    close: async () => {
+      await remote.close()
+      await agent.close()
+    },
+  }
+}
+
+let trust: TestFleetCa
+beforeAll(async () => {
+  trust = await createTestFleetCa()
+})
+afterAll(() => trust.close())
+
+const kinds = ['local', 'remote'] as const
+const key = () => ({ context: { idempotencyKey: randomUUID() } })
+
+async function errorOf(promise: Promise<unknown>): Promise<FleetError> {
+  const error = await promise.then(
+    (answer) => new Error(`answered ${JSON.stringify(answer)}`),
+    (reason: unknown) => reason,
+  )
+  if (!(error instanceof FleetError)) throw error
+  return error
+}
+
+const person = (email: string) => ({ email, uuid: randomUUID(), subscriptionId: randomUUID() })
+
+const inboundInput = (tag: string, port: number) => ({
+  tag,
+  protocol: 'vless' as const,
+  port,
+  listen: '127.0.0.1',
+  stream: { transport: { type: 'raw' as const }, security: { type: 'none' as const } },
+})
+
+describe('a real node', () => {
+  let it: TestNode
+  let roads: Roads
+  beforeAll(async () => {
+    it = await startTestNode()
+    roads = await openRoads(trust, it.node.operations)
+  })
+  afterAll(async () => {
+    await roads.close()
+    await it.stop()
+  })
+
+  describe.each(kinds)('by the %s connector', (kind) => {
+    const tag = `in-${kind}`
+    let server: ServerConnector
+    beforeAll(() => {
+      server = roads[kind]
+    })
+
+    test('answers every read', async () => {
+      expect(await server.server.health()).toMatchObject({ status: 'online', xrayRunning: true })
+      expect(await server.server.info()).toMatchObject({ agentVersion: '0.0.0-test' })
+      expect((await server.xray.version()).version).toMatch(/^\d+\.\d+/)
+      expect((await server.system.stats()).cores).toBeGreaterThan(0)
+      expect(Array.isArray(await server.system.logs({ source: 'xray', lines: 5 }))).toBe(true)
+      expect((await server.xray.config({ reveal: false })).config).toHaveProperty('inbounds')
+      expect(await server.clients.online()).toEqual([])
+      expect(await server.traffic.outbounds()).toBeInstanceOf(Array)
+    })
+
+    test('carries out a life of inbound and clients', async () => {
+      const added = await server.inbounds.add(inboundInput(tag, await freePort()), key())
+      expect(added).toMatchObject({ tag, enabled: true, rowVersion: 1 })
+      const names = [`${kind} ann & co`, `${kind}%2e?#[x]`, `${kind} Аня 🙂`, `${kind}+plus=$&`]
+      const clients = await server.clients.add({ id: tag, clients: names.map(person) }, key())
+      expect(clients.map((client) => client.email)).toEqual(names)
+      for (const email of names) {
+        expect(await server.clients.update({ email, comment: `to ${email}` }, key())).toMatchObject({
+          email,
+          comment: `to ${email}`,
+        })
+        expect(await server.clients.resetTraffic({ email }, key())).toMatchObject({ email })
+        expect(await server.clients.delete({ email }, key())).toEqual({ email })
+      }
+      expect((await server.inbounds.get({ id: String(added.id) })).clientCount).toBe(0)
+      const renamed = await server.inbounds.update({ id: tag, remark: 'x', rowVersion: 1 }, key())
+      expect(renamed).toMatchObject({ remark: 'x', rowVersion: 2 })
+      expect(await server.inbounds.delete({ id: tag }, key())).toEqual({ id: added.id, tag })
+    })
+
+    test('a client may be called like a part of a path', async () => {
+      await server.inbounds.add(inboundInput(tag, await freePort()), key())
+      await server.clients.add({ id: tag, clients: [person('online')] }, key())
+      expect(await server.clients.delete({ email: 'online' }, key())).toEqual({ email: 'online' })
+      for (const email of ['.', '..', ' .. ']) {
+        const error = await errorOf(server.clients.delete({ email }, key()))
+        expect(error).toMatchObject({ code: 'BAD_INPUT', details: { field: 'email' } })
+      }
+      await server.inbounds.delete({ id: tag }, key())
+    })
+
+    test('a repeated key has one outcome, and the same answer; with other input it is a conflict', async () => {
+      const input = inboundInput(tag, await freePort())
+      const once = key()
+      const first = await server.inbounds.add(input, once)
+      expect(await server.inbounds.add(input, once)).toEqual(first)
+      const error = await errorOf(server.inbounds.add({ ...input, remark: 'other' }, once))
+      expect(error.code).toBe('IDEMPOTENCY_CONFLICT')
+      await server.inbounds.delete({ id: tag }, key())
+    })
+
+    test('refuses with the node’s own codes and details', async () => {
+      await server.inbounds.add(inboundInput(tag, await freePort()), key())
+      const clients = await server.clients.add({ id: tag, clients: [person(`${kind}-bob`)] }, key())
+      expect(clients).toHaveLength(1)
+      expect(
+        await errorOf(server.inbounds.update({ id: tag, remark: 'y', rowVersion: 9 }, key())),
+      ).toMatchObject({ code: 'STALE_ROW_VERSION', retryable: false })
+      expect(await errorOf(server.inbounds.get({ id: 'nothing' }))).toMatchObject({
+        code: 'INBOUND_NOT_FOUND',
+        details: { inbound: 'nothing' },
+        message: 'There is no inbound nothing on this server.',
+      })
+      expect(await errorOf(server.clients.delete({ email: 'nobody' }, key()))).toMatchObject({
+        code: 'CLIENT_NOT_FOUND',
+        details: { email: 'nobody' },
+      })
+      await server.inbounds.delete({ id: tag }, key())
+    })
+
+    test('refuses what the contract does not allow', async () => {
+      const bad = async (name: OperationName, input: object, field: string) => {
+        const error = await errorOf(callOperation(server, name, input as never, key()))
+        expect({ name, code: error.code, field: error.details['field'] }).toEqual({
+          name,
+          code: 'BAD_INPUT',
+          field,
+        })
+      }
+      await bad('inbounds.add', inboundInput('x', 99_999), 'port')
+      await bad('inbounds.add', { ...inboundInput('x', 1), sockopt: {} }, 'input')
+      await bad('inbounds.get', {}, 'id')
+      await bad('clients.add', { id: 'x', clients: [{ email: 'a' }] }, 'clients.0.uuid')
+      await bad('system.logs', { source: 'shadow' }, 'source')
+      await bad('server.health', { verbose: 'true' }, 'verbose')
+    })
+
+    test('a write without a key is refused', async () => {
+      const error = await errorOf(server.clients.delete({ email: 'nobody' }))
+      expect(error.code).toBe('IDEMPOTENCY_KEY_REQUIRED')
+    })
+  })
+
+  test('both give the same answers', async () => {
+    const { local, remote } = roads
+    await local.inbounds.add(inboundInput('both', await freePort()), key())
+    await remote.clients.add({ id: 'both', clients: [person('anna'), person('boris')] }, key())
+    const position = { epoch: '', since: 0, trafficSince: 0 }
+    expect(await remote.inbounds.list()).toEqual(await local.inbounds.list())
+    expect(await remote.sync.changes(position)).toEqual(await local.sync.changes(position))
+    expect(await remote.traffic.clients()).toEqual(await local.traffic.clients())
+    expect(await remote.traffic.total()).toEqual(await local.traffic.total())
+    expect(await remote.xray.config({ reveal: true })).toEqual(await local.xray.config({ reveal: true }))
+  })
+})
+
+/** One well-formed input per operation; a new operation does not compile without one here. */
+const samples: { [N in OperationName]: OperationInput<N> | undefined } = {
+  'server.info': undefined,
+  'server.health': undefined,
+  'inbounds.list': undefined,
+  'inbounds.get': { id: '7' },
+  'inbounds.add': inboundInput('in', 443),
+  'inbounds.update': { id: 'in', enabled: false, rowVersion: 3 },
+  'inbounds.delete': { id: '7' },
+  'clients.add': { id: 'in', clients: [person('a b'), { ...person('c'), flow: 'xtls-rprx-vision' }] },
+  'clients.update': { email: 'Ä%2', enabled: true },
+  'clients.delete': { email: 'a?b' },
+  'clients.resetTraffic': { email: ' trimmed ' },
+  'clients.online': undefined,
+  'traffic.total': undefined,
+  'traffic.clients': undefined,
+  'traffic.outbounds': undefined,
+  'xray.start': undefined,
+  'xray.stop': undefined,
+  'xray.restart': undefined,
+  'xray.version': undefined,
+  'xray.config': { reveal: true },
+  'system.stats': undefined,
+  'system.logs': { lines: 7 },
+  'sync.changes': { epoch: 'e', since: 12 },
+}
+
+describe('every operation', () => {
+  const calls: { name: string; input: unknown; call: CallContext }[] = []
+  // A node that remembers what reached it and refuses in its own words.
+  const recorder = Object.fromEntries(
+    operationNames().map((name) => [
+      name,
+      async (input: unknown, call: CallContext) => {
+        calls.push({ name, input, call })
+        throw new FleetError('XRAY_REFUSED', { reason: name })
+      },
+    ]),
+  ) as unknown as NodeOperations
+  let roads: Roads
+  beforeAll(async () => {
+    roads = await openRoads(trust, recorder)
+  })
+  afterAll(() => roads.close())
+
+  test.each(operationNames())('%s reaches the node alike on both roads', async (name) => {
+    const context =
+      operationMeta(name).kind === 'read' ? {} : { idempotencyKey: `key-of ${name}`.replace(' ', '-') }
+    const errors: FleetError[] = []
+    calls.length = 0
+    for (const kind of kinds) {
+      errors.push(await errorOf(callOperation(roads[kind], name, samples[name] as never, { context })))
+    }
+    expect(calls).toHaveLength(2)
+    expect(calls[0]).toEqual({ ...calls[1], name })
+    expect(calls[0]?.call).toEqual(context)
+    for (const error of errors) {
+      expect(error).toMatchObject({ code: 'XRAY_REFUSED', details: { reason: name } })
+    }
+  })
+
+  test('a failure nobody foresaw becomes INTERNAL with a trace, and its words stay on the server', async () => {
+    const broken = await openRoads(trust, {
+      ...recorder,
+      'server.health': () => Promise.reject(new Error('secret words')),
+      // An answer that is not what the contract promises.
+      'inbounds.list': () => Promise.resolve([{ id: 'x' }] as never),
+    })
+    for (const kind of kinds) {
+      for (const call of [() => broken[kind].server.health(), () => broken[kind].inbounds.list()]) {
+        const error = await errorOf(call())
+        expect(error.code).toBe('INTERNAL')
+        expect(String(error.details['trace'])).toMatch(/^[\w-]{11}$/)
+        expect(error.message).not.toContain('secret')
+      }
+    }
+    await broken.close()
+  })
+
+  test('the caller may stop waiting', async () => {
+    const hanging = await openRoads(trust, {
+      ...recorder,
+      'server.health': () => new Promise(() => undefined),
+    })
+    for (const kind of kinds) {
+      const stop = new AbortController()
+      const call = hanging[kind].server.health(undefined, { signal: stop.signal })
+      stop.abort(new Error('enough'))
+      await expect(call).rejects.toThrow('enough')
+    }
+    await hanging.close()
+  })
+})
