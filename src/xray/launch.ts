@@ -38,6 +38,13 @@ const startTimeoutMs = 30_000
 const startPollMs = 25
 
 /**
+ * With its default, Xray hands a Vision connection to the kernel (splice) and counts its bytes only when it ends: a
+ * film would show as nothing for two hours, pass its limit, and be lost if Xray died meanwhile. Counting as it goes
+ * costs processor time on fast links, so the same variable in our own environment (`enable`) has the last word.
+ */
+const countEverything = { XRAY_BUF_SPLICE: 'disable' }
+
+/**
  * Starts Xray in a session of its own, so that it outlives us, and waits until every inbound is open.
  * @throws XRAY_REFUSED with its last words when it ends at once, XRAY_UNAVAILABLE when it never gets ready,
  * XRAY_NOT_FOUND when the file cannot be run
@@ -54,7 +61,7 @@ export async function launch(options: LaunchOptions): Promise<Running> {
       cwd: dir,
       detached: true,
       stdio: ['ignore', output.fd, output.fd],
-      env: xrayEnvironment(process.env),
+      env: { ...countEverything, ...xrayEnvironment(process.env) },
     })
     child.unref()
     await once(child, 'spawn')
@@ -119,11 +126,23 @@ async function waitUntilReady(options: LaunchOptions, exited: Promise<ExitStatus
   fail('XRAY_UNAVAILABLE', { reason: `it was not ready after ${startTimeoutMs / 1000} s` })
 }
 
-/** Whether the Xray behind this socket answers, giving one that is just starting a moment. */
-export async function apiAnswers(socketPath: string): Promise<boolean> {
+// Taking a live Xray for a dead one would cut everybody off, so a busy machine is given time.
+const adoptPatienceMs = 5_000
+
+/** Whether this living Xray answers at its socket, giving one that is just starting, or very busy, some time. */
+export async function apiAnswers(
+  identity: ProcessIdentity,
+  socketPath: string,
+  runtime: Pick<Runtime, 'now' | 'sleep'>,
+): Promise<boolean> {
+  const giveUpAt = runtime.now() + adoptPatienceMs
   const api = connectXrayApi(socketPath)
   try {
-    return await answers(() => api.inboundTags())
+    while (!(await answers(() => api.inboundTags()))) {
+      if (runtime.now() > giveUpAt || !(await isStillRunning(identity))) return false
+      await runtime.sleep(startPollMs)
+    }
+    return true
   } finally {
     api.close()
   }

@@ -188,7 +188,7 @@ export function createXrayProcess(options: XrayProcessOptions): XrayProcess {
       exclusive(async () => {
         if (current !== null) return true
         for (const identity of await findLiving()) {
-          if (!(await apiAnswers(paths.socket))) continue
+          if (!(await apiAnswers(identity, paths.socket, runtime))) continue
           await pids.write(identity)
           recovery?.abort()
           lastError = null

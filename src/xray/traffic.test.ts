@@ -1,4 +1,6 @@
+import { connect } from 'node:tls'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { openSocks } from '#test/support/socks-http.ts'
 import { startTlsTarget } from '#test/support/tls-target.ts'
 import { xrayBinary } from '#test/support/xray-binary.ts'
 import type { WebTarget, XrayClient } from '#test/support/xray-client.ts'
@@ -82,6 +84,23 @@ describe('traffic through a link', () => {
     expect(counters.get('outbound>>>direct>>>traffic>>>downlink')).toBeGreaterThan(web.pageText.length)
     // Not its downlink: Xray leaves out the first piece of every answer there, and this page is one piece.
     expect(counters.get(`inbound>>>${kind}>>>traffic>>>uplink`)).toBeGreaterThan(0)
+  })
+
+  it('counts a Vision connection while it lasts, not only when it ends', async () => {
+    await withClient(linkOf(reality, bea), async (client) => {
+      const [host = '', port] = site.target.split(':')
+      const tunnel = await openSocks(client.socksPort, host, Number(port), AbortSignal.timeout(10_000))
+      // TLS 1.3 in TLS 1.3 is what Vision passes on untouched. The name is one that leads back here.
+      const socket = connect({ socket: tunnel, servername: 'localhost', rejectUnauthorized: false })
+      let received = 0
+      socket.on('data', (bytes: Buffer) => (received += bytes.length))
+      socket.write('go on')
+      const before = await downlinkOf('bea')
+      await expect.poll(() => received, { timeout: 20_000 }).toBeGreaterThan(500_000)
+      await expect.poll(() => downlinkOf('bea'), { timeout: 10_000 }).toBeGreaterThan(before + 400_000)
+      expect(socket.destroyed).toBe(false)
+      socket.destroy()
+    })
   })
 
   it('refuses a wrong key', async () => {

@@ -19,7 +19,8 @@ export async function getThroughSocks(
   })
 }
 
-async function openSocks(
+/** Connects to a host through a SOCKS5 proxy. */
+export async function openSocks(
   socksPort: number,
   host: string,
   port: number,

@@ -4,7 +4,13 @@ import type { AddressInfo } from 'node:net'
 import { createServer } from 'node:tls'
 import * as x509 from '@peculiar/x509'
 
-/** A TLS 1.3 site on loopback, for REALITY to borrow its handshake. `target` is its host:port. */
+const dripBytes = 20_000
+const dripEveryMs = 50
+
+/**
+ * A TLS 1.3 site on loopback, for REALITY to borrow its handshake. `target` is its host:port. Whoever says something
+ * to it gets 400 kB a second until they hang up.
+ */
 export async function startTlsTarget(
   name = 'site.example',
 ): Promise<{ target: string; stop(): Promise<void> }> {
@@ -26,7 +32,13 @@ export async function startTlsTarget(
     minVersion: 'TLSv1.3',
     ALPNProtocols: ['h2', 'http/1.1'],
   })
-  server.on('secureConnection', (socket) => socket.on('error', () => undefined))
+  server.on('secureConnection', (socket) => {
+    socket.on('error', () => undefined)
+    socket.once('data', () => {
+      const drip = setInterval(() => socket.write(Buffer.alloc(dripBytes)), dripEveryMs)
+      socket.once('close', () => clearInterval(drip))
+    })
+  })
   // REALITY hangs up in the middle of handshakes; that is its business.
   server.on('tlsClientError', () => undefined)
   server.listen(0, '127.0.0.1')
