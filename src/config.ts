@@ -14,6 +14,7 @@ const address = z.string().transform((text, context): Address => {
 })
 
 const host = z.string().refine(isHost, 'write a host name or an IP address')
+const ip = z.union([z.ipv4(), z.ipv6()])
 const seconds = (least: number, most: number) => z.coerce.number().int().min(least).max(most)
 const yesOrNo = z.union([z.boolean(), z.enum(['true', 'false']).transform((value) => value === 'true')])
 
@@ -44,6 +45,8 @@ const sections = {
   local: z
     .strictObject({
       publicAddress: host.optional(),
+      /** The IP address its inbounds listen on, where one names none; all of them unless told. */
+      inboundListen: ip.optional(),
       /** Lets clients reach this machine's own and private networks. For tests and the demo. */
       allowPrivateTargets: yesOrNo.default(false),
     })
@@ -66,6 +69,7 @@ const agentSchema = z.strictObject({
   listen: address.prefault('0.0.0.0:8443'),
   /** Where the controller and clients reach this machine, where it is not the address it joins from. */
   publicAddress: host.optional(),
+  inboundListen: ip.optional(),
   allowPrivateTargets: yesOrNo.default(false),
   log: sections.log,
 })

@@ -69,7 +69,8 @@ export const inboundInput = z.strictObject({
   ...fields,
   stream: streamInput,
   remark: remark.default(''),
-  listen: listenAddress.default('0.0.0.0'),
+  /** Left out, it is the address this server's inbounds listen on: all of its addresses, unless it is told otherwise. */
+  listen: listenAddress.optional(),
   sniffing: sniffing.default({ enabled: true, destOverride: ['http', 'tls', 'quic'] }),
   enabled: z.boolean().default(true),
 })

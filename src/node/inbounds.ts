@@ -22,6 +22,8 @@ export interface InboundDeps {
   position: PositionStore
   runtime: Runtime
   binary: string
+  /** Where an inbound listens that names no address. */
+  inboundListen: string
   /** Folder for configurations that are only tested. */
   dir: string
 }
@@ -35,7 +37,7 @@ export function requireInbound(rows: Rows, ref: string): InboundRecord {
 }
 
 export function createInbounds(deps: InboundDeps): InboundOperations {
-  const { rows, writes, engine, answers, position, runtime, binary, dir } = deps
+  const { rows, writes, engine, answers, position, runtime, binary, inboundListen, dir } = deps
 
   /** Everything that can be known to be wrong with a changed inbound before it is made. */
   async function check(next: InboundRecord, before: InboundRecord | undefined): Promise<void> {
@@ -91,6 +93,7 @@ export function createInbounds(deps: InboundDeps): InboundOperations {
           const now = runtime.now()
           const next: InboundRecord = {
             ...input,
+            listen: input.listen ?? inboundListen,
             ...withKeys(input.stream),
             id: 0,
             rowVersion: 1,

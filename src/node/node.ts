@@ -37,6 +37,8 @@ export interface NodeOptions {
   version: string
   /** Stands in share links; without one, this machine's host name. */
   publicAddress?: string | undefined
+  /** Where an inbound listens that names no address; without one, on all of this machine's. */
+  inboundListen?: string | undefined
   /** Lets clients reach loopback and private networks: for tests and the demo alone. */
   allowPrivateTargets?: boolean | undefined
   /** How often counters are read, ms. A crash of Xray loses at most the traffic of one such interval. */
@@ -59,6 +61,7 @@ const DEFAULT_ACCOUNTING_INTERVAL_MS = 10_000
 export function createNode(options: NodeOptions): Node {
   const { db, box, runtime, log, binary, dir, version } = options
   const paths = xrayPaths(dir)
+  const inboundListen = options.inboundListen ?? '0.0.0.0'
   const rows = createRows(db, box)
   const position = createPosition(db, () => runtime.uuid())
   const settings = createSettings(db)
@@ -105,7 +108,7 @@ export function createNode(options: NodeOptions): Node {
   )
 
   const operations: NodeOperations = {
-    ...createInbounds({ rows, writes, engine, answers, position, runtime, binary, dir }),
+    ...createInbounds({ rows, writes, engine, answers, position, runtime, binary, inboundListen, dir }),
     ...createClients({ db, rows, writes, engine, position, runtime }),
     ...control.operations,
     'server.health': health,

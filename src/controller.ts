@@ -1,0 +1,198 @@
+/** The composition root of the controller: builds every part from a Config, and ends them in the order they need. */
+import os from 'node:os'
+import { type Bot, createBot } from './bot/bot.ts'
+import { type Config, controllerPaths } from './config.ts'
+import { createConnectorFactory } from './connectors/factory.ts'
+import { createFleet } from './fleet/fleet.ts'
+import type { Fleet } from './fleet/types.ts'
+import { createHealthMonitor } from './health/monitor.ts'
+import type { Log } from './log.ts'
+import { createNode } from './node/node.ts'
+import { createSender } from './notify/sender.ts'
+import { type Runtime, systemRuntime } from './runtime.ts'
+import { drizzleOver } from './store/drizzle.ts'
+import { readMigrations } from './store/migrate.ts'
+import { openStore } from './store/open.ts'
+import { type Address, formatAddress } from './trust/address.ts'
+import { loadOrCreateCa } from './trust/ca.ts'
+import { createControllerTls } from './trust/controller-tls.ts'
+import { createIdentities } from './trust/identities.ts'
+import { createJoinToken } from './trust/join-tokens.ts'
+import { loadKey, secretBoxFor } from './trust/secret-box.ts'
+import { productFile, productVersion } from './version.ts'
+import { startGateway } from './web/gateway.ts'
+import { startWeb } from './web/server.ts'
+import { findXray } from './xray/binary.ts'
+
+export interface Controller {
+  fleet: Fleet
+  /** Where the status page answers. */
+  webUrl: string
+  /** Where agents join. */
+  gateway: Address
+  botUsername: string
+  /** Ends everything of this process. Xray goes on, unless it is to stop too. */
+  stop(options?: { stopXray?: boolean }): Promise<void>
+}
+
+export interface ControllerOptions {
+  config: Config
+  env: Record<string, string | undefined>
+  log: Log
+  runtime?: Runtime
+}
+
+/** @throws FleetError with what is wrong and what to do: a taken port, a wrong bot token, a newer database. */
+export async function startController(options: ControllerOptions): Promise<Controller> {
+  const { config, env, log, runtime = systemRuntime() } = options
+  const endings: (() => unknown)[] = []
+  // Begun last, ended first; one ending that fails must not keep the others from theirs.
+  const endAll = async (): Promise<void> => {
+    for (const end of endings.splice(0).toReversed()) {
+      try {
+        await end()
+      } catch (error) {
+        log.error({ error }, 'a part did not end cleanly')
+      }
+    }
+  }
+  let stopXray = false
+
+  try {
+    const paths = controllerPaths(config)
+    const box = secretBoxFor(loadKey({ env: env['FLEETGRAM_KEY'], file: paths.keyFile }))
+    const sqlite = openStore({
+      file: config.database,
+      migrations: readMigrations(productFile('migrations')),
+      now: runtime.now(),
+      onBackup: (copy) => log.info({ copy }, 'the database was copied before its migration'),
+    })
+    endings.push(() => sqlite.close())
+    const db = drizzleOver(sqlite)
+    const version = productVersion()
+
+    const binary = await findXray({ env, cacheDir: productFile('.cache'), log })
+    const localHost = config.local.publicAddress ?? outwardAddress()
+    const node = createNode({
+      db: sqlite,
+      box,
+      runtime,
+      log,
+      binary,
+      dir: paths.xrayDir,
+      version,
+      publicAddress: localHost,
+      inboundListen: config.local.inboundListen,
+      allowPrivateTargets: config.local.allowPrivateTargets,
+    })
+    await node.start()
+    endings.push(() => node.stop({ stopXray }))
+
+    const ca = await loadOrCreateCa({ db: sqlite, box, runtime })
+    const identities = createIdentities({ db: sqlite, runtime })
+    const hosts = [config.gateway.publicAddress?.host ?? localHost, localHost]
+    const onTlsError = (error: unknown): void => log.error({ error }, 'the own certificate was not renewed')
+    const tls = await createControllerTls({ ca, hosts, runtime, onError: onTlsError })
+    endings.push(() => tls.close())
+
+    const fleet = createFleet({
+      db,
+      box,
+      runtime,
+      log,
+      connect: createConnectorFactory({
+        operations: node.operations,
+        secureContext: () => tls.secureContext(),
+        isAllowed: (hash, serverId) => identities.isAllowed(hash, serverId),
+        runtime,
+        log,
+      }),
+      invite(serverId) {
+        const controllerAddress = gatewayAddress(config, gateway.address, localHost)
+        const made = createJoinToken({ db: sqlite, runtime, ca, controllerAddress, serverId })
+        return { ...made, command: `npm run agent -- join ${made.token}` }
+      },
+      revoke: (serverId) => identities.revoke(serverId),
+      localHost,
+    })
+    const gateway = await startGateway({
+      listen: config.gateway.listen,
+      ca,
+      tls,
+      identities,
+      db: sqlite,
+      runtime,
+      log,
+      onJoined: (serverId, { endpoint }) => fleet.noteJoined(serverId, endpoint),
+    })
+    endings.push(() => gateway.close())
+
+    const sender = createSender({
+      db,
+      runtime,
+      log,
+      deliver: (message, signal) => bot.deliver(message, signal),
+    })
+    const monitor = createHealthMonitor({
+      db,
+      fleet,
+      runtime,
+      log,
+      intervalMs: config.health.intervalSeconds * 1000,
+      policy: { startupGraceMs: config.health.startupGraceSeconds * 1000 },
+      chats: () => config.telegram.owners.map(String),
+      wake: () => sender.wake(),
+    })
+    const bot: Bot = await createBot({
+      ...config.telegram,
+      db,
+      box,
+      fleet,
+      runtime,
+      log,
+      checkServer: (serverId) => monitor.check(serverId),
+    })
+
+    const web = await startWeb({ listen: formatAddress(config.web.listen), fleet, runtime, version, log })
+    endings.push(() => web.close())
+    fleet.start()
+    endings.push(() => fleet.stop())
+    monitor.start()
+    endings.push(() => monitor.stop())
+    sender.start()
+    endings.push(() => sender.stop())
+    await bot.start()
+    endings.push(() => bot.stop())
+    log.info(
+      { version, web: web.url, gateway: formatAddress(gateway.address), bot: bot.username },
+      'fleetgram is ready',
+    )
+
+    return {
+      fleet,
+      webUrl: web.url,
+      gateway: gateway.address,
+      botUsername: bot.username,
+      stop: async (how = {}) => {
+        stopXray = how.stopXray ?? false
+        await endAll()
+      },
+    }
+  } catch (error) {
+    await endAll()
+    throw error
+  }
+}
+
+/** What stands in join commands: as configured, else where the gateway listens, a wildcard made concrete. */
+function gatewayAddress(config: Config, listening: Address, localHost: string): Address {
+  if (config.gateway.publicAddress !== undefined) return config.gateway.publicAddress
+  const { host } = config.gateway.listen
+  return { host: host === '0.0.0.0' || host === '::' ? localHost : host, port: listening.port }
+}
+
+/** This machine's first address that others may reach, else its name. */
+function outwardAddress(): string {
+  const addresses = Object.values(os.networkInterfaces()).flatMap((list) => list ?? [])
+  return addresses.find(({ family, internal }) => family === 'IPv4' && !internal)?.address ?? os.hostname()
+}
