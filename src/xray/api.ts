@@ -8,15 +8,15 @@ import { account, addUserOperation, methods, removeUserOperation, typeNames } fr
 import type { XrayUser } from './model.ts'
 
 /** What a change did: 'unchanged' when Xray was already as asked. */
-export type Outcome = 'applied' | 'unchanged'
+type Outcome = 'applied' | 'unchanged'
 
-export interface OnlineUser {
+interface OnlineUser {
   email: string
   /** lastSeen: when the newest connection from this address began, in s since the epoch. */
   ips: { ip: string; lastSeen: number }[]
 }
 
-export interface AddUserOptions {
+interface AddUserOptions {
   /** Give a user of the same name the new credentials, instead of leaving the old ones. */
   replace?: boolean
 }

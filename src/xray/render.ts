@@ -10,7 +10,7 @@ export const reservedTags = ['api', 'direct', 'blocked'] as const
  * (RFC 6890): this host, private, shared (CGNAT), loopback, link-local (cloud metadata services), protocol
  * assignments, benchmarking, multicast, reserved; and IPv4 inside IPv6 by NAT64, which leads to all of these.
  */
-export const privateTargets = [
+const privateTargets = [
   '0.0.0.0/8',
   '10.0.0.0/8',
   '100.64.0.0/10',

@@ -11,7 +11,7 @@ import { getThroughSocks } from './socks-http.ts'
 
 export { startWebTarget, type WebTarget } from './web-target.ts'
 
-export interface Download {
+interface Download {
   /** Bytes that have arrived so far. */
   received(): number
   /** Resolves with all bytes that came, `complete` only if none is missing. Never rejects. */
@@ -29,7 +29,7 @@ export interface XrayClient {
   stop(): Promise<void>
 }
 
-export interface XrayClientOptions {
+interface XrayClientOptions {
   binary: string
   link: string
   /** Where it connects from. Not 127.0.0.1, which Xray never counts as online. */
