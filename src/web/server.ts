@@ -73,7 +73,7 @@ export async function startWeb(options: WebOptions): Promise<Web> {
     const { ok, judgedAt } = health()
     const body = {
       status: ok ? 'ok' : 'stalled',
-      judgedAt: judgedAt == null ? null : new Date(judgedAt).toISOString(),
+      judgedAt: typeof judgedAt !== 'number' ? null : new Date(judgedAt).toISOString(),
     }
     return context.json(body, ok ? 200 : 503)
   })

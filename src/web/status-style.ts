@@ -41,7 +41,7 @@ svg { flex: none; width: 1.125rem; height: 1.125rem; }
 ul { list-style: none; margin: 0; padding: 0; background: var(--card); border: 1px solid var(--line); border-radius: 1rem; }
 li { display: flex; align-items: center; gap: 1rem; padding: .875rem 1.25rem; }
 li + li { border-top: 1px solid var(--line); }
-li bdi { flex: 1; min-width: 0; overflow-wrap: anywhere; font-weight: 550; }
+li bdi { flex: 1; text-align: left; min-width: 0; overflow-wrap: anywhere; font-weight: 550; }
 .state {
   display: inline-flex; align-items: center; gap: .4rem; flex: none; padding: .2rem .7rem .2rem .5rem;
   border-radius: 99rem; font-size: .875rem; font-weight: 600; color: var(--tone); background: var(--soft);
@@ -52,6 +52,7 @@ li bdi { flex: 1; min-width: 0; overflow-wrap: anywhere; font-weight: 550; }
 .calm { --tone: var(--calm); --soft: var(--calm-soft); }
 .empty { padding: 1.25rem; color: var(--quiet); }
 footer { padding: 1.5rem 0 2rem; font-size: .875rem; color: var(--quiet); }
+time { white-space: nowrap; }
 a { color: inherit; }
 @media (forced-colors: active) { .banner, .state { border: 1px solid; } }
 `
