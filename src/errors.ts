@@ -107,6 +107,12 @@ export const errorKinds = {
     retryable: false,
     message: 'The key in {source} is not 32 bytes in base64 or hex. Put back the right one.',
   },
+  TELEGRAM_TOKEN_REFUSED: {
+    status: 500,
+    retryable: false,
+    message:
+      'Telegram refused the bot token. Get the right one from @BotFather and put it into the configuration (telegram.token).',
+  },
   PAYLOAD_TOO_LARGE: {
     status: 413,
     retryable: false,
@@ -189,10 +195,10 @@ export const errorKinds = {
     message:
       'This machine has not joined a controller yet. Add a server in the chat and run the command it gives.',
   },
-  AGENT_CONFIG_INVALID: {
+  ADDRESS_TAKEN: {
     status: 500,
     retryable: false,
-    message: 'The setting {field} in {source} is not valid: {reason}.',
+    message: 'Cannot listen on {address}: {reason}. Free it, or choose another address in the settings.',
   },
   INTERNAL: {
     status: 500,

@@ -1,5 +1,7 @@
 import type { Server } from 'node:https'
 import type { AddressInfo, Socket } from 'node:net'
+import { FleetError } from '#src/errors.ts'
+import { type Address, formatAddress } from '#src/trust/address.ts'
 
 export interface Listening {
   host: string
@@ -9,17 +11,30 @@ export interface Listening {
   close(): Promise<void>
 }
 
-/** Begins to listen. Rejects with the system's error, such as EADDRINUSE. */
-export async function listen(server: Server, at: { host: string; port: number }): Promise<Listening> {
+const reasons: Record<string, string> = {
+  EADDRINUSE: 'another program listens there',
+  EADDRNOTAVAIL: 'this machine has no such address',
+  EACCES: 'this user may not use that port',
+}
+
+/**
+ * Begins to listen.
+ * @throws FleetError ADDRESS_TAKEN
+ */
+export async function listen(server: Server, at: Address): Promise<Listening> {
   const sockets = new Set<Socket>()
   server.on('connection', (socket: Socket) => {
     sockets.add(socket)
     socket.once('close', () => sockets.delete(socket))
   })
   await new Promise<void>((resolve, reject) => {
-    server.once('error', reject)
+    const onError = (error: NodeJS.ErrnoException): void => {
+      const reason = reasons[error.code ?? ''] ?? error.message
+      reject(new FleetError('ADDRESS_TAKEN', { address: formatAddress(at), reason }, { cause: error }))
+    }
+    server.once('error', onError)
     server.listen(at.port, at.host, () => {
-      server.off('error', reject)
+      server.off('error', onError)
       resolve()
     })
   })

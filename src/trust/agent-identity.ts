@@ -17,6 +17,8 @@ import { z } from 'zod'
 export interface AgentIdentity {
   /** The number the controller knows this machine by. */
   serverId: number
+  /** The host the controller reached it at when it joined. */
+  address: string
   certificatePem: string
   caPem: string
   keyPem: string
@@ -26,6 +28,7 @@ export interface AgentIdentity {
 
 const storedIdentity = z.object({
   serverId: z.number().int().positive(),
+  address: z.string(),
   certificate: z.string(),
   ca: z.string(),
 })
@@ -41,6 +44,7 @@ export function readIdentity(folder: string): AgentIdentity | undefined {
   const stored = storedIdentity.parse(JSON.parse(readFileSync(files.identity, 'utf8')))
   return {
     serverId: stored.serverId,
+    address: stored.address,
     certificatePem: stored.certificate,
     caPem: stored.ca,
     keyPem: readFileSync(files.key, 'utf8'),
@@ -52,6 +56,7 @@ export function readIdentity(folder: string): AgentIdentity | undefined {
 export function writeIdentity(folder: string, identity: Omit<AgentIdentity, 'keyPem' | 'notAfter'>): void {
   const text = JSON.stringify({
     serverId: identity.serverId,
+    address: identity.address,
     certificate: identity.certificatePem,
     ca: identity.caPem,
   } satisfies z.output<typeof storedIdentity>)

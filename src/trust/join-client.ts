@@ -1,6 +1,7 @@
 import { createPublicKey, X509Certificate } from 'node:crypto'
 import { request as httpsRequest } from 'node:https'
 import { connect, type DetailedPeerCertificate } from 'node:tls'
+import type { z } from 'zod'
 import { type ErrorDetails, FleetError, fail, isErrorCode } from '#src/errors.ts'
 import type { Runtime } from '#src/runtime.ts'
 import { type Address, formatAddress } from './address.ts'
@@ -39,7 +40,8 @@ export async function joinController(options: {
   const body = { id: token.id, secret: token.secret, csr: await createRequest(keyPem), port, publicAddress }
   const answer = await post(token.controller, caPem, JSON.stringify(body), runtime)
   const notAfter = checkAnswer(answer, keyPem, caPem, runtime.now())
-  const identity = { serverId: answer.serverId, certificatePem: answer.certificate, caPem }
+  const { serverId, address } = answer
+  const identity = { serverId, address, certificatePem: answer.certificate, caPem }
   writeIdentity(folder, identity)
   return { ...identity, notAfter }
 }
@@ -64,7 +66,7 @@ function findPinnedCa(address: Address, pin: string): Promise<string> {
       )
       socket.destroy()
       if (certificate === undefined) {
-        reject(new FleetError('JOIN_PIN_MISMATCH', { address: formatAddress(address) }))
+        reject(pinMismatch(address))
       } else resolve(certificate.toString())
     })
     socket.once('timeout', () => socket.destroy(new Error('it did not answer in time')))
@@ -97,11 +99,7 @@ async function createRequest(keyPem: string): Promise<string> {
   return request.toString('pem')
 }
 
-interface Answer {
-  serverId: number
-  certificate: string
-  ca: string
-}
+type Answer = z.output<typeof joinAnswer>
 
 function post(address: Address, caPem: string, body: string, runtime: Pick<Runtime, 'now'>): Promise<Answer> {
   return new Promise((resolve, reject) => {
@@ -116,9 +114,7 @@ function post(address: Address, caPem: string, body: string, runtime: Pick<Runti
         ca: [caPem],
         // The name in the address proves nothing; the identity that the pinned CA wrote does.
         checkServerIdentity: (_host, peer) =>
-          isController(new X509Certificate(peer.raw))
-            ? undefined
-            : new FleetError('JOIN_PIN_MISMATCH', { address: formatAddress(address) }),
+          isController(new X509Certificate(peer.raw)) ? undefined : pinMismatch(address),
         headers: { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) },
         timeout: TIMEOUT_MS,
       },
@@ -144,6 +140,8 @@ function post(address: Address, caPem: string, body: string, runtime: Pick<Runti
     request.once('error', (error) => {
       const { code } = error as NodeJS.ErrnoException
       if (code === 'CERT_NOT_YET_VALID' || code === 'CERT_HAS_EXPIRED') reject(clockSkew(runtime.now()))
+      // The pinned certificate was shown, which anyone can do, but its key was not there.
+      else if (code !== undefined && chainErrors.test(code)) reject(pinMismatch(address))
       else reject(unreachable(address, error))
     })
     request.end(body)
@@ -172,6 +170,13 @@ function checkAnswer(answer: Answer, keyPem: string, caPem: string, now: number)
   const notAfter = Date.parse(certificate.validTo)
   if (now < Date.parse(certificate.validFrom) || now > notAfter) throw clockSkew(now)
   return notAfter
+}
+
+/** OpenSSL's names for a chain that does not end at the pinned certificate. */
+const chainErrors = /^(UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|CERT_SIGNATURE_FAILURE|CERT_UNTRUSTED|INVALID_)/
+
+function pinMismatch(address: Address): FleetError {
+  return new FleetError('JOIN_PIN_MISMATCH', { address: formatAddress(address) })
 }
 
 function clockSkew(now: number): FleetError {

@@ -21,7 +21,8 @@ export const joinAnswer = z.object({
   serverId: z.number().int().positive(),
   /** PEM */
   certificate: z.string(),
-  ca: z.string(),
+  /** The host the controller will reach it at: what share links name, unless the agent is told better. */
+  address: z.string().refine(isHost),
 })
 
 /** A refusal. */

@@ -1,4 +1,4 @@
-import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:crypto'
+import { createCipheriv, createDecipheriv, createHash, createSecretKey, randomBytes } from 'node:crypto'
 import {
   closeSync,
   fsyncSync,
@@ -48,12 +48,14 @@ export function createSecretBox(keys: readonly SecretKey[]): SecretBox {
   for (const { id, key } of keys) {
     if (key.length !== KEY_BYTES || id.includes(':') || id === '') throw new TypeError('not a key')
   }
-  const byId = new Map(keys.map(({ id, key }) => [id, key]))
+  // Made once: from bytes Node would make one for every call, which costs it four times as much as the cipher.
+  const byId = new Map(keys.map(({ id, key }) => [id, createSecretKey(key)]))
+  const sealing = createSecretKey(first.key)
   return {
     seal(plain, place) {
       // Not from Runtime: a nonce that a test holds still would break the cipher.
       const nonce = randomBytes(NONCE_BYTES)
-      const cipher = createCipheriv('aes-256-gcm', first.key, nonce, { authTagLength: TAG_BYTES })
+      const cipher = createCipheriv('aes-256-gcm', sealing, nonce, { authTagLength: TAG_BYTES })
       cipher.setAAD(Buffer.from(place))
       const body = Buffer.concat([nonce, cipher.update(plain, 'utf8'), cipher.final(), cipher.getAuthTag()])
       return `${first.id}:${body.toString('base64url')}`

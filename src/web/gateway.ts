@@ -79,7 +79,7 @@ export async function startGateway(options: {
     })
     log.info({ server: serverId, endpoint, address, fingerprint: leaf.spkiHash }, 'a server has joined')
     onJoined(serverId, { endpoint, address, fingerprint: leaf.spkiHash })
-    return { serverId, certificate: leaf.certificatePem, ca: options.ca.certificatePem }
+    return { serverId, certificate: leaf.certificatePem, address: host }
   }
 
   async function serve(request: IncomingMessage, response: ServerResponse): Promise<void> {

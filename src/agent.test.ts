@@ -1,0 +1,134 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { randomUUID } from 'node:crypto'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { createTestFleetCa, addServerRow, type TestFleetCa } from '#test/support/test-fleet-ca.ts'
+import { silentLog } from '#test/support/silent-log.ts'
+import { freePort } from '#test/support/xray-client.ts'
+import { type Agent, joinAgent, startAgent } from './agent.ts'
+import type { AgentConfig } from './config.ts'
+import { type Connection, createConnectorFactory } from './connectors/factory.ts'
+import { systemRuntime } from './runtime.ts'
+import { type ControllerTls, createControllerTls } from './trust/controller-tls.ts'
+import { createJoinToken } from './trust/join-tokens.ts'
+import { type Gateway, startGateway } from './web/gateway.ts'
+import { xrayPaths } from './xray/process-types.ts'
+
+const runtime = systemRuntime()
+const log = silentLog()
+const code = (expected: string) => expect.objectContaining({ code: expected })
+
+let trust: TestFleetCa
+let tls: ControllerTls
+let gateway: Gateway
+let folder: string
+let config: AgentConfig
+const agents: Agent[] = []
+const connections: Connection[] = []
+
+beforeEach(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'fleetgram-agent-'))
+  config = {
+    data: join(folder, 'agent'),
+    listen: { host: '127.0.0.1', port: await freePort() },
+    inboundListen: '127.0.0.1',
+    allowPrivateTargets: true,
+    log: { level: 'silent' },
+  }
+  trust = await createTestFleetCa()
+  addServerRow(trust.db, 5)
+  tls = await createControllerTls({ ca: trust.ca, hosts: [], runtime, onError: () => undefined })
+  gateway = await startGateway({
+    ...trust,
+    listen: { host: '127.0.0.1', port: 0 },
+    tls,
+    runtime,
+    log,
+    onJoined: () => undefined,
+  })
+})
+
+afterEach(async () => {
+  for (const connection of connections.splice(0)) await connection.close()
+  for (const agent of agents.splice(0)) await agent.stop({ stopXray: true })
+  await gateway.close()
+  tls.close()
+  await trust.close()
+  rmSync(folder, { recursive: true })
+})
+
+const token = () =>
+  createJoinToken({ ...trust, runtime, controllerAddress: gateway.address, serverId: 5 }).token
+
+async function start(): Promise<Agent> {
+  const agent = await startAgent({ config, env: process.env, log })
+  agents.push(agent)
+  return agent
+}
+
+/** The connector the controller makes from the row that joining has filled in. */
+function connect(): Connection {
+  const row = trust.db.prepare('select id, kind, endpoint from servers where id = 5').get()
+  const factory = createConnectorFactory({
+    operations: {} as never,
+    secureContext: () => tls.secureContext(),
+    isAllowed: (hash, id) => trust.identities.isAllowed(hash, id),
+    runtime,
+    log,
+  })
+  const connection = factory(row as Parameters<typeof factory>[0])
+  connections.push(connection)
+  return connection
+}
+
+describe('an agent', () => {
+  test('joins, serves its controller, and leaves Xray running when it stops', async () => {
+    await expect(start()).rejects.toThrow(code('NOT_JOINED'))
+    const { serverId } = await joinAgent(config, token())
+    expect(serverId).toBe(5)
+    await expect(joinAgent(config, token())).rejects.toThrow(code('ALREADY_JOINED'))
+
+    const agent = await start()
+    expect(agent.serverId).toBe(5)
+    const server = connect()
+    expect(await server.server.health()).toMatchObject({ status: 'online', xrayRunning: true })
+    const port = await freePort()
+    const inbound = await server.inbounds.add(
+      {
+        tag: 'in',
+        protocol: 'vless',
+        port,
+        listen: '127.0.0.1',
+        stream: { transport: { type: 'raw' }, security: { type: 'none' } },
+      },
+      { context: { idempotencyKey: randomUUID() } },
+    )
+    const people = [{ email: 'anna', uuid: randomUUID(), subscriptionId: randomUUID() }]
+    const [anna] = await server.clients.add(
+      { id: 'in', clients: people },
+      { context: { idempotencyKey: randomUUID() } },
+    )
+    // Where the controller saw the machine is what links name.
+    expect(anna?.links[0]).toContain(`@127.0.0.1:${port}`)
+    const xrayPid = () => readFileSync(xrayPaths(join(config.data, 'xray')).pid, 'utf8')
+    const before = xrayPid()
+
+    agents.splice(0)
+    await agent.stop()
+    await expect(server.server.health()).rejects.toThrow(code('SERVER_UNREACHABLE'))
+    await start()
+    expect(await server.server.health()).toMatchObject({ status: 'online' })
+    expect(await server.inbounds.list()).toMatchObject([{ id: inbound.id, clientCount: 1 }])
+    expect(xrayPid()).toBe(before)
+  })
+
+  test('ends before it touches Xray when another has its address', async () => {
+    await joinAgent(config, token())
+    await start()
+    const server = connect()
+    const { time: _time, ...before } = await server.server.health()
+    await expect(start()).rejects.toThrow(code('ADDRESS_TAKEN'))
+    expect(await server.server.health()).toMatchObject(before)
+  })
+})

@@ -1,0 +1,151 @@
+/** Composition root of the agent: one server's node behind an HTTPS door that only its controller may pass. */
+import { join } from 'node:path'
+import type { AgentConfig } from './config.ts'
+import { startAgentServer } from './connectors/agent-server.ts'
+import { operationNames } from './contract/index.ts'
+import { fail } from './errors.ts'
+import type { Log } from './log.ts'
+import { createNode } from './node/node.ts'
+import type { NodeOperations } from './node/operations.ts'
+import { type Runtime, systemRuntime } from './runtime.ts'
+import { readMigrations } from './store/migrate.ts'
+import { openStore } from './store/open.ts'
+import { type Address, formatAddress } from './trust/address.ts'
+import { type AgentIdentity, readIdentity } from './trust/agent-identity.ts'
+import { loadKey, secretBoxFor } from './trust/secret-box.ts'
+import { productFile, productVersion } from './version.ts'
+import { findXray } from './xray/binary.ts'
+
+const DAY_MS = 24 * 60 * 60 * 1000
+/** Less than this left of a certificate's 14 days means that something keeps it from being renewed. */
+const WARN_BEFORE_MS = 5 * DAY_MS
+
+export interface Agent {
+  /** The id the controller knows it by. */
+  serverId: number
+  address: Address
+  /** Xray keeps serving, unless it is to stop too. */
+  stop(options?: { stopXray?: boolean | undefined }): Promise<void>
+}
+
+export interface AgentOptions {
+  config: AgentConfig
+  env: Record<string, string | undefined>
+  log: Log
+  runtime?: Runtime
+}
+
+/**
+ * Starts the agent of a machine that has joined.
+ * @throws FleetError NOT_JOINED, XRAY_NOT_FOUND, KEY_INVALID, DATABASE_TOO_NEW, DATABASE_BROKEN, ADDRESS_TAKEN
+ */
+export async function startAgent(options: AgentOptions): Promise<Agent> {
+  const { config, env, log, runtime = systemRuntime() } = options
+  const identity = readIdentity(config.data)
+  if (identity === undefined) fail('NOT_JOINED')
+  warnOfExpiry(identity, runtime.now(), log)
+
+  const key = loadKey({ env: env['FLEETGRAM_KEY'], file: join(config.data, 'fleetgram.key') })
+  const version = productVersion()
+  const binary = await findXray({ env, cacheDir: productFile('.cache'), log })
+  const db = openStore({
+    file: join(config.data, 'agent.db'),
+    migrations: readMigrations(productFile('migrations')),
+    now: runtime.now(),
+    onBackup: (copy) => log.info({ copy }, 'the database was copied before its migration'),
+  })
+  const node = createNode({
+    db,
+    box: secretBoxFor(key),
+    runtime,
+    log,
+    binary,
+    dir: join(config.data, 'xray'),
+    version,
+    publicAddress: config.publicAddress ?? identity.address,
+    inboundListen: config.inboundListen,
+    allowPrivateTargets: config.allowPrivateTargets,
+  })
+
+  const started = Promise.withResolvers<void>()
+  // Nobody may be waiting when the start fails; it is told below.
+  started.promise.catch(() => undefined)
+  try {
+    // The address is taken first: a second agent over the same folder then ends before it touches Xray.
+    const listening = await startAgentServer({
+      listen: config.listen,
+      identity,
+      operations: after(started.promise, node.operations),
+      runtime,
+      log,
+    })
+    try {
+      await node.start()
+      started.resolve()
+    } catch (error) {
+      started.reject(error)
+      await listening.close()
+      await node.stop()
+      throw error
+    }
+    const address = { host: listening.host, port: listening.port }
+    log.info({ version, server: identity.serverId, address: formatAddress(address) }, 'the agent is ready')
+    return {
+      serverId: identity.serverId,
+      address,
+      async stop(options) {
+        await listening.close()
+        await node.stop(options)
+        db.close()
+      },
+    }
+  } catch (error) {
+    db.close()
+    throw error
+  }
+}
+
+/**
+ * Joins the controller that a token comes from. The machine's key is made here and stays here.
+ * @throws FleetError ALREADY_JOINED, and those of `joinController`
+ */
+export async function joinAgent(
+  config: AgentConfig,
+  token: string,
+  options: { runtime?: Runtime } = {},
+): Promise<Omit<AgentIdentity, 'keyPem'>> {
+  const present = readIdentity(config.data)
+  if (present !== undefined) fail('ALREADY_JOINED', { server: present.serverId })
+  // Loaded here alone: an agent that has joined never needs what makes certificates.
+  const { joinController } = await import('./trust/join-client.ts')
+  return joinController({
+    token,
+    folder: config.data,
+    port: config.listen.port,
+    publicAddress: config.publicAddress,
+    runtime: options.runtime ?? systemRuntime(),
+  })
+}
+
+/** The same operations, each waiting until the node has found or started its Xray. */
+function after(started: Promise<void>, operations: NodeOperations): NodeOperations {
+  return Object.fromEntries(
+    operationNames().map((name) => {
+      const carryOut = operations[name] as (input: unknown, call: object) => Promise<unknown>
+      return [
+        name,
+        async (input: unknown, call: object) => {
+          await started
+          return carryOut(input, call)
+        },
+      ]
+    }),
+  ) as unknown as NodeOperations
+}
+
+function warnOfExpiry(identity: AgentIdentity, now: number, log: Log): void {
+  const left = identity.notAfter - now
+  if (left > WARN_BEFORE_MS) return
+  const days = Math.max(0, Math.floor(left / DAY_MS))
+  log.warn({ days }, 'the certificate of this agent ends soon; join again with a new token from the chat')
+}
