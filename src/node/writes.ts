@@ -86,6 +86,26 @@ export function createWrites({ db, box, runtime, log, position, push, answer }: 
 
   const resultPlace = (key: string): string => `applied_tasks:${key}:result`
 
+  const commitApplying = db.transaction(
+    (key: string, operation: string, inputHash: string, planned: Plan): string => {
+      const taken = snapshots.take(planned.before)
+      const snapshot = JSON.stringify({ ...taken, scope: planned.commit(position.nextChange()) })
+      begin.run(key, operation, inputHash, snapshot, runtime.now())
+      return snapshot
+    },
+  )
+  const commitApplied = db.transaction((key: string, operation: string, snapshot: Snapshot): unknown => {
+    const result = answer(operation, snapshot)
+    finish.run(box.seal(JSON.stringify(result), resultPlace(key)), runtime.now(), key)
+    return result
+  })
+  const commitTakenBack = db.transaction((key: string, snapshot: Snapshot, error: FleetError): void => {
+    snapshots.restore(snapshot, position.nextChange())
+    // What may pass is forgotten, so that the same key can be tried again; anything else is the key's outcome.
+    if (error.retryable) forget.run(key)
+    else refuse.run(JSON.stringify({ code: error.code, details: error.details }), runtime.now(), key)
+  })
+
   function outcome<R>(key: string, task: AppliedTask): R {
     if (task.status === 'failed') {
       const { code, details } = JSON.parse(task.error ?? '{}') as { code: ErrorCode; details: ErrorDetails }
@@ -97,12 +117,7 @@ export function createWrites({ db, box, runtime, log, position, push, answer }: 
   /** Puts the rows back and tells Xray so. */
   async function compensate(key: string, snapshot: Snapshot, error: FleetError): Promise<void> {
     const failed = snapshots.take(snapshot.scope)
-    db.transaction(() => {
-      snapshots.restore(snapshot, position.nextChange())
-      // What may pass is forgotten, so that the same key can be tried again; anything else is the key's outcome.
-      if (error.retryable) forget.run(key)
-      else refuse.run(JSON.stringify({ code: error.code, details: error.details }), runtime.now(), key)
-    }).immediate()
+    commitTakenBack.immediate(key, snapshot, error)
     try {
       await push(failed)
     } catch (again) {
@@ -121,14 +136,7 @@ export function createWrites({ db, box, runtime, log, position, push, answer }: 
       return settleOne<R>(key, known)
     }
     const planned = await plan()
-    const undo = db
-      .transaction(() => {
-        const taken = snapshots.take(planned.before)
-        const snapshot = JSON.stringify({ ...taken, scope: planned.commit(position.nextChange()) })
-        begin.run(key, operation, inputHash, snapshot, runtime.now())
-        return snapshot
-      })
-      .immediate()
+    const undo = commitApplying.immediate(key, operation, inputHash, planned)
     return settleOne<R>(key, { operation, undo }, () => planned.effect?.())
   }
 
@@ -150,9 +158,7 @@ export function createWrites({ db, box, runtime, log, position, push, answer }: 
       await compensate(key, snapshot, error)
       throw error
     }
-    const result = answer(task.operation, snapshot)
-    finish.run(box.seal(JSON.stringify(result), resultPlace(key)), runtime.now(), key)
-    return result as R
+    return commitApplied.immediate(key, task.operation, snapshot) as R
   }
 
   return {

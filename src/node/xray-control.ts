@@ -49,6 +49,16 @@ export function createXrayControl({ engine, writes, settings, accounting, log }:
     await account()
   }
 
+  async function compare(): Promise<void> {
+    try {
+      const mended = await writes.exclusive(() => engine.reconcile())
+      if (mended > 0) log.warn({ mended }, 'Xray differed from the database and was mended')
+    } catch (error) {
+      // What it refuses it refused at its start too; health tells of that.
+      log.error({ error }, 'Xray could not be brought in line with the database')
+    }
+  }
+
   const answer = (): { running: boolean; pid: number | null } => {
     const { running, pid } = engine.state()
     return { running, pid }
@@ -116,13 +126,10 @@ export function createXrayControl({ engine, writes, settings, accounting, log }:
       const adopted = await engine.adopt()
       if (!adopted && !settings.isXrayStopped()) await startWanted()
       await writes.settle((error) => log.warn({ error }, 'an interrupted change was taken back'))
-      if (adopted) {
-        await writes.exclusive(async () => {
-          const mended = await engine.reconcile()
-          if (mended > 0) log.warn({ mended }, 'Xray differed from the database and was mended')
-        })
-        await account()
-      }
+      // One that starts now has just been given the rows; one that ran on, or runs an older file, may differ.
+      const { running, onPreviousConfig } = engine.state()
+      if (running && (adopted || onPreviousConfig)) await compare()
+      await account()
     },
 
     async end(stopXray: boolean): Promise<void> {

@@ -1,0 +1,72 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { join } from 'node:path'
+
+const root = join(import.meta.dirname, '../..')
+
+/** One of our programs as a process of its own, which a test can start, end and kill. */
+export interface Program {
+  start(...args: string[]): void
+  /** Ends it as systemd would, and waits. */
+  stop(): Promise<void>
+  /** Ends it as a crash would, and waits. */
+  kill(): Promise<void>
+  /** Resolves with the first line of its output that matches, from its last start on. */
+  says(wanted: RegExp, timeoutMs?: number): Promise<string>
+  /** Everything it ever wrote, over all its lives. */
+  output(): string
+  readonly running: boolean
+}
+
+export function program(command: string, env: Record<string, string>): Program {
+  let child: ChildProcess | undefined
+  let everything = ''
+  let thisLife = ''
+
+  const end = async (signal: NodeJS.Signals): Promise<void> => {
+    if (child === undefined) return
+    const ended = once(child, 'exit')
+    child.kill(signal)
+    await ended
+  }
+
+  return {
+    get running() {
+      return child !== undefined
+    },
+    start(...args) {
+      if (child !== undefined) throw new Error(`${command} runs already`)
+      thisLife = ''
+      const mine = spawn(process.execPath, [join(root, 'src/main.ts'), command, ...args], {
+        cwd: root,
+        env: { PATH: process.env['PATH'] ?? '', ...env },
+        stdio: ['ignore', 'pipe', 'pipe'],
+      })
+      child = mine
+      for (const stream of [mine.stdout, mine.stderr]) {
+        stream.setEncoding('utf8')
+        stream.on('data', (text: string) => {
+          everything += text
+          if (child === mine) thisLife += text
+        })
+      }
+      mine.once('exit', () => {
+        if (child === mine) child = undefined
+      })
+    },
+    stop: () => end('SIGTERM'),
+    kill: () => end('SIGKILL'),
+    output: () => everything,
+    async says(wanted, timeoutMs = 30_000) {
+      const giveUpAt = Date.now() + timeoutMs
+      for (;;) {
+        const line = thisLife.split('\n').find((text) => wanted.test(text))
+        if (line !== undefined) return line
+        if (child === undefined || Date.now() > giveUpAt) {
+          throw new Error(`${command} did not say ${String(wanted)}; it said:\n${thisLife.slice(-3_000)}`)
+        }
+        await new Promise((resolve) => setTimeout(resolve, 20))
+      }
+    },
+  }
+}
