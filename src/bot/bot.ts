@@ -1,0 +1,247 @@
+import { Api, type ApiClientOptions, Bot as Telegram, Context, GrammyError } from 'grammy'
+import type { Update } from 'grammy/types'
+import { fail } from '#src/errors.ts'
+import type { Delivery, Outgoing } from '#src/notify/sender.ts'
+import { spotOf, spotOfKey, whoIs } from './access.ts'
+import { answered } from './answered.ts'
+import { retryTransformer, safeFields } from './api-errors.ts'
+import { createFollowers } from './batches.ts'
+import { decodeTap, encodeTap } from './callback-data.ts'
+import { createCommands, registerCommands } from './commands.ts'
+import { deliver } from './deliver.ts'
+import { loadLanguages } from './i18n/texts.ts'
+import { createInboxWorkers } from './inbox.ts'
+import { createLive } from './live.ts'
+import { createMenus } from './menus.ts'
+import { platformFetch } from './platform-fetch.ts'
+import { poll } from './poller.ts'
+import { createDispatch, type Dispatch } from './router.ts'
+import { showHome } from './routes/browse.ts'
+import { runBatch } from './routes/change.ts'
+import { createRoutes } from './routes/index.ts'
+import { joined, showJoin } from './routes/join.ts'
+import type { Routes } from './routes/route.ts'
+import { showServer } from './routes/server.ts'
+import { noteScreen } from './screens/confirm.ts'
+import { editScreen } from './screens/server-edit.ts'
+import type { Services } from './services.ts'
+import { createChats } from './store/chats.ts'
+import { createDrafts } from './store/drafts.ts'
+import { createInboxStore } from './store/inbox.ts'
+import { createTaps } from './store/taps.ts'
+import { updateTree } from './tree.ts'
+import type { BotContext, BotDeps, StageContext } from './types.ts'
+import { createWizards } from './wizards/index.ts'
+
+export type { BotDeps, BotLog } from './types.ts'
+
+export interface Bot {
+  /** @throws FleetError TELEGRAM_TOKEN_REFUSED. Telegram being out of reach is no error: it goes on trying. */
+  start(): Promise<void>
+  /** Lets what is being handled end; what does not is handled again after the next start. */
+  stop(): Promise<void>
+  /** Sends a row of the outbox; throws what may pass, to be tried again. */
+  deliver(message: Outgoing, signal?: AbortSignal): Promise<Delivery>
+  /** Known after the start, once Telegram has been reached. */
+  readonly username: string | undefined
+}
+
+/** Handlings and edits under way get this long when the bot stops. */
+const STOP_PATIENCE_MS = 5_000
+const HOUR_MS = 60 * 60 * 1000
+/** Telegram sends an update again for a day at most. */
+const INBOX_LIFE_MS = 2 * 24 * HOUR_MS
+/** A question left open for a day is not going to be answered. */
+const DRAFT_LIFE_MS = 24 * HOUR_MS
+const FIRST_RETRY_MS = 1_000
+const LONGEST_RETRY_MS = 30_000
+
+/** The Telegram side of the controller. It asks the fleet for everything, and nobody else. */
+export function createBot(deps: BotDeps): Bot {
+  const { token, db, box, fleet, runtime, log } = deps
+  const stopping = new AbortController()
+  const { signal } = stopping
+  const client: ApiClientOptions = {
+    apiRoot: deps.apiRoot,
+    ...(deps.fetch === undefined ? {} : { fetch: platformFetch(deps.fetch) }),
+  }
+  const telegram = new Telegram(token, { client })
+  telegram.api.config.use(retryTransformer(runtime, signal))
+  /** Without waiting for rate limits: for polling and for the outbox, which have their own patience. */
+  const impatient = new Api(token, client)
+
+  const languages = loadLanguages()
+  const chats = createChats(db)
+  const drafts = createDrafts(db, box)
+  const inboxStore = createInboxStore(db, box)
+  const taps: Services['taps'] = createTaps(db, runtime)
+
+  const dispatch: Dispatch = (ctx, tap) => dispatchTo(ctx, tap)
+  const menus = createMenus(fleet, dispatch)
+  const live = createLive({
+    chats,
+    runtime,
+    menu: (ctx, ref) => menus.attach(ctx, ref),
+    bind: (nonces, messageId) => taps.bind(nonces, messageId),
+  })
+  const followers = createFollowers({ fleet, live, chats, runtime, log, signal })
+  const s: Services = {
+    ...deps,
+    live,
+    taps,
+    chats,
+    signal,
+    answered: (ctx, work) => answered(ctx, runtime, work),
+    runBatch: (ctx, request) => runBatch(s, followers, ctx, request),
+    goTo: (ctx, server) =>
+      fleet.servers.find(server) === undefined ? showHome(s, ctx) : showServer(s, ctx, server),
+    showJoin: (ctx, server) => showJoin(s, ctx, server),
+    showEdit: (ctx, server) =>
+      live.show(
+        ctx,
+        editScreen({ server: fleet.servers.get(server) }, ctx.t),
+        encodeTap('editServer', { server }),
+      ),
+  }
+  const routes: Routes = createRoutes(s, followers, redraw)
+  const dispatchTo = createDispatch(s, () => routes)
+  const commands = createCommands(s, dispatch)
+  telegram.use(updateTree({ s, languages, menus, drafts, dispatch, commands, wizards: createWizards(s) }))
+
+  /** Draws what a person looks at once more, with fresh buttons. */
+  async function redraw(ctx: BotContext): Promise<void> {
+    const tap = decodeTap((chats.get(ctx.spot.key)?.screen ?? '').split(' ')[0] ?? '')
+    const isLooking = tap !== undefined && tap.verb !== 'do' && tap.verb !== 'retry' && tap.verb !== 'join'
+    if (!isLooking) return showHome(s, ctx)
+    await (routes[tap.verb].run as (ctx: BotContext, fields: unknown) => Promise<unknown>)(ctx, tap.fields)
+  }
+
+  /** A context to draw with where there is no update: a server has joined, progress goes on after a restart. */
+  async function stageOf(key: string): Promise<StageContext> {
+    const api = new Api(token, client)
+    api.config.use(retryTransformer(runtime, signal))
+    const language = languages.forCode(chats.get(key)?.language)
+    const bare = new Context({ update_id: 0 }, api, telegram.botInfo)
+    const ctx = Object.assign(bare, { language, t: language.t, spot: spotOfKey(key) })
+    // The menus hook themselves into this context's API; without a button pressed they do nothing else.
+    await menus.middleware.middleware()(ctx as unknown as BotContext, () => Promise.resolve())
+    return ctx
+  }
+
+  const contextOf = (update: Update): Context => new Context(update, telegram.api, telegram.botInfo)
+  const workers = createInboxWorkers({
+    db,
+    store: inboxStore,
+    drafts,
+    runtime,
+    log,
+    signal,
+    draftKey: (update) => spotOf(contextOf(update))?.key,
+    handle: (update) => telegram.handleUpdate(update),
+    async onFailed(update) {
+      const ctx = contextOf(update)
+      const spot = spotOf(ctx)
+      if (spot === undefined || whoIs(ctx, deps.owners) === undefined) return
+      const stage = await stageOf(spot.key)
+      await live.aside(stage, noteScreen(stage.t('failed'), stage.t))
+    },
+  })
+
+  /** @returns whether Telegram was reached. @throws FleetError TELEGRAM_TOKEN_REFUSED */
+  async function meet(): Promise<boolean> {
+    try {
+      telegram.botInfo = await impatient.getMe()
+      return true
+    } catch (error) {
+      const code = error instanceof GrammyError ? error.error_code : undefined
+      if (code === 401 || code === 404) fail('TELEGRAM_TOKEN_REFUSED')
+      log.warn({ error: safeFields(error) }, 'Telegram cannot be reached yet; trying again')
+      return false
+    }
+  }
+
+  async function keepMeeting(): Promise<void> {
+    for (let wait = FIRST_RETRY_MS; ; wait = Math.min(wait * 2, LONGEST_RETRY_MS)) {
+      await runtime.sleep(wait, signal)
+      if (await meet()) return run()
+    }
+  }
+
+  const loops: Promise<unknown>[] = []
+  const unsubscribe: (() => void)[] = []
+  const background = (what: string, work: () => Promise<unknown>): void => {
+    loops.push(
+      work().catch((error: unknown) => {
+        if (!signal.aborted) log.error({ error: safeFields(error) }, what)
+      }),
+    )
+  }
+
+  async function run(): Promise<void> {
+    await impatient.deleteWebhook().catch(() => undefined)
+    unsubscribe.push(
+      fleet.on('joined', ({ serverId }) =>
+        background('the screen of a joined server was not drawn', () => joined(s, stageOf, serverId)),
+      ),
+    )
+    background('old rows were not removed', housekeeping)
+    background('a screen was not taken up again', takeUp)
+    background('the list of commands was not set', announce)
+    workers.resume()
+    await poll({ api: impatient, runtime, log, signal, take: (updates) => workers.take(updates) })
+  }
+
+  /** What was on a screen when this process's predecessor ended, and moved on since. */
+  async function takeUp(): Promise<void> {
+    for (const server of fleet.servers.list()) {
+      if (server.endpoint !== null || server.status !== 'pending') await joined(s, stageOf, server.id)
+    }
+    for (const { id, screen } of chats.showing('b.')) {
+      const tap = decodeTap(screen ?? '')
+      if (tap?.verb === 'batch') followers.follow(await stageOf(id), tap.fields.batch)
+    }
+  }
+
+  async function announce(): Promise<void> {
+    for (const owner of deps.owners) {
+      const { t } = languages.forCode(chats.get(String(owner))?.language)
+      // An owner who has not written yet is not known to Telegram; their /start does it.
+      await registerCommands(impatient, owner, t).catch(() => undefined)
+    }
+  }
+
+  async function housekeeping(): Promise<void> {
+    while (!signal.aborted) {
+      inboxStore.prune(runtime.now() - INBOX_LIFE_MS)
+      drafts.prune(runtime.now() - DRAFT_LIFE_MS)
+      taps.prune()
+      await runtime.sleep(HOUR_MS, signal)
+    }
+  }
+
+  return {
+    async start() {
+      const there = await meet()
+      background('the bot has stopped', there ? run : keepMeeting)
+    },
+    async stop() {
+      stopping.abort(new Error('stopped'))
+      for (const off of unsubscribe) off()
+      const patience = new AbortController()
+      const late = runtime.sleep(STOP_PATIENCE_MS, patience.signal).catch(() => undefined)
+      await Promise.race([Promise.all([workers.idle(), followers.idle(), Promise.allSettled(loops)]), late])
+      patience.abort()
+    },
+    deliver: (message, cut) =>
+      deliver({
+        api: impatient,
+        languages,
+        languageOf: (chat) => chats.get(chat)?.language,
+        message,
+        ...(cut === undefined ? {} : { signal: cut }),
+      }),
+    get username() {
+      return telegram.isInited() ? telegram.botInfo.username : undefined
+    },
+  }
+}

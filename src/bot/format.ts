@@ -1,0 +1,48 @@
+import type { Server } from '#src/fleet/types.ts'
+import type { T } from './i18n/texts.ts'
+
+const UNITS = ['B', 'KB', 'MB', 'GB', 'TB', 'PB'] as const
+
+/** Bytes for people, in steps of 1024 as VPN panels count them: `1.5 GB`. */
+export function bytes(count: number): string {
+  let value = count
+  let unit = 0
+  while (value >= 1023.95 && unit < UNITS.length - 1) {
+    value /= 1024
+    unit++
+  }
+  return `${unit === 0 || value >= 100 ? Math.round(value) : value.toFixed(1)} ${UNITS[unit] ?? ''}`
+}
+
+/** A span of time in its two largest units at most: `2 h 5 min`. */
+export function duration(t: T, ms: number): string {
+  const seconds = Math.max(0, Math.round(ms / 1000))
+  if (seconds < 60) return t('time.seconds', { n: seconds })
+  const minutes = Math.floor(seconds / 60)
+  if (minutes < 60) return t('time.minutes', { n: minutes })
+  const hours = Math.floor(minutes / 60)
+  if (hours < 24) return joined(t('time.hours', { n: hours }), minutes % 60, (n) => t('time.minutes', { n }))
+  return joined(t('time.days', { n: Math.floor(hours / 24) }), hours % 24, (n) => t('time.hours', { n }))
+}
+
+function joined(large: string, rest: number, small: (n: number) => string): string {
+  return rest === 0 ? large : `${large} ${small(rest)}`
+}
+
+/** The time of day, in UTC: where the reader is, nobody told us. */
+export function clock(ms: number): string {
+  return `${new Date(ms).toISOString().slice(11, 19)} UTC`
+}
+
+export function dateTime(ms: number): string {
+  return `${new Date(ms).toISOString().slice(0, 16).replace('T', ' ')} UTC`
+}
+
+export function statusDot(server: Pick<Server, 'status' | 'enabled'>): string {
+  if (!server.enabled) return '⏸'
+  return { online: '🟢', offline: '🔴', error: '🟠', pending: '⚪' }[server.status]
+}
+
+export function percent(used: number, total: number): number {
+  return total === 0 ? 0 : Math.round((used / total) * 100)
+}

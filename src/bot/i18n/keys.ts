@@ -1,0 +1,270 @@
+// Made by generate.ts from locales/en.json; a test checks that it is up to date.
+
+type none = Record<string, never>
+
+/** Every text of the bot, with the variables it needs. */
+export interface Texts {
+  'crumb.fleet': none
+  'crumb.all': none
+  'crumb.servers': none
+  'crumb.inbounds': none
+  'crumb.clients': none
+  'crumb.usage': none
+  'crumb.edit': none
+  'crumb.join': none
+  'crumb.help': none
+  'crumb.addServer': none
+  'crumb.addInbound': none
+  'crumb.addClient': none
+  'button.allServers': none
+  'button.servers': none
+  'button.clients': none
+  'button.inbounds': none
+  'button.addServer': none
+  'button.addInbound': none
+  'button.addClient': none
+  'button.usage': none
+  'button.restart': none
+  'button.edit': none
+  'button.enable': none
+  'button.disable': none
+  'button.remove': none
+  'button.delete': none
+  'button.refresh': none
+  'button.fleet': none
+  'button.home': none
+  'button.back': none
+  'button.cancel': none
+  'button.create': none
+  'button.skip': none
+  'button.clear': none
+  'button.close': none
+  'button.continue': { n: string | number }
+  'button.showAll': none
+  'button.qr': { server: string | number }
+  'button.newCommand': none
+  'button.retryFailed': none
+  'button.openClient': none
+  'button.openInbound': none
+  'button.openServer': none
+  'button.checkNow': none
+  'command.start': none
+  'command.servers': none
+  'command.add': none
+  'command.inbound': none
+  'command.server': none
+  'command.find': none
+  'command.cancel': none
+  'command.help': none
+  'help.intro': none
+  'help.start': none
+  'help.servers': none
+  'help.add': none
+  'help.inbound': none
+  'help.server': none
+  'help.find': none
+  'help.cancel': none
+  'status.online': none
+  'status.offline': none
+  'status.error': none
+  'status.pending': none
+  'status.disabled': none
+  'time.seconds': { n: string | number }
+  'time.minutes': { n: string | number }
+  'time.hours': { n: string | number }
+  'time.days': { n: string | number }
+  'home.counts': { online: string | number; total: string | number }
+  'home.offline': { n: string | number }
+  'home.error': { n: string | number }
+  'home.pending': { n: string | number }
+  'home.disabled': { n: string | number }
+  'home.clients': { n: string | number }
+  'home.traffic': { down: string | number; up: string | number }
+  'home.updated': { time: string | number }
+  'all.reachable': { reachable: string | number; total: string | number }
+  'all.follow': { n: string | number }
+  'picker.which': { n: string | number }
+  'server.seen': { ago: string | number }
+  'server.versions': { agent: string | number; xray: string | number }
+  'server.address': none
+  'server.region': { region: string | number }
+  'server.load': { cpu: string | number; disk: string | number; memory: string | number }
+  'server.loadAsking': none
+  'server.loadUnreachable': none
+  'server.counts': { clients: string | number; inbounds: string | number }
+  'server.open': { count: number }
+  'server.synced': { ago: string | number }
+  'server.disableQuestion': { name: string | number }
+  'server.disableEffect': none
+  'server.enableQuestion': { name: string | number }
+  'server.enableEffect': none
+  'server.removeQuestion': { name: string | number }
+  'server.removeEffect': { count: number }
+  'server.removed': { name: string | number }
+  'usage.cpu': { cores: string | number; cpu: string | number }
+  'usage.load': { load: string | number }
+  'usage.memory': { percent: string | number; total: string | number; used: string | number }
+  'usage.swap': { percent: string | number; total: string | number; used: string | number }
+  'usage.disk': { percent: string | number; total: string | number; used: string | number }
+  'usage.network': { received: string | number; sent: string | number }
+  'usage.uptime': { time: string | number }
+  'usage.xray': { down: string | number; up: string | number }
+  'edit.which': none
+  'edit.name': none
+  'edit.publicAddress': none
+  'edit.alias': none
+  'edit.notes': none
+  'edit.now': none
+  'edit.ask.name': none
+  'edit.ask.publicAddress': none
+  'edit.ask.alias': none
+  'edit.ask.notes': none
+  'edit.tooLong': { max: string | number }
+  'edit.badAddress': none
+  'join.run': none
+  'join.again': none
+  'join.valid': { minutes: string | number }
+  'join.waiting': none
+  'restart.question': { count: number }
+  'restart.effect': none
+  'inbounds.none': none
+  'inbounds.count': { count: number }
+  'inbound.on': none
+  'inbound.off': none
+  'inbound.kind': { kind: string | number; port: string | number }
+  'inbound.listen': none
+  'inbound.target': none
+  'inbound.clients': { n: string | number }
+  'inbound.gone': none
+  'inbound.deleteQuestion': { server: string | number; tag: string | number }
+  'inbound.deleteEffect': { count: number }
+  'filter.all': none
+  'filter.disabled': none
+  'clients.count': { count: number }
+  'clients.found': { n: string | number }
+  'clients.hint': none
+  'client.traffic': { down: string | number; total: string | number; up: string | number }
+  'client.servers': { count: number }
+  'client.lastActive': { time: string | number }
+  'client.off': none
+  'client.noLink': none
+  'client.gone': none
+  'client.deleteQuestion': { name: string | number }
+  'client.deleteEffect': { count: number }
+  'wizard.step': { n: string | number; total: string | number }
+  'wizard.typeText': none
+  'addServer.name': none
+  'addServer.nameHint': none
+  'addServer.badName': { max: string | number }
+  'addServer.region': { name: string | number }
+  'addServer.badRegion': { max: string | number }
+  'addInbound.template': none
+  'addInbound.templateHint': none
+  'addInbound.reality': none
+  'addInbound.plain': none
+  'addInbound.port': none
+  'addInbound.badPort': none
+  'addInbound.portTaken': { port: string | number; server: string | number }
+  'addInbound.tag': none
+  'addInbound.tagHint': none
+  'addInbound.badTag': none
+  'addInbound.target': none
+  'addInbound.targetHint': none
+  'addInbound.badTarget': none
+  'addInbound.servers': none
+  'addInbound.clash': { server: string | number }
+  'addInbound.sumPort': { port: string | number }
+  'addInbound.sumTag': { tag: string | number }
+  'addInbound.sumTarget': { target: string | number }
+  'addInbound.sumServers': { servers: string | number }
+  'addClient.name': none
+  'addClient.badName': none
+  'addClient.taken': { name: string | number }
+  'addClient.servers': none
+  'addClient.inbounds': none
+  'addClient.noInbound': none
+  'addClient.without': { count: number; servers: string | number }
+  'addClient.sumName': { name: string | number }
+  'addClient.sumInbounds': { tags: string | number }
+  'batch.addClient': { name: string | number }
+  'batch.enableClient': { name: string | number }
+  'batch.disableClient': { name: string | number }
+  'batch.deleteClient': { name: string | number }
+  'batch.addInbound': { tag: string | number }
+  'batch.enableInbound': { tag: string | number }
+  'batch.disableInbound': { tag: string | number }
+  'batch.deleteInbound': { tag: string | number }
+  'batch.restart': none
+  'batch.nothing': none
+  'batch.follows': none
+  'batch.working': { done: string | number; total: string | number }
+  'batch.done': { done: string | number; total: string | number }
+  'batch.summary': { done: string | number; failed: string | number; waiting: string | number }
+  'batch.more': { n: string | number }
+  'batch.moreLinks': { n: string | number }
+  'alert.offline': { name: string | number }
+  'alert.error': { name: string | number }
+  'alert.up': { name: string | number }
+  'alert.since': { time: string | number }
+  'alert.offlineHint': none
+  'alert.wasDown': { time: string | number }
+  'alert.had.offline': { since: string | number; time: string | number }
+  'alert.had.error': { since: string | number; time: string | number }
+  'toast.forbidden': none
+  'toast.foreign': none
+  'toast.expired': none
+  'toast.already': none
+  'toast.old': none
+  'toast.nothingToRetry': none
+  'toast.typed': none
+  failed: none
+  stranger: none
+  'errors.BAD_INPUT': { field: string | number; reason: string | number }
+  'errors.UNAUTHORIZED': none
+  'errors.FORBIDDEN': none
+  'errors.NOT_FOUND': none
+  'errors.IDEMPOTENCY_KEY_REQUIRED': none
+  'errors.IDEMPOTENCY_CONFLICT': none
+  'errors.STALE_ROW_VERSION': none
+  'errors.INBOUND_NOT_FOUND': { inbound: string | number }
+  'errors.INBOUND_TAG_TAKEN': { tag: string | number }
+  'errors.PORT_TAKEN': { by: string | number; port: string | number }
+  'errors.CLIENT_NOT_FOUND': { email: string | number }
+  'errors.CLIENT_NAME_TAKEN': { email: string | number }
+  'errors.XRAY_NOT_FOUND': { reason: string | number }
+  'errors.XRAY_REFUSED': { reason: string | number }
+  'errors.XRAY_UNAVAILABLE': { reason: string | number }
+  'errors.SERVER_NOT_FOUND': { server: string | number }
+  'errors.SERVER_NAME_TAKEN': { name: string | number }
+  'errors.SERVER_UNREACHABLE': { reason: string | number }
+  'errors.SERVER_TIMEOUT': { seconds: string | number }
+  'errors.SERVER_NOT_JOINED': none
+  'errors.SERVER_DISABLED': none
+  'errors.SERVER_IS_LOCAL': none
+  'errors.TASK_EXPIRED': none
+  'errors.CONFIG_INVALID': { file: string | number; key: string | number; reason: string | number }
+  'errors.DATABASE_TOO_NEW': { migration: string | number }
+  'errors.DATABASE_BROKEN': { reason: string | number }
+  'errors.SECRET_UNREADABLE': { reason: string | number }
+  'errors.KEY_INVALID': { source: string | number }
+  'errors.TELEGRAM_TOKEN_REFUSED': none
+  'errors.PAYLOAD_TOO_LARGE': { limit: string | number }
+  'errors.RATE_LIMITED': { seconds: string | number }
+  'errors.SERVER_IDENTITY_REFUSED': { endpoint: string | number; reason: string | number }
+  'errors.SERVER_ANSWER_UNREADABLE': { reason: string | number }
+  'errors.SERVER_REFUSED': { reason: string | number }
+  'errors.JOIN_TOKEN_INVALID': { reason: string | number }
+  'errors.JOIN_TOKEN_WRONG': none
+  'errors.JOIN_TOKEN_USED': none
+  'errors.JOIN_TOKEN_EXPIRED': none
+  'errors.JOIN_PIN_MISMATCH': { address: string | number }
+  'errors.JOIN_KEY_REFUSED': { file: string | number; reason: string | number }
+  'errors.CONTROLLER_UNREACHABLE': { address: string | number; reason: string | number }
+  'errors.CLOCK_SKEW': { here: string | number }
+  'errors.ALREADY_JOINED': { server: string | number }
+  'errors.NOT_JOINED': none
+  'errors.AGENT_CONFIG_INVALID': { field: string | number; reason: string | number; source: string | number }
+  'errors.INTERNAL': { trace: string | number }
+}
+
+export type TextKey = keyof Texts

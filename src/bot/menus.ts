@@ -1,0 +1,142 @@
+import { Menu, MenuRange } from '@grammyjs/menu'
+import { Composer } from 'grammy'
+import type { InlineKeyboardMarkup } from 'grammy/types'
+import type { Fleet, Server } from '#src/fleet/types.ts'
+import { short } from './buttons.ts'
+import type { Tap } from './callback-data.ts'
+import { statusDot } from './format.ts'
+import type { TextKey, Texts } from './i18n/keys.ts'
+import { pageOf, type Paged } from './paging.ts'
+import type { BotContext, MenuRef, StageContext } from './types.ts'
+
+/**
+ * The only use of @grammyjs/menu. Its buttons carry row and column, so a button means something else when the rows
+ * have changed. Hence here, for every menu: a fingerprint of what decides the rows, the thing meant as payload, and
+ * handlers that look at the payload alone. Label changes, a status dot turning red, then lose no tap.
+ */
+export interface Menus {
+  middleware: Composer<BotContext>
+  /** Makes the keyboard of a menu for this context; it is rendered while the message is sent. */
+  attach(ctx: StageContext, ref: MenuRef): InlineKeyboardMarkup
+}
+
+type PlainKey = { [K in TextKey]: Texts[K] extends Record<string, never> ? K : never }[TextKey]
+
+export function createMenus(fleet: Fleet, go: (ctx: BotContext, tap: Tap) => Promise<void>): Menus {
+  const server = serverMenu(fleet, go)
+  const picker = pickerMenu(fleet, go)
+  const middleware = new Composer<BotContext>()
+  middleware.use(server, picker)
+  return {
+    middleware,
+    attach(ctx, ref) {
+      ctx.menuRef = ref
+      return ref.menu === 'server' ? server : picker
+    },
+  }
+}
+
+/** The payload of the button that was pressed, or what is being drawn. */
+function payloadOf(ctx: BotContext): string {
+  const { menuRef } = ctx
+  if (menuRef === undefined) return typeof ctx.match === 'string' ? ctx.match : ''
+  return String(menuRef.menu === 'server' ? menuRef.server : menuRef.page)
+}
+
+function serverMenu(fleet: Fleet, go: (ctx: BotContext, tap: Tap) => Promise<void>): Menu<BotContext> {
+  const idOf = (ctx: BotContext): number => Number(payloadOf(ctx))
+  const menu = new Menu<BotContext>('server', {
+    autoAnswer: false,
+    fingerprint: (ctx) => {
+      const found = fleet.servers.find(idOf(ctx))
+      return `${idOf(ctx)} ${found?.kind ?? 'gone'} ${fleet.servers.isSingle()}`
+    },
+    onMenuOutdated: (ctx) => go(ctx, { verb: 'server', fields: { server: idOf(ctx) } }),
+  })
+  menu.dynamic((ctx) => {
+    const range = new MenuRange<BotContext>()
+    const id = idOf(ctx)
+    const found = fleet.servers.find(id)
+    const add = (label: PlainKey, make: (server: number) => Tap): MenuRange<BotContext> =>
+      range.text({ text: (c: BotContext) => plain(c, label), payload: String(id) }, (c) =>
+        go(c, make(Number(c.match))),
+      )
+    add('button.inbounds', (server) => ({ verb: 'inbounds', fields: { server, page: 0 } }))
+    add('button.clients', (server) => ({
+      verb: 'clients',
+      fields: { server, page: 0, filter: 'all', found: 'no' },
+    })).row()
+    add('button.addInbound', (server) => ({ verb: 'addInbound', fields: { server } }))
+    add('button.addClient', (server) => ({ verb: 'addClient', fields: { server } })).row()
+    add('button.usage', (server) => ({ verb: 'usage', fields: { server } }))
+    add('button.restart', (server) => ({ verb: 'restart', fields: { server } })).row()
+    add('button.edit', (server) => ({ verb: 'editServer', fields: { server } }))
+    add(found?.enabled === false ? 'button.enable' : 'button.disable', (server) => ({
+      verb: 'toggleServer',
+      fields: { server },
+    }))
+    if (found?.kind === 'agent') {
+      add('button.remove', (server) => ({ verb: 'removeServer', fields: { server } })).danger()
+    }
+    range.row()
+    if (fleet.servers.isSingle()) add('button.addServer', () => ({ verb: 'addServer', fields: {} }))
+    else add('button.fleet', () => ({ verb: 'home', fields: {} }))
+    add('button.refresh', (server) => ({ verb: 'server', fields: { server } }))
+    return range
+  })
+  return menu
+}
+
+function pickerMenu(fleet: Fleet, go: (ctx: BotContext, tap: Tap) => Promise<void>): Menu<BotContext> {
+  /** Payload: `<page>` or `<page>-<server>`, so that a press knows which page it stood on. */
+  const pageIn = (ctx: BotContext): Paged<Server> =>
+    pageOf(fleet.servers.list(), Number(payloadOf(ctx).split('-')[0] ?? 0))
+  const menu = new Menu<BotContext>('picker', {
+    autoAnswer: false,
+    fingerprint: (ctx) => {
+      const { items, page, pages } = pageIn(ctx)
+      return `${page}/${pages} ${items.map((item) => item.id).join(',')}`
+    },
+    onMenuOutdated: (ctx) => go(ctx, { verb: 'servers', fields: { page: pageIn(ctx).page } }),
+  })
+  menu.dynamic((ctx) => {
+    const range = new MenuRange<BotContext>()
+    const { items, page, pages } = pageIn(ctx)
+    const here = String(page)
+    range
+      .text({ text: (c: BotContext) => c.t('button.allServers'), payload: here }, (c) =>
+        go(c, { verb: 'all', fields: {} }),
+      )
+      .row()
+    for (const item of items) {
+      range
+        .text({ text: short(`${statusDot(item)} ${item.name}`), payload: `${page}-${item.id}` }, (c) =>
+          go(c, { verb: 'server', fields: { server: Number(String(c.match).split('-')[1]) } }),
+        )
+        .row()
+    }
+    if (pages > 1) {
+      const turn = (label: string, by: number): MenuRange<BotContext> =>
+        range.text({ text: label, payload: here }, (c) =>
+          go(c, { verb: 'servers', fields: { page: (Number(c.match) + by + pages) % pages } }),
+        )
+      turn('◀', -1)
+      turn(`${page + 1}/${pages}`, 0)
+      turn('▶', 1)
+      range.row()
+    }
+    range.text({ text: (c: BotContext) => c.t('button.fleet'), payload: here }, (c) =>
+      go(c, { verb: 'home', fields: {} }),
+    )
+    range.text({ text: (c: BotContext) => c.t('button.addServer'), payload: here }, (c) =>
+      go(c, { verb: 'addServer', fields: {} }),
+    )
+    return range
+  })
+  return menu
+}
+
+/** A label without variables. */
+function plain(ctx: BotContext, key: PlainKey): string {
+  return (ctx.t as (key: PlainKey) => string)(key)
+}

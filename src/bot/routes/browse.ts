@@ -1,0 +1,143 @@
+import { pageOf } from '../paging.ts'
+import { encodeTap, type Fields } from '../callback-data.ts'
+import { helpScreen, noteScreen } from '../screens/confirm.ts'
+import { clientItem, clientsScreen, personItem } from '../screens/clients.ts'
+import { allScreen, homeScreen, pickerScreen } from '../screens/home.ts'
+import { inboundScreen, inboundsScreen } from '../screens/inbounds.ts'
+import { editScreen } from '../screens/server-edit.ts'
+import { PAGE_SIZE } from '../paging.ts'
+import type { Services } from '../services.ts'
+import type { BotContext } from '../types.ts'
+import { showClient, showQr } from './client.ts'
+import type { Routes } from './route.ts'
+import { showServer, showUsage } from './server.ts'
+
+type Browsing =
+  | 'home'
+  | 'all'
+  | 'servers'
+  | 'server'
+  | 'usage'
+  | 'editServer'
+  | 'inbounds'
+  | 'inbound'
+  | 'clients'
+  | 'client'
+  | 'qr'
+  | 'closeQr'
+  | 'help'
+
+/** The search words of the list that is shown, which a button has no room for. */
+export function searchShown(s: Services, ctx: BotContext): string {
+  const address = s.chats.get(ctx.spot.key)?.screen ?? ''
+  const space = address.indexOf(' ')
+  return space < 0 ? '' : address.slice(space + 1)
+}
+
+export async function showHome(s: Services, ctx: BotContext): Promise<void> {
+  const { servers, view } = s.fleet
+  if (servers.isSingle()) return showServer(s, ctx, servers.default().id)
+  const model = { servers: servers.list(), totals: view.totals(), now: s.runtime.now() }
+  await s.live.show(ctx, homeScreen(model, ctx.t), encodeTap('home', {}))
+}
+
+export async function showClients(
+  s: Services,
+  ctx: BotContext,
+  fields: Fields<'clients'>,
+  search: string,
+): Promise<void> {
+  const { view, servers } = s.fleet
+  // With one server there is no fleet-wide list beside its own.
+  const id = fields.server === 0 && servers.isSingle() ? servers.default().id : fields.server
+  const server = id === 0 ? undefined : servers.get(id)
+  const query = { page: fields.page, size: PAGE_SIZE, ...(search === '' ? {} : { search }) }
+  const found =
+    server === undefined ? view.people(query) : view.clients(server.id, { ...query, filter: fields.filter })
+  const items =
+    server === undefined
+      ? view.people(query).items.flatMap((person) => personItem(person) ?? [])
+      : view.clients(server.id, { ...query, filter: fields.filter }).items.map(clientItem)
+  const { total, page, pages } = found
+  const model = { server, rows: { total, page, pages, items }, filter: fields.filter, search }
+  const address = encodeTap('clients', { ...fields, server: id, page, found: search === '' ? 'no' : 'yes' })
+  await s.live.show(ctx, clientsScreen(model, ctx.t), search === '' ? address : `${address} ${search}`)
+}
+
+/** Every button that only looks. */
+export function browseRoutes(s: Services): Routes<Browsing> {
+  const { servers, view } = s.fleet
+  return {
+    home: { need: 'viewer', run: (ctx) => showHome(s, ctx) },
+    all: {
+      need: 'viewer',
+      run: (ctx) => s.live.show(ctx, allScreen({ servers: servers.list() }, ctx.t), encodeTap('all', {})),
+    },
+    servers: {
+      need: 'viewer',
+      async run(ctx, fields) {
+        const list = servers.list()
+        const { page, pages } = pageOf(list, fields.page)
+        const screen = pickerScreen({ page, pages, servers: list.length }, ctx.t)
+        await s.live.show(ctx, screen, encodeTap('servers', { page }))
+      },
+    },
+    server: { need: 'viewer', run: (ctx, { server }) => showServer(s, ctx, server) },
+    usage: { need: 'system.stats', run: (ctx, { server }) => showUsage(s, ctx, server) },
+    editServer: {
+      need: 'admin',
+      run: (ctx, fields) =>
+        s.live.show(
+          ctx,
+          editScreen({ server: servers.get(fields.server) }, ctx.t),
+          encodeTap('editServer', fields),
+        ),
+    },
+    inbounds: {
+      need: 'inbounds.list',
+      async run(ctx, { server, page }) {
+        const model = { server: servers.get(server), inbounds: view.inbounds(server), page }
+        await s.live.show(ctx, inboundsScreen(model, ctx.t), encodeTap('inbounds', { server, page }))
+      },
+    },
+    inbound: {
+      need: 'inbounds.get',
+      async run(ctx, fields) {
+        const server = servers.get(fields.server)
+        const inbound = view.inbound(server.id, fields.inbound)
+        if (inbound === undefined) {
+          await s.live.show(ctx, noteScreen(ctx.t('inbound.gone'), ctx.t), 'note')
+          return
+        }
+        const input = { id: String(inbound.id), enabled: !inbound.enabled }
+        const targets = [{ serverId: server.id, input }]
+        const toggle = s.taps.offer(ownerOf(ctx), { kind: 'tasks', operation: 'inbounds.update', targets })
+        await s.live.show(
+          ctx,
+          inboundScreen({ server, inbound, toggle }, ctx.t),
+          encodeTap('inbound', fields),
+        )
+      },
+    },
+    clients: {
+      need: 'viewer',
+      run: (ctx, fields) => showClients(s, ctx, fields, fields.found === 'yes' ? searchShown(s, ctx) : ''),
+    },
+    client: { need: 'viewer', run: (ctx, fields) => showClient(s, ctx, fields) },
+    qr: { need: 'viewer', run: (ctx, fields) => showQr(s, ctx, fields) },
+    closeQr: {
+      need: 'viewer',
+      keepsWizard: true,
+      async run(ctx) {
+        // Older than two days it cannot be deleted; it then stays.
+        await ctx.deleteMessage().catch(() => undefined)
+      },
+    },
+    help: { need: 'viewer', run: (ctx) => s.live.show(ctx, helpScreen(ctx.t), encodeTap('help', {})) },
+  }
+}
+
+/** Whose taps on buttons offered now will count. */
+export function ownerOf(ctx: BotContext): { chat: string; userId: string } {
+  return { chat: String(ctx.spot.chatId), userId: String(ctx.who.userId) }
+}

@@ -1,0 +1,62 @@
+import { fail } from '#src/errors.ts'
+import type { Person } from '#src/fleet/types.ts'
+import { qrPicture } from '../batches.ts'
+import { encodeTap, type Fields } from '../callback-data.ts'
+import { html } from '../html.ts'
+import { pageOf } from '../paging.ts'
+import { type ClientModel, clientScreen, type LinkEntry, LINKS_PER_PAGE } from '../screens/client.ts'
+import { noteScreen } from '../screens/confirm.ts'
+import type { Services } from '../services.ts'
+import type { BotContext } from '../types.ts'
+import { ownerOf } from './browse.ts'
+
+export function personAt(s: Services, at: { server: number; client: number }): Person | undefined {
+  const row = s.fleet.view.client(at.server, at.client)
+  return row === undefined ? undefined : s.fleet.view.person(row.email)
+}
+
+function entriesOf(s: Services, person: Person): LinkEntry[] {
+  return person.placements.flatMap(({ server, client }): LinkEntry[] => {
+    const links = s.fleet.view.links(server.id, client.id)
+    const common = { server, clientId: client.id, enabled: client.enabled }
+    if (links.length === 0) return [{ ...common, tag: '–', link: undefined, index: 0 }]
+    return links.map(({ tag, link }, index) => ({ ...common, tag, link, index }))
+  })
+}
+
+/** The change of one switch on every server where it is not so yet; undefined where it is so everywhere. */
+function offerSwitch(s: Services, ctx: BotContext, person: Person, enabled: boolean): string | undefined {
+  const targets = person.placements
+    .filter(({ client }) => client.enabled !== enabled)
+    .map(({ server, client }) => ({ serverId: server.id, input: { email: client.email, enabled } }))
+  if (targets.length === 0) return undefined
+  return s.taps.offer(ownerOf(ctx), { kind: 'tasks', operation: 'clients.update', targets })
+}
+
+export async function showClient(s: Services, ctx: BotContext, fields: Fields<'client'>): Promise<void> {
+  const person = personAt(s, fields)
+  if (person === undefined) {
+    await s.live.show(ctx, noteScreen(ctx.t('client.gone'), ctx.t), 'note')
+    return
+  }
+  const model: ClientModel = {
+    person,
+    at: { serverId: fields.server, clientId: fields.client },
+    entries: pageOf(entriesOf(s, person), fields.page, LINKS_PER_PAGE),
+    enable: offerSwitch(s, ctx, person, true),
+    disable: offerSwitch(s, ctx, person, false),
+  }
+  await s.live.show(ctx, clientScreen(model, ctx.t), encodeTap('client', fields))
+}
+
+/** @throws FleetError CLIENT_NOT_FOUND */
+export async function showQr(
+  s: Services,
+  ctx: BotContext,
+  { server, client, link }: Fields<'qr'>,
+): Promise<void> {
+  const row = s.fleet.view.client(server, client) ?? fail('CLIENT_NOT_FOUND', { email: '' })
+  const entry = s.fleet.view.links(server, client)[link] ?? fail('CLIENT_NOT_FOUND', { email: row.email })
+  const name = s.fleet.servers.get(server).name
+  await s.live.photo(ctx, await qrPicture(entry.link), html`<b>${row.email}</b> ${name} · ${entry.tag}`)
+}

@@ -1,0 +1,16 @@
+import type { Followers } from '../batches.ts'
+import type { Services } from '../services.ts'
+import type { BotContext } from '../types.ts'
+import { browseRoutes } from './browse.ts'
+import { changeRoutes } from './change.ts'
+import { startRoutes } from './join.ts'
+import type { Routes } from './route.ts'
+
+/** What every button does. A verb without a route does not compile. */
+export function createRoutes(
+  s: Services,
+  followers: Followers,
+  redraw: (ctx: BotContext) => Promise<void>,
+): Routes {
+  return { ...browseRoutes(s), ...changeRoutes(s, followers, redraw), ...startRoutes(s) }
+}

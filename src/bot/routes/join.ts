@@ -1,0 +1,73 @@
+import { safeFields } from '../api-errors.ts'
+import { encodeTap } from '../callback-data.ts'
+import { joinScreen } from '../screens/server-edit.ts'
+import type { Services, Toast } from '../services.ts'
+import type { BotContext, StageContext } from '../types.ts'
+import type { Routes } from './route.ts'
+import { showServer, showServerAside } from './server.ts'
+import { WIZARD, type WizardStart } from '../wizards/conversation.ts'
+
+type Starting = 'join' | 'addServer' | 'addInbound' | 'addClient' | 'editField' | 'alertOpen' | 'alertCheck'
+
+/** A new join command for a server, on a screen that waits for it. @throws FleetError SERVER_NOT_FOUND */
+export async function showJoin(s: Services, ctx: BotContext, serverId: number): Promise<void> {
+  const server = s.fleet.servers.get(serverId)
+  const { command, expiresAt } = s.fleet.servers.invite(serverId, ctx.who.actor)
+  const minutes = Math.round((expiresAt - s.runtime.now()) / 60_000)
+  const address = encodeTap('join', { server: serverId })
+  await s.live.show(ctx, joinScreen({ server, command, minutes }, ctx.t), address)
+}
+
+/** Turns the screens that wait for a server into its own. */
+export async function joined(
+  s: Services,
+  stageOf: (key: string) => Promise<StageContext>,
+  serverId: number,
+): Promise<void> {
+  const address = encodeTap('join', { server: serverId })
+  for (const chat of s.chats.showing(address)) {
+    // The pattern also finds join.12 for join.1.
+    if (chat.screen === address) await showServer(s, await stageOf(chat.id), serverId)
+  }
+}
+
+/** Buttons that begin a wizard, and those under an alert, which leave one alone. */
+export function startRoutes(s: Services): Routes<Starting> {
+  const start = async (ctx: BotContext, wizard: string, args: unknown): Promise<void> => {
+    const request: WizardStart = { wizard, args }
+    await ctx.conversation.enter(WIZARD, request)
+  }
+
+  async function openServer(ctx: BotContext, server: number): Promise<Toast | void> {
+    if (s.fleet.servers.find(server) === undefined)
+      return { text: ctx.t('errors.SERVER_NOT_FOUND', { server }), alert: true }
+    if (ctx.conversation.active(WIZARD) > 0) return showServerAside(s, ctx, server)
+    // The alert stays as it is: what was wrong, and since when.
+    ctx.fresh = true
+    await showServer(s, ctx, server)
+  }
+
+  return {
+    join: { need: 'admin', run: (ctx, { server }) => showJoin(s, ctx, server) },
+    addServer: { need: 'admin', run: (ctx) => start(ctx, 'addServer', {}) },
+    addInbound: { need: 'inbounds.add', run: (ctx, fields) => start(ctx, 'addInbound', fields) },
+    addClient: { need: 'clients.add', run: (ctx, fields) => start(ctx, 'addClient', fields) },
+    editField: { need: 'admin', run: (ctx, fields) => start(ctx, 'editField', fields) },
+    alertOpen: { need: 'viewer', keepsWizard: true, run: (ctx, { server }) => openServer(ctx, server) },
+    alertCheck: {
+      need: 'viewer',
+      keepsWizard: true,
+      async run(ctx, { server }) {
+        try {
+          if (s.fleet.servers.find(server) !== undefined) await s.checkServer?.(server)
+        } catch (error) {
+          s.log.warn(
+            { serverId: server, error: safeFields(error) },
+            'a check that was asked for did not end well',
+          )
+        }
+        return openServer(ctx, server)
+      },
+    },
+  }
+}

@@ -1,0 +1,49 @@
+import { button } from '../buttons.ts'
+import { html, lines } from '../html.ts'
+import type { T } from '../i18n/texts.ts'
+import type { Keyboard, Screen } from '../types.ts'
+import { crumbs } from './crumbs.ts'
+
+export interface ConfirmModel {
+  crumbs: string[]
+  /** Names the thing and what is going to happen to it. */
+  question: string
+  /** Who is touched by it. */
+  effect: string
+  yes: string
+  nonce: string
+  back: Keyboard[number][number]
+}
+
+/** A question before something is taken away: the thing, the effect, a red button. */
+export function confirmScreen(model: ConfirmModel, t: T): Screen {
+  return {
+    text: lines(crumbs(t, model.crumbs), '', html`<b>${model.question}</b>`, model.effect),
+    nonces: [model.nonce],
+    keyboard: [[button(model.yes, 'do', { nonce: model.nonce }, 'danger')], [model.back]],
+  }
+}
+
+/** Something that is said, with the way home. */
+export function noteScreen(words: string, t: T): Screen {
+  return { text: lines(crumbs(t, []), '', words), keyboard: [[button(t('button.home'), 'home', {})]] }
+}
+
+export function helpScreen(t: T): Screen {
+  return {
+    text: lines(
+      crumbs(t, [t('crumb.help')]),
+      '',
+      t('help.intro'),
+      '',
+      t('help.start'),
+      t('help.servers'),
+      t('help.add'),
+      t('help.inbound'),
+      t('help.server'),
+      t('help.find'),
+      t('help.cancel'),
+    ),
+    keyboard: [[button(t('button.home'), 'home', {})]],
+  }
+}

@@ -1,0 +1,74 @@
+import type { InboundRow, Server } from '#src/fleet/types.ts'
+import { button, pager } from '../buttons.ts'
+import { bytes } from '../format.ts'
+import { html, lines } from '../html.ts'
+import type { T } from '../i18n/texts.ts'
+import { pageOf } from '../paging.ts'
+import type { Screen } from '../types.ts'
+import { crumbs } from './crumbs.ts'
+
+function security(inbound: InboundRow): string {
+  return inbound.stream.security.type === 'reality' ? 'VLESS + REALITY' : 'VLESS'
+}
+
+/** The inbounds of one server, 8 a page. */
+export function inboundsScreen(
+  model: { server: Server; inbounds: InboundRow[]; page: number },
+  t: T,
+): Screen {
+  const { server, inbounds } = model
+  const at = pageOf(inbounds, model.page)
+  return {
+    text: lines(
+      crumbs(t, [server.name, t('crumb.inbounds')], at),
+      '',
+      inbounds.length === 0 ? t('inbounds.none') : t('inbounds.count', { count: inbounds.length }),
+    ),
+    keyboard: [
+      ...at.items.map((inbound) => [
+        button(
+          `${inbound.enabled ? '✅' : '⏸'} ${inbound.tag} · ${inbound.port} · ${inbound.clientCount} 👤`,
+          'inbound',
+          {
+            server: server.id,
+            inbound: inbound.id,
+          },
+        ),
+      ]),
+      ...pager(at, 'inbounds', (page) => ({ server: server.id, page })),
+      [button(t('button.addInbound'), 'addInbound', { server: server.id }, 'primary')],
+      [button(t('button.back'), 'server', { server: server.id })],
+    ],
+  }
+}
+
+/** One inbound. `toggle` is the nonce behind its switch. */
+export function inboundScreen(model: { server: Server; inbound: InboundRow; toggle: string }, t: T): Screen {
+  const { server, inbound, toggle } = model
+  const { security: layer } = inbound.stream
+  return {
+    text: lines(
+      crumbs(t, [server.name, t('crumb.inbounds'), inbound.tag]),
+      '',
+      inbound.enabled ? t('inbound.on') : t('inbound.off'),
+      t('inbound.kind', { kind: security(inbound), port: inbound.port }),
+      html`${t('inbound.listen')} <code>${inbound.listen}</code>`,
+      layer.type === 'reality' && html`${t('inbound.target')} <code>${layer.target}</code>`,
+      inbound.remark !== '' && inbound.remark,
+      '',
+      t('inbound.clients', { n: inbound.clientCount }),
+      t('home.traffic', { up: bytes(inbound.up), down: bytes(inbound.down) }),
+    ),
+    nonces: [toggle],
+    keyboard: [
+      [
+        inbound.enabled
+          ? button(t('button.disable'), 'do', { nonce: toggle })
+          : button(t('button.enable'), 'do', { nonce: toggle }, 'success'),
+        button(t('button.delete'), 'deleteInbound', { server: server.id, inbound: inbound.id }, 'danger'),
+      ],
+      [button(t('button.addClient'), 'addClient', { server: server.id })],
+      [button(t('button.back'), 'inbounds', { server: server.id, page: 0 })],
+    ],
+  }
+}

@@ -1,0 +1,78 @@
+import type { ConversationFlavor } from '@grammyjs/conversations'
+import type { Context } from 'grammy'
+import type { InlineKeyboardButton } from 'grammy/types'
+import type { Role } from '#src/contract/index.ts'
+import type { Actor, Fleet } from '#src/fleet/types.ts'
+import type { Runtime } from '#src/runtime.ts'
+import type { Db } from '#src/store/drizzle.ts'
+import type { SecretBox } from '#src/trust/secret-box.ts'
+import type { Html } from './html.ts'
+import type { Language, T } from './i18n/texts.ts'
+
+export interface BotLog {
+  info(fields: Record<string, unknown>, message: string): void
+  warn(fields: Record<string, unknown>, message: string): void
+  error(fields: Record<string, unknown>, message: string): void
+}
+
+export interface BotDeps {
+  token: string
+  /** `https://api.telegram.org`, or a server of one's own. No slash at the end. */
+  apiRoot: string
+  /** Telegram user ids. */
+  owners: readonly number[]
+  db: Db
+  box: SecretBox
+  fleet: Fleet
+  runtime: Runtime
+  log: BotLog
+  /** Probes a server now; resolves when its state is up to date. */
+  checkServer?: (serverId: number) => Promise<void>
+  /** Carries the calls to Telegram; for proxies and tests. */
+  fetch?: typeof globalThis.fetch
+}
+
+/** Someone known, and what they may do. */
+export interface Who {
+  userId: number
+  role: Role
+  actor: Actor
+}
+
+/** Where a person looks: one live message each, also for two admins in one group. */
+export interface Spot {
+  /** `${chat}` in private, else `${chat}:${thread}:${from}`. */
+  key: string
+  chatId: number
+  threadId: number | undefined
+}
+
+/** Which menu a message carries, and what it is about. */
+export type MenuRef = { menu: 'server'; server: number } | { menu: 'picker'; page: number }
+
+export type Keyboard = InlineKeyboardButton[][]
+
+/** What a message shows. Made by a pure function of a model and a language. */
+export interface Screen {
+  text: Html
+  keyboard: Keyboard | MenuRef
+  /** Nonces on its buttons, to be tied to the message once it is sent. */
+  nonces?: readonly string[]
+}
+
+/** What is needed to draw: also made for drawing without an update, when a server has joined. */
+export interface Stage {
+  t: T
+  language: Language
+  spot: Spot
+  menuRef?: MenuRef
+  /** The next screen goes into a new message. */
+  fresh?: boolean
+}
+
+export interface Extras extends Stage {
+  who: Who
+}
+
+export type StageContext = Context & Stage
+export type BotContext = ConversationFlavor<Context & Extras>

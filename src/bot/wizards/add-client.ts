@@ -1,0 +1,172 @@
+import { createHash } from 'node:crypto'
+import { email as emailSchema } from '#src/contract/primitives.ts'
+import type { Fleet, Server } from '#src/fleet/types.ts'
+import type { Runtime } from '#src/runtime.ts'
+import type { Services } from '../services.ts'
+import { namesOf } from './add-inbound.ts'
+import {
+  asksServers,
+  chosenServers,
+  noServers,
+  reachLine,
+  type ServerChoice,
+  serverStep,
+} from './server-step.ts'
+import { textStep } from './text-step.ts'
+import { again, type Step, type Wizard } from './wizard.ts'
+
+interface Answers extends ServerChoice {
+  name: string
+  offered: string
+  tags: string[]
+}
+
+/** A name that is free: short, easy to read aloud. */
+function freeName(fleet: Fleet, runtime: Runtime): string {
+  for (;;) {
+    const name = `user-${(runtime.randomBytes(3).readUIntBE(0, 3) % 36 ** 4).toString(36).padStart(4, '0')}`
+    if (fleet.view.person(name) === undefined) return name
+  }
+}
+
+/** A tag may be longer than a button's data: this stands for it. */
+function tagKey(tag: string): string {
+  return createHash('sha256').update(tag).digest('base64url').slice(0, 12)
+}
+
+const name: Step<Answers> = textStep({
+  question: (_, t) => [t('addClient.name')],
+  offers: (answers) => [{ text: answers.offered, value: answers.offered }],
+  take(answers, text, { t, fleet }) {
+    const parsed = emailSchema.safeParse(text)
+    if (!parsed.success) return { stay: answers, error: t('addClient.badName') }
+    if (fleet.view.person(parsed.data) !== undefined) {
+      return { stay: answers, error: t('addClient.taken', { name: parsed.data }) }
+    }
+    return { next: { ...answers, name: parsed.data } }
+  },
+})
+
+function tagsOf(answers: Answers, fleet: Fleet): { tag: string; port: number; servers: number[] }[] {
+  return fleet.view.tags(chosenServers(answers, fleet).map((server) => server.id))
+}
+
+/** Only one inbound to stand in: nothing to ask. */
+function tagsMeant(answers: Answers, fleet: Fleet): string[] {
+  const known = tagsOf(answers, fleet).map((entry) => entry.tag)
+  return known.length === 1 ? known : known.filter((tag) => answers.tags.includes(tag))
+}
+
+const inbounds: Step<Answers> = {
+  ask(answers, { fleet, t }) {
+    const all = chosenServers(answers, fleet).length
+    const chosen = answers.tags.length
+    return {
+      lines: [t('addClient.inbounds')],
+      rows: [
+        ...tagsOf(answers, fleet).map((entry) => [
+          {
+            text:
+              `${answers.tags.includes(entry.tag) ? '☑' : '☐'} ${entry.tag} · ${entry.port}` +
+              (entry.servers.length < all ? ` · ${entry.servers.length}/${all} 🖥` : ''),
+            verb: 'pick',
+            arg: tagKey(entry.tag),
+          },
+        ]),
+        ...(chosen === 0
+          ? []
+          : [[{ text: t('button.continue', { n: chosen }), verb: 'go', style: 'primary' as const }]]),
+      ],
+    }
+  },
+  answer(answers, input, { fleet }) {
+    if (input.kind !== 'tap') return again(answers)
+    if (input.verb === 'go' && tagsMeant(answers, fleet).length > 0) return { next: answers }
+    const found = tagsOf(answers, fleet).find((entry) => tagKey(entry.tag) === input.arg)?.tag
+    if (input.verb !== 'pick' || found === undefined) return again(answers)
+    const tags = answers.tags.includes(found)
+      ? answers.tags.filter((tag) => tag !== found)
+      : [...answers.tags, found]
+    return again({ ...answers, tags })
+  },
+}
+
+/** A target per server and inbound; servers without any of the inbounds. */
+function placements(
+  answers: Answers,
+  fleet: Fleet,
+): { targets: { serverId: number; tag: string }[]; without: Server[] } {
+  const tags = tagsMeant(answers, fleet)
+  const entries = tagsOf(answers, fleet).filter((entry) => tags.includes(entry.tag))
+  const servers = chosenServers(answers, fleet)
+  return {
+    targets: servers.flatMap((server) =>
+      entries
+        .filter((entry) => entry.servers.includes(server.id))
+        .map(({ tag }) => ({ serverId: server.id, tag })),
+    ),
+    without: servers.filter((server) => !entries.some((entry) => entry.servers.includes(server.id))),
+  }
+}
+
+const summary: Step<Answers> = {
+  ask(answers, { fleet, t }) {
+    const { without } = placements(answers, fleet)
+    const servers = chosenServers(answers, fleet)
+    const missing = without.slice(0, 5).map((server) => server.name)
+    return {
+      lines: [
+        t('addClient.sumName', { name: answers.name }),
+        t('addInbound.sumServers', { servers: namesOf(servers, answers, t('button.allServers')) }),
+        t('addClient.sumInbounds', { tags: tagsMeant(answers, fleet).join(', ') }),
+        '',
+        reachLine(servers, t),
+        without.length > 0 &&
+          `⚠️ ${t('addClient.without', { servers: missing.join(', '), count: without.length })}`,
+      ],
+      rows: [[{ text: t('button.create'), verb: 'create', style: 'success' }]],
+    }
+  },
+  answer: (answers, input) =>
+    input.kind === 'tap' && input.verb === 'create' ? { next: answers } : again(answers),
+}
+
+/** Name, servers, inbounds, then one client with the same credentials everywhere. */
+export function addClientWizard(s: Services): Wizard<Answers, { server: number }> {
+  const noInbound = (
+    servers: Server[],
+    t: Parameters<typeof reachLine>[1],
+    fleet: Fleet,
+  ): string | undefined =>
+    fleet.view.tags(servers.map((server) => server.id)).length === 0 ? t('addClient.noInbound') : undefined
+  const servers = serverStep<Answers>((t) => t('addClient.servers'), noInbound)
+  return {
+    need: 'clients.add',
+    begin({ server }, { fleet, runtime, t }) {
+      const answers = { ...noServers(server), name: '', offered: freeName(fleet, runtime), tags: [] }
+      const meant = asksServers(answers, fleet) ? fleet.servers.list() : chosenServers(answers, fleet)
+      const refuse = noInbound(meant, t, fleet)
+      return refuse === undefined ? { answers } : { refuse }
+    },
+    crumbs: (answers, { fleet, t }) => {
+      const from = fleet.servers.find(answers.from)?.name
+      return [...(from === undefined ? [] : [from]), t('crumb.addClient')]
+    },
+    steps: (answers, { fleet }) => [
+      name,
+      ...(asksServers(answers, fleet) ? [servers] : []),
+      // Before the servers are known the number of inbounds is not: then the question is counted.
+      ...(tagsOf(answers, fleet).length === 1 ? [] : [inbounds]),
+      summary,
+    ],
+    origin: (answers) => answers.from,
+    async finish(answers, { id }, ctx) {
+      const client = s.fleet.newClient(answers.name)
+      const targets = placements(answers, s.fleet).targets.map(({ serverId, tag }) => ({
+        serverId,
+        input: { id: tag, clients: [client] },
+      }))
+      await s.runBatch(ctx, { operation: 'clients.add', targets, id: `wiz_${id}` })
+    },
+  }
+}

@@ -1,0 +1,16 @@
+import type { Services } from '../services.ts'
+import { addClientWizard } from './add-client.ts'
+import { addInboundWizard } from './add-inbound.ts'
+import { addServerWizard } from './add-server.ts'
+import { editFieldWizard } from './edit-field.ts'
+import type { AnyWizard } from './run.ts'
+
+/** Every wizard by the name that stands in its drafts. */
+export function createWizards(s: Services): Record<string, AnyWizard> {
+  return {
+    addServer: addServerWizard(s),
+    addInbound: addInboundWizard(s),
+    addClient: addClientWizard(s),
+    editField: editFieldWizard(s),
+  }
+}

@@ -1,0 +1,140 @@
+import { type Bot, type BotDeps, createBot } from '#src/bot/bot.ts'
+import { createFleet } from '#src/fleet/fleet.ts'
+import type { Actor, Fleet, Server } from '#src/fleet/types.ts'
+import { type Playground, startPlayground } from '#src/playground/playground.ts'
+import type { User } from '#src/playground/user.ts'
+import { randomId, systemRuntime } from '#src/runtime.ts'
+import { secretBoxFor } from '#src/trust/secret-box.ts'
+import { type SimulatedNode, createSimulatedNode } from './simulated-node.ts'
+import { createTempStore } from './temp-store.ts'
+
+export const TOKEN = '4243:bot-house-token-that-must-not-leak'
+
+/** A bot against a strict Telegram, with a real fleet over real SQLite; only the servers are simulated. */
+export interface BotHouse {
+  telegram: Playground
+  alice: User
+  bot: Bot
+  fleet: Fleet
+  /** Everything that was logged, as JSON. */
+  log: string[]
+  checked: number[]
+  nodeOf(server: Server): SimulatedNode
+  /** A server that has joined and answers; its inbound, if it is to have one. */
+  join(name: string, inbound?: string): Promise<Server>
+  /** The controller dies as by kill -9: from this moment nothing more is written or sent by it. */
+  kill(): Promise<void>
+  /** A new controller over the same database, as after a restart. */
+  revive(): Promise<void>
+  end(): Promise<void>
+}
+
+const actor: Actor = { kind: 'system', id: 'test' }
+
+export async function openBotHouse(options: { owners?: number[] } = {}): Promise<BotHouse> {
+  const runtime = systemRuntime()
+  const telegram = await startPlayground({ token: TOKEN })
+  const alice = telegram.user({ id: 7, firstName: 'Alice', languageCode: 'en' })
+  const store = createTempStore(Date.now())
+  const box = secretBoxFor(Buffer.alloc(32, 3))
+  const nodes = new Map<number, SimulatedNode>()
+  const log: string[] = []
+  const checked: number[] = []
+  const write = (fields: object, message: string): void =>
+    void log.push(JSON.stringify({ ...fields, message }))
+  const logger = { debug: write, info: write, warn: write, error: write }
+
+  function nodeOf({ id }: Pick<Server, 'id'>): SimulatedNode {
+    const node = nodes.get(id) ?? createSimulatedNode(`node-${id}`)
+    nodes.set(id, node)
+    return node
+  }
+
+  function openFleet(): Fleet {
+    const fleet = createFleet({
+      db: store.db(),
+      box,
+      runtime,
+      log: logger,
+      connect: (server) => nodeOf(server).connector,
+      invite: (serverId) => {
+        const token = randomId(runtime)
+        return { command: `join ${serverId} ${token}`, token, expiresAt: Date.now() + 900_000 }
+      },
+      revoke: () => undefined,
+      localHost: '127.0.0.2',
+    })
+    fleet.start()
+    return fleet
+  }
+
+  /** One controller's life: after `die` its bot reaches nobody any more. */
+  function openBot(fleet: Fleet): { bot: Bot; die: () => void } {
+    let dead = false
+    const alive: typeof fetch = async (input, init) => {
+      if (dead) return new Promise(() => undefined)
+      const answer = await fetch(input, init)
+      return dead ? new Promise(() => undefined) : answer
+    }
+    const deps: BotDeps = {
+      token: TOKEN,
+      apiRoot: telegram.apiRoot,
+      owners: options.owners ?? [7],
+      db: store.db(),
+      box,
+      fleet,
+      runtime,
+      log: logger,
+      checkServer: async (id) => void checked.push(id),
+      fetch: alive,
+    }
+    return { bot: createBot(deps), die: () => void (dead = true) }
+  }
+
+  let fleet = openFleet()
+  let { bot, die } = openBot(fleet)
+  await bot.start()
+
+  const house: BotHouse = {
+    telegram,
+    alice,
+    bot,
+    fleet,
+    log,
+    checked,
+    nodeOf,
+    async join(name, inbound) {
+      const { id } = house.fleet.servers.create({ name, publicAddress: `${name}.example` }, actor)
+      house.fleet.noteJoined(id, `https://${name}.example:8443`)
+      house.fleet.servers.report(id, { status: 'online', lastSeen: Date.now(), xrayVersion: '26.1.1' })
+      if (inbound !== undefined) {
+        const stream = { transport: { type: 'raw' as const }, security: { type: 'none' as const } }
+        const input = { tag: inbound, protocol: 'vless' as const, port: 8080, stream }
+        const targets = [{ serverId: id, input }]
+        await (await house.fleet.tasks.run({ operation: 'inbounds.add', targets, actor })).settled
+      }
+      return house.fleet.servers.get(id)
+    },
+    async kill() {
+      die()
+      const ended = fleet.stop()
+      void bot.stop()
+      await ended
+    },
+    async revive() {
+      store.reopen()
+      fleet = openFleet()
+      ;({ bot, die } = openBot(fleet))
+      Object.assign(house, { fleet, bot })
+      await bot.start()
+    },
+    async end() {
+      await house.bot.stop()
+      await house.fleet.stop()
+      await telegram.stop()
+      store.remove()
+    },
+  }
+  return house
+}
+
