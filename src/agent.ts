@@ -1,5 +1,5 @@
 /** Composition root of the agent: one server's node behind an HTTPS door that only its controller may pass. */
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import type { AgentConfig } from './config.ts'
 import { startAgentServer } from './connectors/agent-server.ts'
 import { operationNames } from './contract/index.ts'
@@ -41,15 +41,17 @@ export interface AgentOptions {
  */
 export async function startAgent(options: AgentOptions): Promise<Agent> {
   const { config, env, log, runtime = systemRuntime() } = options
-  const identity = readIdentity(config.data)
+  // Xray is told these paths, and runs elsewhere.
+  const data = resolve(config.data)
+  const identity = readIdentity(data)
   if (identity === undefined) fail('NOT_JOINED')
   warnOfExpiry(identity, runtime.now(), log)
 
-  const key = loadKey({ env: env['FLEETGRAM_KEY'], file: join(config.data, 'fleetgram.key') })
+  const key = loadKey({ env: env['FLEETGRAM_KEY'], file: join(data, 'fleetgram.key') })
   const version = productVersion()
   const binary = await findXray({ env, cacheDir: productFile('.cache'), log })
   const db = openStore({
-    file: join(config.data, 'agent.db'),
+    file: join(data, 'agent.db'),
     migrations: readMigrations(productFile('migrations')),
     now: runtime.now(),
     onBackup: (copy) => log.info({ copy }, 'the database was copied before its migration'),
@@ -60,7 +62,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     runtime,
     log,
     binary,
-    dir: join(config.data, 'xray'),
+    dir: join(data, 'xray'),
     version,
     publicAddress: config.publicAddress ?? identity.address,
     inboundListen: config.inboundListen,

@@ -1,6 +1,9 @@
 import { FleetError } from '#src/errors.ts'
 import type { Runtime } from '#src/runtime.ts'
 
+/** Why a clock is stopped. Without a reason every call would have an error made for it, stack and all. */
+const ended = Symbol('the call has ended')
+
 /**
  * Runs a call, and gives up waiting for it after `timeout` ms or when the caller's signal says so. The call is told
  * by the signal it gets; whether it can still take effect is for the idempotency key to settle.
@@ -32,7 +35,7 @@ export async function withDeadline<T>(
   try {
     return await Promise.race([call(work.signal), givenUp])
   } finally {
-    clock.abort()
+    clock.abort(ended)
     if (onAbort !== undefined) signal?.removeEventListener('abort', onAbort)
   }
 }

@@ -33,7 +33,7 @@ const storedIdentity = z.object({
   ca: z.string(),
 })
 
-export function identityFiles(folder: string): { key: string; identity: string } {
+function identityFiles(folder: string): { key: string; identity: string } {
   return { key: join(folder, 'agent.key'), identity: join(folder, 'identity.json') }
 }
 

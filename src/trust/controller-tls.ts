@@ -7,7 +7,7 @@ const LOOK_EVERY_MS = 2 * 60 * 60 * 1000
 /** Renewed from here on, so that two thirds of its life remain for it to work out. */
 const RENEW_AFTER = 1 / 3
 
-export interface TlsMaterial {
+interface TlsMaterial {
   /** The leaf and after it the CA's certificate, which a joining machine compares with its pin. */
   cert: string
   key: string

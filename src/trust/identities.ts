@@ -1,6 +1,6 @@
 import type { Sqlite } from '#src/store/open.ts'
 
-export interface NewIdentity {
+interface NewIdentity {
   spkiHash: string
   serverId: number
   /** Hexadecimal, of the newest certificate for this key. */

@@ -6,7 +6,6 @@ export const signatureAlgorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'S
  * life, and would otherwise carry the library in memory for ever.
  */
 export async function loadX509(): Promise<typeof import('@peculiar/x509')> {
-  // Its dependency injection fails without this, loaded first.
-  await import('reflect-metadata')
-  return import('@peculiar/x509')
+  const { x509 } = await import('./x509-library.ts')
+  return x509
 }
