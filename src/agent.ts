@@ -17,8 +17,8 @@ import { productFile, productVersion } from './version.ts'
 import { findXray } from './xray/binary.ts'
 
 const DAY_MS = 24 * 60 * 60 * 1000
-/** Less than this left of a certificate's 14 days means that something keeps it from being renewed. */
-const WARN_BEFORE_MS = 5 * DAY_MS
+/** Time enough to join the machine anew before its certificate ends. */
+const WARN_BEFORE_MS = 30 * DAY_MS
 
 export interface Agent {
   /** The id the controller knows it by. */

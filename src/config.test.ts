@@ -1,6 +1,6 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { loadAgentConfig, loadConfig } from './config.ts'
 
@@ -22,7 +22,7 @@ describe('the configuration', () => {
   test('needs a token and an owner, and has a default for the rest', () => {
     expect(loadConfig(file({ telegram }), {})).toMatchObject({
       telegram: { ...telegram, apiRoot: 'https://api.telegram.org' },
-      database: 'data/fleetgram.db',
+      database: resolve('data/fleetgram.db'),
       web: { listen: { host: '127.0.0.1', port: 8080 } },
       gateway: { listen: { host: '0.0.0.0', port: 8443 } },
       health: { intervalSeconds: 30 },

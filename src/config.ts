@@ -1,6 +1,6 @@
 /** bot.config.json and the environment, as a checked Config. Keys and their meaning are public: see docs/reference. */
 import { readFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { z } from 'zod'
 import { fail } from './errors.ts'
 import { logLevels } from './log.ts'
@@ -60,12 +60,20 @@ const sections = {
   log: z.strictObject({ level: z.enum(logLevels).default('info') }).prefault({}),
 }
 
-const configSchema = z.strictObject({ ...sections, database: z.string().min(1).default('data/fleetgram.db') })
+/** A path from the folder we were started in. Made whole, since Xray works in a folder of its own. */
+const path = (preset: string) =>
+  z
+    .string()
+    .min(1)
+    .default(preset)
+    .transform((text) => resolve(text))
+
+const configSchema = z.strictObject({ ...sections, database: path('data/fleetgram.db') })
 export type Config = z.output<typeof configSchema>
 
 const agentSchema = z.strictObject({
   /** Folder of the agent's database, keys and Xray. */
-  data: z.string().min(1).default('data/agent'),
+  data: path('data/agent'),
   listen: address.prefault('0.0.0.0:8443'),
   /** Where the controller and clients reach this machine, where it is not the address it joins from. */
   publicAddress: host.optional(),

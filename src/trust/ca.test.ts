@@ -2,7 +2,7 @@ import { generateKeyPairSync, X509Certificate } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
 import { systemRuntime } from '#src/runtime.ts'
 import { createTestFleetCa, newRequest, openTestStore } from '#test/support/test-fleet-ca.ts'
-import { LEAF_LIFE_MS, loadOrCreateCa } from './ca.ts'
+import { SERVER_LEAF_LIFE_MS, loadOrCreateCa } from './ca.ts'
 import { identityProblem, isController, spkiHash } from './peer.ts'
 import { secretBoxFor } from './secret-box.ts'
 
@@ -66,7 +66,7 @@ describe('a leaf', () => {
     const from = Date.parse(certificate.validFrom)
     const to = Date.parse(certificate.validTo)
     expect(Date.now() - from).toBeGreaterThanOrEqual(5 * 60_000 - 1_000)
-    expect(to - from).toBe(LEAF_LIFE_MS + 5 * 60_000)
+    expect(to - from).toBe(SERVER_LEAF_LIFE_MS + 5 * 60_000)
     await trust.close()
   })
 

@@ -13,6 +13,8 @@ const DAY_MS = 24 * 60 * 60 * 1000
 const CA_LIFE_MS = 10 * 365 * DAY_MS
 /** Long enough for a controller to be away for a week, short enough that a stolen key does not last. */
 export const LEAF_LIFE_MS = 14 * DAY_MS
+/** A server's, until agents renew theirs by themselves: one that ran out would have to be joined anew by hand. */
+export const SERVER_LEAF_LIFE_MS = 365 * DAY_MS
 /** Clocks of small servers are off by this much without anyone noticing. */
 const BACKDATE_MS = 5 * 60 * 1000
 
@@ -103,10 +105,15 @@ async function openCa(
   const signingKey = await crypto.subtle.importKey('pkcs8', der, signatureAlgorithm, false, ['sign'])
 
   type CreateParams = Parameters<typeof X509CertificateGenerator.create>[0]
-  async function issue(publicKey: CreateParams['publicKey'], name: string, names: LeafName[]): Promise<Leaf> {
+  async function issue(
+    publicKey: CreateParams['publicKey'],
+    name: string,
+    names: LeafName[],
+    life: number,
+  ): Promise<Leaf> {
     const now = runtime.now()
     const notBefore = now - BACKDATE_MS
-    const notAfter = now + LEAF_LIFE_MS
+    const notAfter = now + life
     const serial = randomSerial(runtime)
     const certificate = await x509.X509CertificateGenerator.create({
       serialNumber: serial,
@@ -139,14 +146,16 @@ async function openCa(
     spkiHash: spkiHash(new X509Certificate(certificatePem)),
     async issueServerLeaf(csrPem, serverId) {
       const request = await readRequest(csrPem)
-      return issue(request.publicKey, `server ${serverId}`, [{ type: 'url', value: serverUri(serverId) }])
+      const names: LeafName[] = [{ type: 'url', value: serverUri(serverId) }]
+      return issue(request.publicKey, `server ${serverId}`, names, SERVER_LEAF_LIFE_MS)
     },
     async issueControllerLeaf(hosts) {
       const keys = await crypto.subtle.generateKey(signatureAlgorithm, true, ['sign', 'verify'])
-      const leaf = await issue(keys.publicKey, 'fleetgram controller', [
+      const names: LeafName[] = [
         { type: 'url', value: controllerUri },
         ...hosts.map((host): LeafName => ({ type: isIP(host) === 0 ? 'dns' : 'ip', value: host })),
-      ])
+      ]
+      const leaf = await issue(keys.publicKey, 'fleetgram controller', names, LEAF_LIFE_MS)
       return { ...leaf, keyPem: await exportKey(keys.privateKey) }
     },
   }

@@ -7,7 +7,6 @@ import { fail } from '#src/errors.ts'
 import { lastMeaningfulLine, runXray, xrayEnvironment } from './command.ts'
 import type { XrayLog } from './log.ts'
 import type { Download } from './release.ts'
-import { downloadByHttps, downloadRelease } from './release.ts'
 
 /**
  * The Xray that is fetched when none is there: the one every test here runs against. Later ones rename fields and
@@ -74,14 +73,13 @@ export async function xrayVersion(binary: string): Promise<string> {
   return version ?? fail('XRAY_NOT_FOUND', { reason: `${binary}: ${lastMeaningfulLine(output)}` })
 }
 
-async function fetchRelease(
-  folder: string,
-  { download = downloadByHttps }: FindXrayOptions,
-): Promise<string> {
+async function fetchRelease(folder: string, { download }: FindXrayOptions): Promise<string> {
+  // Loaded when it is needed: its HTTP client would take an agent megabytes for something done once.
+  const { downloadByHttps, downloadRelease } = await import('./release.ts')
   const path = join(folder, 'xray')
   const file = await open(path, 'wx', 0o755)
   try {
-    await file.writeFile(await downloadRelease(pinnedXrayVersion, download))
+    await file.writeFile(await downloadRelease(pinnedXrayVersion, download ?? downloadByHttps))
     await file.sync()
   } finally {
     await file.close()
