@@ -5,7 +5,7 @@ import { type Web, startWeb } from './server.ts'
 import type { PublicServer, WebHealth } from './status-model.ts'
 
 const NOW = Date.UTC(2026, 2, 14, 9, 26, 53)
-const HERE = { host: '127.0.0.1', port: 0 }
+const HERE = '127.0.0.1:0'
 
 let runtime: FakeRuntime
 let rows: PublicServer[]
@@ -122,21 +122,24 @@ describe('everything else', () => {
     expect((await get('/', { method })).status).toBe(404)
   })
 
-  it('rejects when its address is taken', async () => {
+  it('rejects when its address is taken, or is none', async () => {
     const other = createServer()
     await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve))
     const taken = other.address() as { port: number }
     await expect(
-      startWeb({ listen: { ...HERE, port: taken.port }, fleet, runtime, version: '1', log }),
+      startWeb({ listen: `127.0.0.1:${taken.port}`, fleet, runtime, version: '1', log }),
     ).rejects.toMatchObject({ code: 'EADDRINUSE' })
     await new Promise((resolve) => other.close(resolve))
+    await expect(
+      startWeb({ listen: '/etc/passwd', fleet, runtime, version: '1', log }),
+    ).rejects.toMatchObject({ code: 'BAD_INPUT' })
   })
 
   it('frees its port at once when closed, also with a connection held open', async () => {
     const { port } = new URL(web.url)
     await text('/')
     await web.close()
-    web = await startWeb({ listen: { ...HERE, port: Number(port) }, fleet, runtime, version: '1', log })
+    web = await startWeb({ listen: `127.0.0.1:${port}`, fleet, runtime, version: '1', log })
     expect((await get('/healthz')).status).toBe(200)
   })
 })

@@ -3,8 +3,9 @@ import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import { createAdaptorServer } from '@hono/node-server'
 import { Hono } from 'hono'
+import { fail } from '#src/errors.ts'
 import type { Runtime } from '#src/runtime.ts'
-import { type Address, formatAddress } from '#src/trust/address.ts'
+import { formatAddress, parseAddress } from '#src/trust/address.ts'
 import { type PublicServer, type WebHealth, statusModel } from './status-model.ts'
 import { REFRESH_EVERY_S, notFoundPage, statusPage } from './status-page.ts'
 import { statusStyle } from './status-style.ts'
@@ -19,7 +20,8 @@ export interface Web {
 }
 
 export interface WebOptions {
-  listen: Address
+  /** `host:port` */
+  listen: string
   fleet: { servers: { list(): readonly PublicServer[] } }
   runtime: Pick<Runtime, 'now'>
   /** Said in the log alone: a page for anyone tells nobody which holes to try. */
@@ -52,9 +54,12 @@ const headers: Readonly<Record<string, string>> = {
 /**
  * The public side: `GET /` is the status page, `GET /healthz` says whether this controller does its work, and nothing
  * else answers. Rejects with the system's error when the address cannot be had.
+ * @throws FleetError BAD_INPUT when `listen` is no address
  */
 export async function startWeb(options: WebOptions): Promise<Web> {
-  const { listen, fleet, runtime, version, log } = options
+  const { fleet, runtime, version, log } = options
+  const listen = parseAddress(options.listen)
+  if (listen === undefined) fail('BAD_INPUT', { field: 'listen', reason: 'write it as host:port' })
   const health = options.health ?? ((): WebHealth => ({ ok: true }))
   const snapshot = remember(runtime, () =>
     statusPage(statusModel(fleet.servers.list(), health(), runtime.now())),

@@ -35,7 +35,7 @@ beforeEach(async () => {
   runtime = createFakeRuntime({ now: NOW })
   shown = rows
   web = await startWeb({
-    listen: { host: '127.0.0.1', port: 0 },
+    listen: '127.0.0.1:0',
     fleet: { servers: { list: () => shown } },
     runtime,
     version: '0',

@@ -1,0 +1,140 @@
+/**
+ * Makes dist/: everything a server needs beside Node 24. The program is bundled, which halves its memory: only what is
+ * used is loaded, and the agent's start does not read the controller's half. `--with-xray` puts Xray there too.
+ */
+import { chmodSync, cpSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { type Metafile, type Plugin, build } from 'esbuild'
+import { findXray, pinnedXrayVersion, xrayVersion } from '#src/xray/binary.ts'
+
+const root = import.meta.dirname
+const { values } = parseArgs({
+  options: {
+    out: { type: 'string', default: join(root, 'dist') },
+    'with-xray': { type: 'boolean', default: false },
+  },
+})
+const out = values.out
+
+/** The demo starts its agents from the sources, and its chat page is for developers. It is not shipped. */
+const withoutDemo: Plugin = {
+  name: 'without-demo',
+  setup(bundler) {
+    bundler.onLoad({ filter: /\/src\/demo\.ts$/ }, () => ({
+      contents: `export async function runDemo() {
+        process.stderr.write('The demo runs from a copy of the source: npm ci && npm run demo\\n')
+        process.exitCode = 2
+      }`,
+    }))
+  },
+}
+
+/**
+ * Figures for V8, measured on this program: without them Node sizes its heap by the machine's memory and lets garbage
+ * lie. 160 MB is some four times what a controller of 1,000 servers holds; beyond it a leak is better ended.
+ */
+const nodeFlags = ['--max-old-space-size=160', '--max-semi-space-size=1', '--optimize-for-size']
+
+const launcher = `#!/bin/sh
+# Starts fleetgram: start | agent [join TOKEN]. Needs Node 24, as NODE or on PATH.
+here=$(dirname "$(readlink -f "$0")")
+exec "\${NODE:-node}" ${nodeFlags.join(' ')} "$here/app/fleetgram.mjs" "$@"
+`
+
+async function bundle(): Promise<Metafile> {
+  const { metafile } = await build({
+    absWorkingDir: root,
+    entryPoints: { fleetgram: 'src/main.ts' },
+    outdir: join(out, 'app'),
+    outExtension: { '.js': '.mjs' },
+    chunkNames: '[name]-[hash]',
+    bundle: true,
+    // Controller and agent are imported when asked for, so each becomes a file of its own beside what they share.
+    splitting: true,
+    format: 'esm',
+    platform: 'node',
+    target: 'node24',
+    minifySyntax: true,
+    minifyWhitespace: true,
+    legalComments: 'none',
+    metafile: true,
+    // It holds a native library, which cannot be bundled; it is copied beside the bundle instead.
+    external: ['better-sqlite3'],
+    plugins: [withoutDemo],
+    // Packages written as CommonJS call these, which modules do not have.
+    banner: {
+      js: [
+        "import { createRequire as __createRequire } from 'node:module'",
+        'const require = __createRequire(import.meta.url)',
+        'const __filename = import.meta.filename, __dirname = import.meta.dirname',
+      ].join(';'),
+    },
+    logLevel: 'warning',
+  })
+  return metafile
+}
+
+/** The library for SQLite, with its binaries for every Linux: what is built here may run on another machine. */
+function copySqlite(): void {
+  const [from, to] = [join(root, 'node_modules/better-sqlite3'), join(out, 'node_modules/better-sqlite3')]
+  for (const part of ['package.json', 'LICENSE', 'lib'])
+    cpSync(join(from, part), join(to, part), { recursive: true })
+  for (const file of readdirSync(join(from, 'prebuilds')).filter((name) => name.startsWith('linux'))) {
+    cpSync(join(from, 'prebuilds', file), join(to, 'prebuilds', file))
+  }
+}
+
+/** What is read as files at run time, and which release this is. */
+function copyFiles(): void {
+  const { name, version, license } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as Record<
+    string,
+    string
+  >
+  writeFileSync(
+    join(out, 'package.json'),
+    `${JSON.stringify({ name, version, license, type: 'module' }, null, 2)}\n`,
+  )
+  cpSync(join(root, 'migrations'), join(out, 'migrations'), { recursive: true })
+  cpSync(join(root, 'LICENSE'), join(out, 'LICENSE'))
+  writeFileSync(join(out, 'fleetgram'), launcher)
+  chmodSync(join(out, 'fleetgram'), 0o755)
+}
+
+/** The licences of the bundled packages ask to be passed on with them. */
+function collectLicenses(metafile: Metafile): void {
+  const packages = new Set(
+    Object.keys(metafile.inputs).flatMap(
+      (file) => /^(?:.*\/)?node_modules\/(?:@[^/]+\/)?[^/]+/.exec(file)?.[0] ?? [],
+    ),
+  )
+  const texts = [...packages].toSorted().map((folder) => {
+    const { name, version, license } = JSON.parse(
+      readFileSync(join(root, folder, 'package.json'), 'utf8'),
+    ) as Record<string, string>
+    const file = readdirSync(join(root, folder)).find((each) => /^licen[sc]e/i.test(each))
+    const words = file === undefined ? '' : readFileSync(join(root, folder, file), 'utf8').trim()
+    return `${name} ${version} (${license ?? 'see below'})\n\n${words}\n`
+  })
+  writeFileSync(join(out, 'THIRD-PARTY-LICENSES.txt'), texts.join(`\n${'-'.repeat(80)}\n\n`))
+}
+
+/** Finds or fetches Xray as the program itself would, and puts it where the program will look. */
+async function addXray(): Promise<void> {
+  const say = (details: object, message: string): void =>
+    void process.stdout.write(`${message} ${JSON.stringify(details)}\n`)
+  const log = { debug: (): void => undefined, info: say, warn: say, error: say }
+  const binary = await findXray({ env: process.env, cacheDir: join(root, '.cache'), log })
+  const version = await xrayVersion(binary)
+  if (version !== pinnedXrayVersion)
+    throw new Error(`${binary} is ${version}; ${pinnedXrayVersion} is shipped`)
+  cpSync(binary, join(out, '.cache', `xray-${version}`, 'xray'))
+}
+
+rmSync(out, { recursive: true, force: true })
+mkdirSync(out, { recursive: true })
+collectLicenses(await bundle())
+copySqlite()
+copyFiles()
+if (values['with-xray']) await addXray()
+process.stdout.write(`Built ${out}\n`)
