@@ -43,8 +43,8 @@ export function createChanges(db: Sqlite, rows: Rows, position: PositionStore) {
         ...here,
         full,
         inbounds: (inboundIds.all(since) as number[])
-          .flatMap((id) => present(rows.inbound(id)))
-          .map(({ privateKey: _, changeSeq: __, ...row }) => row),
+          .flatMap((id) => present(rows.inboundSettings(id)))
+          .map(({ changeSeq: _, ...row }) => row),
         clients: (clientIds.all(since) as number[])
           .flatMap((id) => present(rows.client(id)))
           .map(({ changeSeq: _, ...row }) => row),

@@ -5,7 +5,7 @@ import { flowIn } from '#src/xray/flow.ts'
 import type { XrayModel, XrayUser } from '#src/xray/model.ts'
 import type { XrayProcess } from '#src/xray/process.ts'
 import { maskSecrets, renderConfig, renderInbound } from '#src/xray/render.ts'
-import type { ClientRecord, InboundRecord, Rows } from './rows.ts'
+import type { ClientRecord, InboundRecord, InboundSettings, Rows } from './rows.ts'
 import type { Snapshot } from './snapshot.ts'
 import { parseXrayName, xrayName } from './xray-name.ts'
 
@@ -21,7 +21,7 @@ export interface EngineDeps {
 export type Engine = ReturnType<typeof createEngine>
 
 export function createEngine({ rows, process, api, binary, paths, allowPrivateTargets }: EngineDeps) {
-  const userIn = ({ id, stream }: InboundRecord, { email, uuid, flow }: ClientRecord): XrayUser => ({
+  const userIn = ({ id, stream }: InboundSettings, { email, uuid, flow }: ClientRecord): XrayUser => ({
     email: xrayName(email, id),
     uuid,
     flow: flowIn(flow, stream),
@@ -84,7 +84,7 @@ export function createEngine({ rows, process, api, binary, paths, allowPrivateTa
       }
     }
     for (const [inboundId, { add, remove }] of wanted) {
-      const inbound = rows.inbound(inboundId)
+      const inbound = rows.inboundSettings(inboundId)
       if (inbound === undefined || !inbound.enabled || reopened.has(inboundId)) continue
       for (const email of remove) await api.removeUser(inbound.tag, xrayName(email, inboundId))
       const joining = add.map((client) => userIn(inbound, client))

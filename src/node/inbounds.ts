@@ -11,7 +11,7 @@ import type { Answers } from './answers.ts'
 import type { Engine } from './engine.ts'
 import type { NodeOperations } from './operations.ts'
 import type { PositionStore } from './position.ts'
-import type { InboundRecord, Rows } from './rows.ts'
+import type { InboundRecord, InboundSettings, Rows } from './rows.ts'
 import type { Writes } from './writes.ts'
 
 export interface InboundDeps {
@@ -31,8 +31,8 @@ export interface InboundDeps {
 type InboundOperations = Pick<NodeOperations, Extract<OperationName, `inbounds.${string}`>>
 
 /** An inbound by its id or its tag. @throws FleetError INBOUND_NOT_FOUND */
-export function requireInbound(rows: Rows, ref: string): InboundRecord {
-  const found = /^\d+$/.test(ref) ? rows.inbound(Number(ref)) : rows.inboundByTag(ref)
+export function requireInbound(rows: Rows, ref: string): InboundSettings {
+  const found = /^\d+$/.test(ref) ? rows.inboundSettings(Number(ref)) : rows.inboundByTag(ref)
   return found ?? fail('INBOUND_NOT_FOUND', { inbound: ref })
 }
 
@@ -81,7 +81,7 @@ export function createInbounds(deps: InboundDeps): InboundOperations {
   }
 
   return {
-    'inbounds.list': async () => rows.inbounds().map(answers.inbound),
+    'inbounds.list': async () => rows.allInboundSettings().map(answers.inbound),
     'inbounds.get': async ({ id }) => answers.inbound(requireInbound(rows, id)),
 
     'inbounds.add': (input, call) =>
@@ -120,7 +120,8 @@ export function createInbounds(deps: InboundDeps): InboundOperations {
         call,
         plan: async () => {
           const { id: ref, rowVersion, stream, ...changes } = input
-          const before = requireInbound(rows, ref)
+          const before =
+            rows.inbound(requireInbound(rows, ref).id) ?? fail('INBOUND_NOT_FOUND', { inbound: ref })
           if (rowVersion !== undefined && rowVersion !== before.rowVersion) fail('STALE_ROW_VERSION')
           const given = Object.fromEntries(Object.entries(changes).filter(([, value]) => value !== undefined))
           const next: InboundRecord = {

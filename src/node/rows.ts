@@ -2,8 +2,8 @@ import type { Client, InboundStream } from '#src/contract/index.ts'
 import { LOCAL_SERVER_ID, type Sqlite } from '#src/store/open.ts'
 import type { SecretBox } from '#src/trust/secret-box.ts'
 
-/** An inbound of this node, private key opened. */
-export interface InboundRecord {
+/** An inbound of this node, as most need it: its private key stays sealed. */
+export interface InboundSettings {
   id: number
   tag: string
   remark: string
@@ -11,13 +11,17 @@ export interface InboundRecord {
   listen: string
   port: number
   stream: InboundStream
-  privateKey: string | null
   sniffing: { enabled: boolean; destOverride: ('http' | 'tls' | 'quic' | 'fakedns')[] }
   enabled: boolean
   rowVersion: number
   changeSeq: number
   createdAt: number
   updatedAt: number
+}
+
+/** An inbound of this node, private key opened. */
+export interface InboundRecord extends InboundSettings {
+  privateKey: string | null
 }
 
 /** A client of this node, credentials opened. */
@@ -36,7 +40,7 @@ export interface ClientRecord {
   updatedAt: number
 }
 
-interface RawInbound extends Omit<InboundRecord, 'stream' | 'sniffing' | 'enabled' | 'privateKey'> {
+interface RawInbound extends Omit<InboundSettings, 'stream' | 'sniffing' | 'enabled'> {
   stream: string
   sniffing: string
   enabled: number
@@ -121,14 +125,23 @@ export function createRows(db: Sqlite, box: SecretBox) {
   )
   const unbury = db.prepare(`delete from tombstones where server_id = ${S} and kind = ? and id = ?`)
 
-  function inbound(raw: unknown): InboundRecord | undefined {
+  function inboundSettings(raw: unknown): InboundSettings | undefined {
     if (raw === undefined) return undefined
-    const { secrets, ...row } = raw as RawInbound
+    const { secrets: _, ...row } = raw as RawInbound
     return {
       ...row,
       stream: JSON.parse(row.stream) as InboundStream,
-      sniffing: JSON.parse(row.sniffing) as InboundRecord['sniffing'],
+      sniffing: JSON.parse(row.sniffing) as InboundSettings['sniffing'],
       enabled: row.enabled === 1,
+    }
+  }
+
+  function inbound(raw: unknown): InboundRecord | undefined {
+    const row = inboundSettings(raw)
+    if (row === undefined) return undefined
+    const { secrets } = raw as RawInbound
+    return {
+      ...row,
       privateKey:
         secrets === null
           ? null
@@ -162,8 +175,10 @@ export function createRows(db: Sqlite, box: SecretBox) {
 
   return {
     inbound: (id: number) => inbound(inboundById.get(id)),
-    inboundByTag: (tag: string) => inbound(inboundByTag.get(tag)),
+    inboundSettings: (id: number) => inboundSettings(inboundById.get(id)),
+    inboundByTag: (tag: string) => inboundSettings(inboundByTag.get(tag)),
     inbounds: () => defined(allInbounds.all().map(inbound)),
+    allInboundSettings: () => defined(allInbounds.all().map(inboundSettings)),
     client: (id: number) => client(clientById.get(id)),
     clientByEmail: (email: string) => client(clientByKey.get(emailKey(email))),
     clients: () => defined(allClients.all().map(client)),
