@@ -125,6 +125,7 @@ export function createSimulatedNode(name: string): SimulatedNode {
       const { security, transport } = input.stream
       const row: MirroredInbound = {
         ...input,
+        listen: input.listen ?? '0.0.0.0',
         id: nextId++,
         stream: {
           transport,
