@@ -81,7 +81,7 @@ export function createBot(deps: BotDeps): Bot {
   const live = createLive({
     chats,
     runtime,
-    menu: (ctx, ref) => menus.attach(ctx, ref),
+    menu: (stage, ref) => menus.render(stage, ref),
     bind: (nonces, messageId) => taps.bind(nonces, messageId),
   })
   const followers = createFollowers({ fleet, live, chats, runtime, log, signal })
@@ -117,15 +117,12 @@ export function createBot(deps: BotDeps): Bot {
   }
 
   /** A context to draw with where there is no update: a server has joined, progress goes on after a restart. */
-  async function stageOf(key: string): Promise<StageContext> {
+  function stageOf(key: string): StageContext {
     const api = new Api(token, client)
     api.config.use(retryTransformer(runtime, signal))
     const language = languages.forCode(chats.get(key)?.language)
     const bare = new Context({ update_id: 0 }, api, telegram.botInfo)
-    const ctx = Object.assign(bare, { language, t: language.t, spot: spotOfKey(key) })
-    // The menus hook themselves into this context's API; without a button pressed they do nothing else.
-    await menus.middleware.middleware()(ctx as unknown as BotContext, () => Promise.resolve())
-    return ctx
+    return Object.assign(bare, { language, t: language.t, spot: spotOfKey(key) })
   }
 
   const contextOf = (update: Update): Context => new Context(update, telegram.api, telegram.botInfo)
@@ -142,7 +139,7 @@ export function createBot(deps: BotDeps): Bot {
       const ctx = contextOf(update)
       const spot = spotOf(ctx)
       if (spot === undefined || whoIs(ctx, deps.owners) === undefined) return
-      const stage = await stageOf(spot.key)
+      const stage = stageOf(spot.key)
       await live.aside(stage, noteScreen(stage.t('failed'), stage.t))
     },
   })
@@ -198,7 +195,7 @@ export function createBot(deps: BotDeps): Bot {
     }
     for (const { id, screen } of chats.showing('b.')) {
       const tap = decodeTap(screen ?? '')
-      if (tap?.verb === 'batch') followers.follow(await stageOf(id), tap.fields.batch)
+      if (tap?.verb === 'batch') followers.follow(stageOf(id), tap.fields.batch)
     }
   }
 

@@ -24,25 +24,27 @@ export interface Live {
 export function createLive(options: {
   chats: Chats
   runtime: Runtime
-  /** The keyboard of a menu, prepared for this context. */
-  menu: (ctx: StageContext, ref: MenuRef) => InlineKeyboardMarkup
+  /** The keyboard of a menu. */
+  menu: (stage: Stage, ref: MenuRef) => Promise<InlineKeyboardMarkup>
   bind: (nonces: readonly string[], messageId: number) => void
 }): Live {
   const { chats, runtime } = options
   const lock = keyedLock()
 
-  function markup(ctx: StageContext, screen: Screen): InlineKeyboardMarkup {
+  async function markup(ctx: StageContext, screen: Screen): Promise<InlineKeyboardMarkup> {
     // A copy: the API client must not be handed rows that a later draw shares.
     if (Array.isArray(screen.keyboard)) return { inline_keyboard: screen.keyboard.map((row) => [...row]) }
-    return options.menu(ctx, screen.keyboard)
+    const { t, language, spot } = ctx
+    return options.menu({ t, language, spot }, screen.keyboard)
   }
 
   async function edit(ctx: StageContext, messageId: number, screen: Screen): Promise<boolean> {
+    const keyboard = await markup(ctx, screen)
     try {
       await ctx.api.editMessageText(ctx.spot.chatId, messageId, screen.text.value, {
         parse_mode: 'HTML',
         link_preview_options: { is_disabled: true },
-        reply_markup: markup(ctx, screen),
+        reply_markup: keyboard,
       })
       return true
     } catch (error) {
@@ -53,12 +55,13 @@ export function createLive(options: {
   }
 
   async function send(ctx: StageContext, screen: Screen): Promise<number> {
+    const keyboard = await markup(ctx, screen)
     const message = await inThread(ctx.spot, (thread) =>
       ctx.api.sendMessage(ctx.spot.chatId, screen.text.value, {
         ...thread,
         parse_mode: 'HTML',
         link_preview_options: { is_disabled: true },
-        reply_markup: markup(ctx, screen),
+        reply_markup: keyboard,
       }),
     )
     return message.message_id
@@ -76,13 +79,11 @@ export function createLive(options: {
     const before = chats.get(key)?.screenMessageId ?? undefined
     const target = ctx.fresh === true ? undefined : (tapped ?? before)
     ctx.fresh = false
+    // Before it is sent: what it waits for may happen while Telegram is still answering.
+    chats.set(key, { screen: address, language: ctx.language.code }, runtime.now())
     const edited = target !== undefined && (await edit(ctx, target, screen))
     const messageId = edited ? target : await send(ctx, screen)
-    chats.set(
-      key,
-      { screenMessageId: messageId, screen: address, language: ctx.language.code },
-      runtime.now(),
-    )
+    chats.set(key, { screenMessageId: messageId }, runtime.now())
     options.bind(screen.nonces ?? [], messageId)
     if (before !== undefined && before !== messageId) await dropKeyboard(ctx, before)
   }

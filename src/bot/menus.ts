@@ -1,13 +1,13 @@
 import { Menu, MenuRange } from '@grammyjs/menu'
-import { Composer } from 'grammy'
-import type { InlineKeyboardMarkup } from 'grammy/types'
+import { Api, Composer, Context } from 'grammy'
+import type { InlineKeyboardMarkup, UserFromGetMe } from 'grammy/types'
 import type { Fleet, Server } from '#src/fleet/types.ts'
 import { short } from './buttons.ts'
 import type { Tap } from './callback-data.ts'
 import { statusDot } from './format.ts'
 import type { TextKey, Texts } from './i18n/keys.ts'
 import { pageOf, type Paged } from './paging.ts'
-import type { BotContext, MenuRef, StageContext } from './types.ts'
+import type { BotContext, MenuRef, Stage } from './types.ts'
 
 /**
  * The only use of @grammyjs/menu. Its buttons carry row and column, so a button means something else when the rows
@@ -16,8 +16,8 @@ import type { BotContext, MenuRef, StageContext } from './types.ts'
  */
 export interface Menus {
   middleware: Composer<BotContext>
-  /** Makes the keyboard of a menu for this context; it is rendered while the message is sent. */
-  attach(ctx: StageContext, ref: MenuRef): InlineKeyboardMarkup
+  /** The keyboard of a menu as it is now. */
+  render(ctx: Stage, ref: MenuRef): Promise<InlineKeyboardMarkup>
 }
 
 type PlainKey = { [K in TextKey]: Texts[K] extends Record<string, never> ? K : never }[TextKey]
@@ -29,9 +29,20 @@ export function createMenus(fleet: Fleet, go: (ctx: BotContext, tap: Tap) => Pro
   middleware.use(server, picker)
   return {
     middleware,
-    attach(ctx, ref) {
-      ctx.menuRef = ref
-      return ref.menu === 'server' ? server : picker
+    async render(stage, ref) {
+      // The plugin renders only on the way through an API client. This one ends right behind it: so a screen can be
+      // drawn anywhere, also inside a conversation and where there is no update at all.
+      let rendered: unknown
+      const api = new Api('0:none')
+      api.config.use((_prev, _method, payload) => {
+        rendered = 'reply_markup' in payload ? payload.reply_markup : undefined
+        return Promise.resolve({ ok: true, result: true as never })
+      })
+      const nobody = { id: 0, is_bot: true, first_name: '', username: '' } as UserFromGetMe
+      const ctx = Object.assign(new Context({ update_id: 0 }, api, nobody), { ...stage, menuRef: ref })
+      await middleware.middleware()(ctx as unknown as BotContext, () => Promise.resolve())
+      await api.editMessageReplyMarkup(1, 1, { reply_markup: ref.menu === 'server' ? server : picker })
+      return rendered as InlineKeyboardMarkup
     },
   }
 }

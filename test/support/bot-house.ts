@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { type Bot, type BotDeps, createBot } from '#src/bot/bot.ts'
 import { createFleet } from '#src/fleet/fleet.ts'
 import type { Actor, Fleet, Server } from '#src/fleet/types.ts'
@@ -26,6 +27,8 @@ export interface BotHouse {
   kill(): Promise<void>
   /** A new controller over the same database, as after a restart. */
   revive(): Promise<void>
+  /** All bytes of the database and its log on disk. */
+  bytesOnDisk(): Buffer
   end(): Promise<void>
 }
 
@@ -41,7 +44,11 @@ export async function openBotHouse(options: { owners?: number[] } = {}): Promise
   const log: string[] = []
   const checked: number[] = []
   const write = (fields: object, message: string): void =>
-    void log.push(JSON.stringify({ ...fields, message }))
+    void log.push(
+      JSON.stringify({ ...fields, message }, (_, value: unknown) =>
+        value instanceof Error ? String(value.stack) : value,
+      ),
+    )
   const logger = { debug: write, info: write, warn: write, error: write }
 
   function nodeOf({ id }: Pick<Server, 'id'>): SimulatedNode {
@@ -111,7 +118,9 @@ export async function openBotHouse(options: { owners?: number[] } = {}): Promise
         const stream = { transport: { type: 'raw' as const }, security: { type: 'none' as const } }
         const input = { tag: inbound, protocol: 'vless' as const, port: 8080, stream }
         const targets = [{ serverId: id, input }]
-        await (await house.fleet.tasks.run({ operation: 'inbounds.add', targets, actor })).settled
+        await (
+          await house.fleet.tasks.run({ operation: 'inbounds.add', targets, actor })
+        ).settled
       }
       return house.fleet.servers.get(id)
     },
@@ -128,6 +137,10 @@ export async function openBotHouse(options: { owners?: number[] } = {}): Promise
       Object.assign(house, { fleet, bot })
       await bot.start()
     },
+    bytesOnDisk: () => {
+      const file = store.db().$client.name
+      return Buffer.concat([file, `${file}-wal`].map((name) => readFileSync(name)))
+    },
     async end() {
       await house.bot.stop()
       await house.fleet.stop()
@@ -137,4 +150,3 @@ export async function openBotHouse(options: { owners?: number[] } = {}): Promise
   }
   return house
 }
-

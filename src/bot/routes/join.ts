@@ -21,13 +21,13 @@ export async function showJoin(s: Services, ctx: BotContext, serverId: number): 
 /** Turns the screens that wait for a server into its own. */
 export async function joined(
   s: Services,
-  stageOf: (key: string) => Promise<StageContext>,
+  stageOf: (key: string) => StageContext,
   serverId: number,
 ): Promise<void> {
   const address = encodeTap('join', { server: serverId })
   for (const chat of s.chats.showing(address)) {
     // The pattern also finds join.12 for join.1.
-    if (chat.screen === address) await showServer(s, await stageOf(chat.id), serverId)
+    if (chat.screen === address) await showServer(s, stageOf(chat.id), serverId)
   }
 }
 

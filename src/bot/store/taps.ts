@@ -12,7 +12,10 @@ export interface TapOwner {
 }
 
 export type TapLookup<A> =
-  { state: 'fresh'; action: A } | { state: 'used'; action: A } | { state: 'expired' } | { state: 'foreign' }
+  | { state: 'fresh'; action: A }
+  | { state: 'used'; action: A }
+  | { state: 'expired' }
+  | { state: 'foreign' }
 
 /** Single-use nonces behind buttons that change something. */
 export interface Taps<A> {
