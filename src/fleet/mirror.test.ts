@@ -55,6 +55,8 @@ describe('a mirror', () => {
     if (stream?.security.type !== 'none') throw new Error('another inbound was expected')
     const input = { protocol: 'vless', port: 444, stream: { ...stream, security: stream.security } } as const
     await connector.inbounds.add({ ...input, tag: 'spare' }, { context: { idempotencyKey: 'x1' } })
+    const dave = house.fleet.newClient('dave')
+    await connector.clients.add({ id: 'spare', clients: [dave] }, { context: { idempotencyKey: 'x4' } })
     await note()
     const move = async (id: string, tag: string) =>
       connector.inbounds.update({ id, tag }, { context: { idempotencyKey: `${id}-${tag}` } })
@@ -67,7 +69,9 @@ describe('a mirror', () => {
       ['spare', 443],
       ['main', 444],
     ])
-    expect(names()).toEqual(['carol'])
+    expect(names()).toEqual(['carol', 'dave'])
+    // Nobody lost a place while the tags changed theirs.
+    expect(house.fleet.view.inbounds(de.id).map((inbound) => inbound.clientCount)).toEqual([1, 1])
 
     await connector.inbounds.delete({ id: 'spare' }, { context: { idempotencyKey: 'x3' } })
     await note()

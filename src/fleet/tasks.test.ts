@@ -313,6 +313,16 @@ describe.each(['stop', 'kill'] as const)('after a %s in the middle', (how) => {
   })
 })
 
+test('what was on its way when the process died counts as waiting, not as being carried out', async () => {
+  const de = await house.join('de')
+  house.nodeOf(de).hold()
+  const { id } = await addClient('bob', [de])
+  await eventually(() => expect(statuses(house.fleet.tasks.batch(id))).toEqual(['running']))
+  house.fleet.servers.setEnabled(de.id, false, alice)
+  await house.restart('kill')
+  expect(statuses(house.fleet.tasks.batch(id))).toEqual(['pending'])
+})
+
 describe('trying again what failed', () => {
   test('sends it with the same secrets, only where it failed, and once', async () => {
     const [de, fi] = [await house.join('de'), await house.join('fi')]
