@@ -2,7 +2,7 @@ import type { ServerConnector } from '#src/contract/index.ts'
 import type { FleetLog } from './log.ts'
 import type { Server } from './types.ts'
 
-/** A connector, with an own `close` where there are sockets behind it. */
+/** A connector with, where there are any, the sockets behind it. A plain object: see connectors/factory. */
 export type Connection = ServerConnector & { close?(): void | Promise<void> }
 
 export type Connections = ReturnType<typeof createConnections>
@@ -13,9 +13,7 @@ export function createConnections(deps: { connect(server: Server): Connection; l
 
   async function close(serverId: number, connection: Connection): Promise<void> {
     try {
-      // Looked up as an own property: on a client made from the contract any name reads as an operation.
-      const own: unknown = Object.getOwnPropertyDescriptor(connection, 'close')?.value
-      if (typeof own === 'function') await (own as () => unknown).call(connection)
+      await connection.close?.()
     } catch (error) {
       deps.log.warn({ server: serverId, err: error }, 'a connection did not close')
     }

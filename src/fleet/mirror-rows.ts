@@ -48,11 +48,8 @@ export function createMirrorRows(sqlite: Sqlite, box: SecretBox) {
   )
   const deleteInbound = sqlite.prepare('delete from inbounds where server_id = ? and id = ?')
   const deleteClient = sqlite.prepare('delete from clients where server_id = ? and id = ?')
-  // A control character can stand in no tag and no name, so what is parked clashes with nothing.
+  // Tags can change places. A control character can stand in no tag, so what is parked clashes with nothing.
   const parkInbound = sqlite.prepare(`update inbounds set tag = char(1) || id where server_id = ? and id = ?`)
-  const parkClient = sqlite.prepare(
-    `update clients set email_key = char(1) || id where server_id = ? and id = ?`,
-  )
   const evictTag = sqlite.prepare('delete from inbounds where server_id = ? and tag = ? and id <> ?')
   const evictEmail = sqlite.prepare('delete from clients where server_id = ? and email_key = ? and id <> ?')
   const putInbound = sqlite.prepare(
@@ -115,7 +112,6 @@ export function createMirrorRows(sqlite: Sqlite, box: SecretBox) {
   }
 
   function saveClients(serverId: number, changeSeq: number, rows: readonly MirroredClient[]): void {
-    for (const row of rows) parkClient.run(serverId, row.id)
     for (const { uuid, subscriptionId, inbounds, ...row } of rows) {
       const key = emailKey(row.email)
       evictEmail.run(serverId, key, row.id)
