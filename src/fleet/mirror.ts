@@ -104,7 +104,7 @@ export function createMirror({ rows, runtime, log, connector }: MirrorDeps) {
 }
 
 /** Whether an answer carries on from this position, or is the whole state. */
-export function continues(changes: Changes, from: MirrorPosition): boolean {
+function continues(changes: Changes, from: MirrorPosition): boolean {
   if (changes.full) return true
   return changes.epoch === from.epoch && changes.changeSeq >= from.changeSeq
 }

@@ -64,7 +64,7 @@ export function parseServerEdit(input: unknown) {
 }
 
 /** How names are compared: two servers must not differ in case alone. */
-export function nameKey(name: string): string {
+function nameKey(name: string): string {
   return name.normalize('NFKC').toLowerCase()
 }
 

@@ -136,7 +136,7 @@ export function createTasks(deps: TasksDeps): Tasks {
 }
 
 /** The one task that tries `id` again, as a UUID of its own (version 8: made by our own rule). */
-export function retryId(id: string): string {
+function retryId(id: string): string {
   const hex = createHash('sha256').update('fleetgram retry\n').update(id).digest('hex')
   const variant = ((Number.parseInt(hex.charAt(16), 16) & 0x3) | 0x8).toString(16)
   return [
