@@ -129,7 +129,7 @@ interface KnownInput {
 }
 
 /** What a batch was about, from its tasks alone: so it can be shown after a restart. */
-export function batchModel(fleet: Fleet, id: string, tasks: TaskView[], settled: boolean, t: T): BatchModel {
+function batchModel(fleet: Fleet, id: string, tasks: TaskView[], settled: boolean, t: T): BatchModel {
   const first = tasks[0]
   const input = (first?.input ?? {}) as KnownInput
   const email = input.email ?? input.clients?.[0]?.email

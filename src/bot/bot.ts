@@ -33,7 +33,7 @@ import { updateTree } from './tree.ts'
 import type { BotContext, BotDeps, StageContext } from './types.ts'
 import { createWizards } from './wizards/index.ts'
 
-export type { BotDeps, BotLog } from './types.ts'
+export type { BotDeps } from './types.ts'
 
 export interface Bot {
   /** @throws FleetError TELEGRAM_TOKEN_REFUSED. Telegram being out of reach is no error: it goes on trying. */
@@ -42,8 +42,8 @@ export interface Bot {
   stop(): Promise<void>
   /** Sends a row of the outbox; throws what may pass, to be tried again. */
   deliver(message: Outgoing, signal?: AbortSignal): Promise<Delivery>
-  /** Known after the start, once Telegram has been reached. */
-  readonly username: string | undefined
+  /** Empty until Telegram has been reached. */
+  readonly username: string
 }
 
 /** Handlings and edits under way get this long when the bot stops. */
@@ -238,7 +238,7 @@ export function createBot(deps: BotDeps): Bot {
         ...(cut === undefined ? {} : { signal: cut }),
       }),
     get username() {
-      return telegram.isInited() ? telegram.botInfo.username : undefined
+      return telegram.isInited() ? telegram.botInfo.username : ''
     },
   }
 }

@@ -19,7 +19,7 @@ export function button<V extends Verb>(
 
 /** Longer labels are cut by every client; cut here, the end shows that there was more. */
 export function short(text: string, length = 40): string {
-  const letters = [...text]
+  const letters = Array.from(text)
   return letters.length <= length ? text : `${letters.slice(0, length - 1).join('')}…`
 }
 

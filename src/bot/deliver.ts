@@ -9,7 +9,7 @@ import { errorWords, type Languages, type T } from './i18n/texts.ts'
 import type { Keyboard, Screen } from './types.ts'
 
 /** An alert in words: what, why, since when; and the buttons that help. */
-export function alertScreen(message: Outgoing, t: T): Screen & { keyboard: Keyboard } {
+function alertScreen(message: Outgoing, t: T): Screen & { keyboard: Keyboard } {
   const { payload } = message
   const server = payload.serverId
   const keyboard = [

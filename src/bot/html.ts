@@ -36,8 +36,6 @@ export function html(strings: TemplateStringsArray, ...parts: HtmlPart[]): Html 
   return Html.build(strings, parts)
 }
 
-export const noHtml = html``
-
 /** Lines of a message; an empty one stays as a blank line, undefined is left out. */
 export function lines(...items: (Html | string | undefined | false)[]): Html {
   const present = items.filter((item) => item !== undefined && item !== false)

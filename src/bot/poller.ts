@@ -13,7 +13,7 @@ const OFFSET_LIFE_MS = 6 * 24 * 60 * 60 * 1000
 const FIRST_BACKOFF_MS = 500
 const LONGEST_BACKOFF_MS = 15_000
 
-export const ALLOWED_UPDATES = ['message', 'callback_query', 'inline_query', 'my_chat_member'] as const
+const ALLOWED_UPDATES = ['message', 'callback_query', 'inline_query', 'my_chat_member'] as const
 
 /**
  * Fetches updates until `signal` is aborted. `take` must have committed them when it returns: only then does the

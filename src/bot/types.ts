@@ -70,7 +70,7 @@ export interface Stage {
   fresh?: boolean
 }
 
-export interface Extras extends Stage {
+interface Extras extends Stage {
   who: Who
 }
 

@@ -32,7 +32,9 @@ export function keysSource(tree: TextTree): string {
     const fields = [...names]
       .sort()
       .map((name) => `${name}: ${name === 'count' ? 'number' : 'string | number'}`)
-    return `  '${key}': ${fields.length === 0 ? 'none' : `{ ${fields.join('; ')} }`}\n`
+    // As the formatter wants it: quotes only where they are needed.
+    const name = key.includes('.') ? `'${key}'` : key
+    return `  ${name}: ${fields.length === 0 ? 'none' : `{ ${fields.join('; ')} }`}\n`
   })
   return (
     '// Made by generate.ts from locales/en.json; a test checks that it is up to date.\n\n' +

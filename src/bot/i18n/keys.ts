@@ -248,6 +248,7 @@ export interface Texts {
   'errors.SECRET_UNREADABLE': { reason: string | number }
   'errors.KEY_INVALID': { source: string | number }
   'errors.TELEGRAM_TOKEN_REFUSED': none
+  'errors.ADDRESS_TAKEN': { address: string | number; reason: string | number }
   'errors.PAYLOAD_TOO_LARGE': { limit: string | number }
   'errors.RATE_LIMITED': { seconds: string | number }
   'errors.SERVER_IDENTITY_REFUSED': { endpoint: string | number; reason: string | number }

@@ -28,7 +28,7 @@ type Browsing =
   | 'help'
 
 /** The search words of the list that is shown, which a button has no room for. */
-export function searchShown(s: Services, ctx: BotContext): string {
+function searchShown(s: Services, ctx: BotContext): string {
   const address = s.chats.get(ctx.spot.key)?.screen ?? ''
   const space = address.indexOf(' ')
   return space < 0 ? '' : address.slice(space + 1)

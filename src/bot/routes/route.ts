@@ -4,7 +4,7 @@ import type { Toast } from '../services.ts'
 import type { BotContext } from '../types.ts'
 
 /** What a button does. */
-export interface Route<V extends Verb> {
+interface Route<V extends Verb> {
   need: Need
   /** An alert's buttons and the like leave a wizard that is under way alone; everything else ends it. */
   keepsWizard?: true

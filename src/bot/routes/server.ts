@@ -31,7 +31,7 @@ async function readLoad(s: Services, serverId: number): Promise<Load> {
   }
 }
 
-export function serverModel(s: Services, serverId: number, load: Load): ServerModel {
+function serverModel(s: Services, serverId: number, load: Load): ServerModel {
   const { servers, view, tasks } = s.fleet
   return {
     server: servers.get(serverId),

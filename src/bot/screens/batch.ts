@@ -1,5 +1,5 @@
 import type { TaskView } from '#src/fleet/types.ts'
-import { button } from '../buttons.ts'
+import { button, short } from '../buttons.ts'
 import { type Html, html, lines } from '../html.ts'
 import { errorWords, type T } from '../i18n/texts.ts'
 import type { Keyboard, Screen } from '../types.ts'
@@ -18,10 +18,9 @@ export interface BatchModel {
   next: Keyboard
 }
 
-/** Lines of a progress report: more do not fit a message. */
-const MOST_LINES = 40
-/** Links shown in a result: the rest is on the client's card. */
-const MOST_LINKS = 6
+/** Characters for the lines of servers, and for links: together with the rest they stay below Telegram's 4096. */
+const ROOM_FOR_LINES = 1_800
+const ROOM_FOR_LINKS = 1_800
 
 const MARKS = {
   pending: '⏳',
@@ -37,39 +36,38 @@ const MARKS = {
 function taskLine(task: TaskView, settled: boolean, t: T): Html {
   const why =
     task.error !== null && MARKS[task.status] === '❌'
-      ? html`: ${errorWords(t, task.error)}`
+      ? html`: ${short(errorWords(t, task.error), 200)}`
       : settled && MARKS[task.status] === '⏳'
         ? html`: ${t('batch.follows')}`
         : ''
-  return html`${MARKS[task.status]} ${task.serverName}${why}`
+  return html`${MARKS[task.status]} ${short(task.serverName, 80)}${why}`
 }
 
 /** A change on one or many servers while it happens, and its result: a line for every server. */
 export function batchScreen({ id, tasks, settled, title, links, next }: BatchModel, t: T): Screen {
   const count = (mark: string): number => tasks.filter((task) => MARKS[task.status] === mark).length
   const [done, waiting, failed] = [count('✅') + count('➖'), count('⏳'), count('❌')]
-  const hidden = tasks.length - MOST_LINES
-  // Failures first where not everything fits: they are what somebody must act on.
-  const order =
-    hidden > 0
-      ? [...tasks].sort((a, b) => Number(MARKS[b.status] === '❌') - Number(MARKS[a.status] === '❌'))
-      : tasks
+  // Failures first: they are what somebody must act on, and not everything may fit.
+  const all = [...tasks]
+    .sort((a, b) => Number(MARKS[b.status] === '❌') - Number(MARKS[a.status] === '❌'))
+    .map((task) => taskLine(task, settled, t))
+  const shown = fitting(all, ROOM_FOR_LINES)
+  const shownLinks = fitting(
+    links.map((entry) => html`\n<b>${short(entry.server, 80)}</b>\n<code>${entry.link}</code>`),
+    ROOM_FOR_LINKS,
+  )
   return {
     text: lines(
       crumbs(t, [title]),
       '',
-      ...order.slice(0, MOST_LINES).map((task) => taskLine(task, settled, t)),
-      hidden > 0 && t('batch.more', { n: hidden }),
+      ...shown,
+      shown.length < all.length && t('batch.more', { n: all.length - shown.length }),
       '',
       !settled && t('batch.working', { done, total: tasks.length }),
       settled && failed === 0 && waiting === 0 && t('batch.done', { done, total: tasks.length }),
       settled && (failed > 0 || waiting > 0) && t('batch.summary', { done, waiting, failed }),
-      ...links.slice(0, MOST_LINKS).map(
-        (entry) =>
-          html` <b>${entry.server}</b>
-            <code>${entry.link}</code>`,
-      ),
-      links.length > MOST_LINKS && t('batch.moreLinks', { n: links.length - MOST_LINKS }),
+      ...shownLinks,
+      shownLinks.length < links.length && t('batch.moreLinks', { n: links.length - shownLinks.length }),
     ),
     keyboard: [
       ...(settled && failed > 0
@@ -78,4 +76,11 @@ export function batchScreen({ id, tasks, settled, title, links, next }: BatchMod
       ...next,
     ],
   }
+}
+
+/** The first items that fit into so many characters of markup, which are never fewer than those shown. */
+function fitting(items: Html[], room: number): Html[] {
+  let used = 0
+  const end = items.findIndex((item) => (used += item.value.length + 1) > room)
+  return end < 0 ? items : items.slice(0, end)
 }

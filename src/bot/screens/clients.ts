@@ -6,7 +6,7 @@ import type { T } from '../i18n/texts.ts'
 import type { Keyboard, Screen } from '../types.ts'
 import { crumbs } from './crumbs.ts'
 
-export type ClientFilter = 'all' | 'disabled'
+type ClientFilter = 'all' | 'disabled'
 
 export interface ClientsModel {
   /** Undefined: the whole fleet. */

@@ -17,7 +17,7 @@ export interface HomeModel {
 const MOST_PROBLEMS = 8
 
 /** True for a server somebody should look at. */
-export function isProblem(server: Server): boolean {
+function isProblem(server: Server): boolean {
   return server.enabled && (server.status === 'offline' || server.status === 'error')
 }
 

@@ -1,6 +1,6 @@
 import type { SystemStats } from '#src/contract/index.ts'
 import type { Server } from '#src/fleet/types.ts'
-import { button } from '../buttons.ts'
+import { button, short } from '../buttons.ts'
 import { bytes, dateTime, duration, percent, statusDot } from '../format.ts'
 import { html, lines } from '../html.ts'
 import type { T } from '../i18n/texts.ts'
@@ -32,7 +32,7 @@ function loadLine(load: Load, t: T): string {
   })
 }
 
-export function stateWords(server: Server, t: T): string {
+function stateWords(server: Server, t: T): string {
   return server.enabled ? t(`status.${server.status}`) : t('status.disabled')
 }
 
@@ -45,7 +45,7 @@ export function serverScreen(model: ServerModel, t: T): Screen {
       crumbs(t, [server.name]),
       '',
       `${statusDot(server)} ${stateWords(server, t)}`,
-      away && server.lastError !== null && html`<i>${server.lastError}</i>`,
+      away && server.lastError !== null && html`<i>${short(server.lastError, 300)}</i>`,
       away && server.lastSeen !== null && t('server.seen', { ago: duration(t, now - server.lastSeen) }),
       t('server.versions', { xray: server.xrayVersion ?? '–', agent: server.version ?? '–' }),
       server.publicAddress !== null && html`${t('server.address')} <code>${server.publicAddress}</code>`,

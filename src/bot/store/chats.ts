@@ -2,7 +2,7 @@ import { eq, like } from 'drizzle-orm'
 import { type Db, tables } from '#src/store/drizzle.ts'
 
 /** The live message of one person in one chat, and what it shows. */
-export interface ChatRow {
+interface ChatRow {
   id: string
   screenMessageId: number | null
   /** The address of the screen shown there (see routes), so that it can be drawn again after a restart. */

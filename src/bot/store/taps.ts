@@ -6,12 +6,12 @@ import { type Db, tables } from '#src/store/drizzle.ts'
 const TAP_LIFE_MS = 10 * 60 * 1000
 
 /** Who may use a nonce, and where. */
-export interface TapOwner {
+interface TapOwner {
   chat: string
   userId: string
 }
 
-export type TapLookup<A> =
+type TapLookup<A> =
   | { state: 'fresh'; action: A }
   | { state: 'used'; action: A }
   | { state: 'expired' }

@@ -144,7 +144,7 @@ export function namesOf(servers: Server[], answers: ServerChoice, all: string): 
   return names.join(', ') + (servers.length > names.length ? ` +${servers.length - names.length}` : '')
 }
 
-export function inboundInputOf(answers: Answers, shortId: string): OperationInput<'inbounds.add'> {
+function inboundInputOf(answers: Answers, shortId: string): OperationInput<'inbounds.add'> {
   const security: InboundInput['stream']['security'] =
     answers.template === 'plain'
       ? { type: 'none' }

@@ -26,7 +26,7 @@ export interface Choice {
   style?: 'danger' | 'success' | 'primary'
 }
 
-export interface Question {
+interface Question {
   lines: (HtmlPart | false | undefined)[]
   rows: Choice[][]
 }

@@ -1,0 +1,71 @@
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { type BotHouse, openBotHouse, TOKEN } from '#test/support/bot-house.ts'
+import type { Outgoing } from '#src/notify/sender.ts'
+
+let house: BotHouse
+beforeEach(async () => {
+  house = await openBotHouse()
+})
+afterEach(() => house.end())
+
+const reason = { code: 'SERVER_UNREACHABLE' as const, details: { reason: 'connection <refused>' } }
+const about = { serverId: 1, serverName: 'de & 1' }
+const down: Outgoing = {
+  kind: 'serverDown',
+  payload: { ...about, state: 'offline', reason, since: Date.UTC(2030, 0, 1, 12) },
+  chat: '7',
+  silent: false,
+}
+const up: Outgoing = {
+  kind: 'serverUp',
+  payload: { ...about, downSince: 0, upAt: 2 * 60 * 60 * 1000 + 5 * 60 * 1000 },
+  chat: '7',
+  silent: true,
+}
+
+describe('deliver', () => {
+  test('says what, why, since when; down is loud, recovery silent and with its length', async () => {
+    const { alice, bot } = house
+    await alice.sends('/start')
+    await alice.seesScreen('Default Local Server')
+    const first = await bot.deliver(down)
+    expect(first).toMatchObject({ ok: true })
+    const alert = await alice.sees('de & 1 is offline')
+    expect(alert.text).toContain('connection <refused>')
+    expect(alert.text).toContain('2030-01-01 12:00 UTC')
+    expect(alert.buttons).toEqual([['Open server', 'Check now']])
+    await bot.deliver(up)
+    await alice.sees('It was away for 2 h 5 min')
+    await bot.deliver({
+      kind: 'serverDownAndUp',
+      payload: { ...about, state: 'error', reason, downSince: 0, upAt: 60_000 },
+      chat: '7',
+      silent: true,
+    })
+    await alice.sees('Xray was down for 1 min')
+    expect(alice.notifications().map(({ silent }) => silent)).toEqual([false, false, true, true])
+
+    // The alert stays as it is; the server comes in a new message.
+    await alice.taps('Check now')
+    await alice.seesScreen(/^Fleet › Default Local Server/)
+    expect(house.checked).toEqual([1])
+    expect((await alice.sees('de & 1 is offline')).buttons).toHaveLength(1)
+  })
+
+  test('a rate limit goes back to the outbox, a blocked bot is final, a dead network is thrown', async () => {
+    const { alice, bot, telegram } = house
+    await alice.sends('/start')
+    await alice.seesScreen('Default Local Server')
+    telegram.faults.rateLimit(1, 17, 'sendMessage')
+    expect(await bot.deliver(down)).toEqual({ ok: false, retryAfterMs: 17_000 })
+    expect(await bot.deliver({ ...down, chat: '999' })).toMatchObject({
+      ok: false,
+      gone: expect.stringMatching('chat not found'),
+    })
+    alice.blocks()
+    expect(await bot.deliver(down)).toMatchObject({ ok: false, gone: expect.stringMatching('blocked') })
+    telegram.faults.down(true)
+    await expect(bot.deliver(down)).rejects.toThrow()
+    expect(house.log.join('\n')).not.toContain(TOKEN)
+  })
+})

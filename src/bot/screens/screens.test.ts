@@ -1,0 +1,192 @@
+import { describe, expect, test } from 'vitest'
+import type { InboundRow, Person, Server, TaskView } from '#src/fleet/types.ts'
+import { parseHtml } from '#src/playground/html.ts'
+import { loadLanguages } from '../i18n/texts.ts'
+import { pageOf } from '../paging.ts'
+import type { Screen } from '../types.ts'
+import { batchScreen } from './batch.ts'
+import { clientScreen, LINKS_PER_PAGE } from './client.ts'
+import { clientsScreen } from './clients.ts'
+import { confirmScreen } from './confirm.ts'
+import { homeScreen } from './home.ts'
+import { inboundScreen, inboundsScreen } from './inbounds.ts'
+import { editScreen, joinScreen } from './server-edit.ts'
+import { serverScreen, usageScreen } from './server.ts'
+
+const { t } = loadLanguages().forCode('en')
+/** As long and as hostile as a name may be. */
+const NASTY = '<b>&"x</b>'.repeat(7).slice(0, 64)
+const LARGEST = Number.MAX_SAFE_INTEGER
+
+function server(id: number, change: Partial<Server> = {}): Server {
+  return {
+    id,
+    name: NASTY,
+    kind: 'agent',
+    endpoint: 'https://x:1',
+    publicAddress: 'a'.repeat(253),
+    region: NASTY,
+    tags: [],
+    notes: NASTY.repeat(15),
+    alias: NASTY,
+    status: 'offline',
+    enabled: true,
+    lastSeen: 1,
+    lastError: NASTY.repeat(5),
+    version: '1',
+    xrayVersion: '2',
+    osInfo: null,
+    createdAt: 1,
+    ...change,
+  }
+}
+const fleet = Array.from({ length: 1_000 }, (_, i) => server(2 ** 31 - 1_001 + i))
+const [first = server(1)] = fleet
+const totals = { inbounds: 1e6, clients: 1e6, up: LARGEST, down: LARGEST }
+const inbound = {
+  serverId: first.id,
+  id: 2 ** 31,
+  tag: 'a'.repeat(64),
+  remark: NASTY,
+  protocol: 'vless',
+  listen: '0.0.0.0',
+  port: 65535,
+  enabled: true,
+  clientCount: 1e6,
+  up: LARGEST,
+  down: LARGEST,
+  stream: {
+    transport: { type: 'raw' },
+    security: {
+      type: 'reality',
+      target: `${'a'.repeat(253)}:443`,
+      serverNames: ['x'],
+      shortIds: [''],
+      fingerprint: 'chrome',
+      publicKey: 'p'.repeat(43),
+    },
+  },
+} as unknown as InboundRow
+const client = { id: 2 ** 31, email: NASTY, enabled: true, up: LARGEST, down: LARGEST, lastActiveAt: 1 }
+const person = {
+  email: NASTY,
+  up: LARGEST,
+  down: LARGEST,
+  placements: fleet.map((each) => ({ server: each, client: { ...client, serverId: each.id } })),
+} as unknown as Person
+const entries = fleet.map((each) => ({
+  server: each,
+  clientId: client.id,
+  enabled: false,
+  tag: inbound.tag,
+  link: `vless://${'x'.repeat(400)}`,
+  index: 99,
+}))
+const nonce = 'n'.repeat(16)
+const task = (i: number, status: TaskView['status']): TaskView => ({
+  id: String(i),
+  batch: 'x',
+  serverId: i,
+  serverName: NASTY,
+  operation: 'clients.add',
+  input: {},
+  status,
+  attempts: 1,
+  error: { code: 'SERVER_UNREACHABLE', message: '', details: { reason: 'timed <out>' } },
+  createdAt: 0,
+  finishedAt: null,
+})
+const tasks = fleet.map((_, i) => task(i, i % 3 === 0 ? 'failed' : i % 3 === 1 ? 'pending' : 'applied'))
+const model = {
+  server: first,
+  totals,
+  open: 3,
+  load: { state: 'unreachable' as const },
+  syncedAt: 1,
+  now: 1e12,
+}
+const back = { text: 'x', callback_data: 'h' }
+const stats = {
+  cpu: 99.9,
+  cores: 64,
+  memory: { used: LARGEST, total: LARGEST },
+  swap: { used: 1, total: 2 },
+  disk: { used: 0, total: 0 },
+  network: { received: LARGEST, sent: LARGEST },
+  load: [1, 2, 3] as [number, number, number],
+  uptime: 1e9,
+}
+
+const screens: Record<string, Screen> = {
+  home: homeScreen({ servers: fleet, totals, now: 1e12 }, t),
+  server: serverScreen(model, t),
+  usage: usageScreen({ ...model, load: { state: 'known', stats } }, t),
+  edit: editScreen({ server: first }, t),
+  join: joinScreen({ server: first, command: `npx x ${'y'.repeat(600)}`, minutes: 15 }, t),
+  inbounds: inboundsScreen({ server: first, inbounds: fleet.map(() => inbound), page: 500 }, t),
+  inbound: inboundScreen({ server: first, inbound, toggle: nonce }, t),
+  clients: clientsScreen(
+    {
+      server: first,
+      rows: {
+        total: 1e6,
+        page: 125_000 - 1,
+        pages: 125_000,
+        items: fleet.slice(0, 8).map((each) => ({
+          serverId: each.id,
+          clientId: client.id,
+          email: NASTY,
+          enabled: false,
+          traffic: LARGEST,
+          servers: 1_000,
+        })),
+      },
+      filter: 'disabled',
+      search: NASTY,
+    },
+    t,
+  ),
+  client: clientScreen(
+    {
+      person,
+      at: { serverId: first.id, clientId: client.id },
+      entries: pageOf(entries, 3, LINKS_PER_PAGE),
+      enable: nonce,
+      disable: nonce,
+    },
+    t,
+  ),
+  confirm: confirmScreen({ crumbs: [NASTY], question: NASTY, effect: NASTY, yes: 'Yes', nonce, back }, t),
+  batch: batchScreen(
+    {
+      id: '0'.repeat(36),
+      tasks,
+      settled: true,
+      title: NASTY,
+      links: entries.map(({ link }) => ({ server: NASTY, link })),
+      next: [],
+    },
+    t,
+  ),
+}
+
+describe.each(Object.entries(screens))('%s, at its largest', (_name, screen) => {
+  test('fits a message and is valid markup that shows names as they are', () => {
+    const { text } = parseHtml(screen.text.value)
+    expect(text.length).toBeLessThanOrEqual(4096)
+    expect(text).toMatch(/^Fleet/)
+  })
+
+  test('has buttons a phone can show and Telegram takes', () => {
+    if (!Array.isArray(screen.keyboard)) return
+    expect(screen.keyboard.length).toBeLessThanOrEqual(14)
+    for (const each of screen.keyboard.flat()) {
+      expect(each.text.length).toBeLessThanOrEqual(64)
+      if ('callback_data' in each) expect(Buffer.byteLength(each.callback_data)).toBeLessThanOrEqual(64)
+    }
+  })
+})
+
+test('the first line is a breadcrumb with the page', () => {
+  expect(parseHtml(screens['inbounds']?.text.value ?? '').text).toMatch(/^Fleet › .* › Inbounds \(125\/125\)/)
+})
