@@ -12,8 +12,6 @@ export interface MirrorDeps {
   connector: (serverId: number) => ServerConnector | undefined
 }
 
-export type Mirror = ReturnType<typeof createMirror>
-
 interface Fetching {
   now: Promise<void>
   /** Asked for while one was on its way: that one may have missed what this is about. */

@@ -64,7 +64,7 @@ export function parseServerEdit(input: unknown) {
 }
 
 /** How names are compared: two servers must not differ in case alone. */
-function nameKey(name: string): string {
+export function nameKey(name: string): string {
   return name.normalize('NFKC').toLowerCase()
 }
 
