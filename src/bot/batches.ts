@@ -33,7 +33,8 @@ export interface Followers {
    * without it, after a restart, whatever still waits is shown as waiting.
    */
   follow(ctx: StageContext, batch: string, settled?: Promise<unknown>): void
-  show(ctx: StageContext, batch: string): Promise<void>
+  /** Draws a batch as it is. `fresh`: it was started just now, and nothing is known to wait. */
+  show(ctx: StageContext, batch: string, fresh?: boolean): Promise<void>
   /** Resolves when nothing is drawn any more. */
   idle(): Promise<void>
 }
@@ -104,10 +105,10 @@ export function createFollowers(
         })
       running.set(key, { stop, work })
     },
-    async show(ctx, batch) {
+    async show(ctx, batch, fresh = false) {
       const tasks = s.fleet.tasks.batch(batch)
       // Whether a pending one waits for its server or is on its way is told by the next change.
-      const settled = !tasks.some((task) => task.status === 'running')
+      const settled = !fresh && !tasks.some((task) => task.status === 'running')
       await s.live.show(
         ctx,
         batchScreen(batchModel(s.fleet, batch, tasks, settled, ctx.t), ctx.t),

@@ -54,13 +54,18 @@ function payloadOf(ctx: BotContext): string {
   return String(menuRef.menu === 'server' ? menuRef.server : menuRef.page)
 }
 
+/** True for a server whose join command has not been run yet. */
+function waits(server: Server | undefined): boolean {
+  return server?.kind === 'agent' && server.status === 'pending' && server.endpoint === null
+}
+
 function serverMenu(fleet: Fleet, go: (ctx: BotContext, tap: Tap) => Promise<void>): Menu<BotContext> {
   const idOf = (ctx: BotContext): number => Number(payloadOf(ctx))
   const menu = new Menu<BotContext>('server', {
     autoAnswer: false,
     fingerprint: (ctx) => {
       const found = fleet.servers.find(idOf(ctx))
-      return `${idOf(ctx)} ${found?.kind ?? 'gone'} ${fleet.servers.isSingle()}`
+      return `${idOf(ctx)} ${found?.kind ?? 'gone'} ${waits(found)} ${fleet.servers.isSingle()}`
     },
     onMenuOutdated: (ctx) => go(ctx, { verb: 'server', fields: { server: idOf(ctx) } }),
   })
@@ -72,6 +77,10 @@ function serverMenu(fleet: Fleet, go: (ctx: BotContext, tap: Tap) => Promise<voi
       range.text({ text: (c: BotContext) => plain(c, label), payload: String(id) }, (c) =>
         go(c, make(Number(c.match))),
       )
+    if (waits(found))
+      add('button.joinCommand', (server) => ({ verb: 'join', fields: { server } }))
+        .primary()
+        .row()
     add('button.inbounds', (server) => ({ verb: 'inbounds', fields: { server, page: 0 } }))
     add('button.clients', (server) => ({
       verb: 'clients',

@@ -5,6 +5,7 @@ import type { Actor, Fleet, Server } from '#src/fleet/types.ts'
 import { type Playground, startPlayground } from '#src/playground/playground.ts'
 import type { User } from '#src/playground/user.ts'
 import { randomId, systemRuntime } from '#src/runtime.ts'
+import type { Db } from '#src/store/drizzle.ts'
 import { secretBoxFor } from '#src/trust/secret-box.ts'
 import { type SimulatedNode, createSimulatedNode } from './simulated-node.ts'
 import { createTempStore } from './temp-store.ts'
@@ -20,6 +21,7 @@ export interface BotHouse {
   /** Everything that was logged, as JSON. */
   log: string[]
   checked: number[]
+  db(): Db
   nodeOf(server: Server): SimulatedNode
   /** A server that has joined and answers; its inbound, if it is to have one. */
   join(name: string, inbound?: string): Promise<Server>
@@ -109,6 +111,7 @@ export async function openBotHouse(options: { owners?: number[] } = {}): Promise
     fleet,
     log,
     checked,
+    db: () => store.db(),
     nodeOf,
     async join(name, inbound) {
       const { id } = house.fleet.servers.create({ name, publicAddress: `${name}.example` }, actor)

@@ -43,6 +43,7 @@ export interface Texts {
   'button.showAll': none
   'button.qr': { server: string | number }
   'button.newCommand': none
+  'button.joinCommand': none
   'button.retryFailed': none
   'button.openClient': none
   'button.openInbound': none
@@ -122,7 +123,6 @@ export interface Texts {
   'edit.tooLong': { max: string | number }
   'edit.badAddress': none
   'join.run': none
-  'join.again': none
   'join.valid': { minutes: string | number }
   'join.waiting': none
   'restart.question': { count: number }
@@ -153,6 +153,7 @@ export interface Texts {
   'client.deleteEffect': { count: number }
   'wizard.step': { n: string | number; total: string | number }
   'wizard.typeText': none
+  'wizard.reply': none
   'addServer.name': none
   'addServer.nameHint': none
   'addServer.badName': { max: string | number }

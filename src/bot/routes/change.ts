@@ -209,7 +209,7 @@ export function changeRoutes(
         // A second tap finds the batch the first one made.
         const again = await tasks.retryFailed(batch, ctx.who.actor)
         if (again.tasks.length === 0) return { text: ctx.t('toast.nothingToRetry') }
-        await followers.show(ctx, again.id)
+        await followers.show(ctx, again.id, true)
         followers.follow(ctx, again.id, again.settled)
       },
     },
@@ -235,6 +235,6 @@ export async function runBatch<N extends OperationName>(
     { batch: batchAddress(batch.id), operation: request.operation, by: ctx.who.userId },
     'a change was asked for',
   )
-  await followers.show(ctx, batch.id)
+  await followers.show(ctx, batch.id, true)
   followers.follow(ctx, batch.id, batch.settled)
 }

@@ -23,7 +23,7 @@ export function editScreen({ server }: { server: Server }, t: T): Screen {
 
 export interface JoinModel {
   server: Server
-  command: string | undefined
+  command: string
   minutes: number
 }
 
@@ -33,9 +33,9 @@ export function joinScreen({ server, command, minutes }: JoinModel, t: T): Scree
     text: lines(
       crumbs(t, [server.name, t('crumb.join')]),
       '',
-      command === undefined ? t('join.again') : t('join.run'),
-      command !== undefined && html`<code>${command}</code>`,
-      command !== undefined && t('join.valid', { minutes }),
+      t('join.run'),
+      html`<code>${command}</code>`,
+      t('join.valid', { minutes }),
       '',
       t('join.waiting'),
     ),

@@ -106,7 +106,7 @@ export function wizardConversation(s: Services, wizards: Record<string, AnyWizar
   }
 
   function envOf(ctx: BotContext): WizardEnv {
-    return { fleet: s.fleet, runtime: s.runtime, t: ctx.t }
+    return { fleet: s.fleet, runtime: s.runtime, t: ctx.t, group: ctx.chat?.type !== 'private' }
   }
 }
 

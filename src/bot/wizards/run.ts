@@ -99,6 +99,7 @@ export function runScreen(wizard: AnyWizard, run: Run, env: WizardEnv): Screen {
       steps.length > 1 && html`<i>${t('wizard.step', { n: run.step + 1, total: steps.length })}</i>`,
       '',
       ...parts.map((line) => html`${line}`),
+      env.group && html`<i>${t('wizard.reply')}</i>`,
       run.error !== undefined && html` ⚠️ ${run.error}`,
     ),
     keyboard: [

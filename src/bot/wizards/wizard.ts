@@ -10,6 +10,8 @@ export interface WizardEnv {
   fleet: Fleet
   runtime: Runtime
   t: T
+  /** In a group a typed answer must be a reply. */
+  group: boolean
 }
 
 /** What a person answered: a button of the question, or typed text. */

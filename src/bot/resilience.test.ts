@@ -1,0 +1,237 @@
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { createBot } from '#src/bot/bot.ts'
+import { tables } from '#src/store/drizzle.ts'
+import { startPlayground } from '#src/playground/playground.ts'
+import { systemRuntime } from '#src/runtime.ts'
+import { secretBoxFor } from '#src/trust/secret-box.ts'
+import { type BotHouse, openBotHouse, TOKEN } from '#test/support/bot-house.ts'
+import { createTempStore } from '#test/support/temp-store.ts'
+
+let house: BotHouse
+
+beforeEach(async () => {
+  house = await openBotHouse()
+  house.fleet.servers.setEnabled(1, false, { kind: 'system', id: 'test' })
+})
+afterEach(async ({ task }) => {
+  if (task.result?.state === 'fail') console.log(house.log.join('\n'))
+  await house.end()
+})
+
+describe('Telegram', () => {
+  test('a rate limit is waited out; a tap is done once all the same', async () => {
+    const { alice, telegram } = house
+    await house.join('de-1', 'main')
+    await alice.sends('/start')
+    await alice.seesScreen('Servers: 2')
+    telegram.faults.rateLimit(2, 1, 'editMessageText')
+    await alice.taps('Servers')
+    await alice.seesScreen('Which server?')
+  })
+
+  test('what is tapped while Telegram breaks down is done when it is back', async () => {
+    const { alice, telegram } = house
+    await house.join('de-1', 'main')
+    await alice.sends('/start')
+    await alice.seesScreen('Servers: 2')
+    telegram.faults.down(true)
+    await alice.taps('Servers')
+    telegram.faults.down(false)
+    await alice.seesScreen('Which server?')
+  })
+
+  test('an edit whose answer is lost is repeated without harm', async () => {
+    const { alice, telegram } = house
+    await house.join('de-1')
+    await alice.sends('/start')
+    await alice.seesScreen('Servers: 2')
+    telegram.faults.loseAnswers(1, 'editMessageText')
+    await alice.taps('Servers')
+    await alice.seesScreen('Which server?')
+    await alice.taps('All servers')
+    await alice.seesScreen('reachable now')
+    expect(alice.messages().filter((message) => message.fromBot)).toHaveLength(1)
+  })
+
+  test('a second poller is reported and outlived, and no log holds the token', async () => {
+    const { alice, telegram } = house
+    await house.join('de-1')
+    await alice.sends('/start')
+    await alice.seesScreen('Servers: 2')
+    const answer = await fetch(`${telegram.apiRoot}/bot${TOKEN}/getUpdates?timeout=1`)
+    // Whoever polled later wins: the bot may have won already.
+    expect([200, 409]).toContain(answer.status)
+    await alice.sends('/help')
+    await alice.seesScreen('/find name')
+    await alice.until(() =>
+      house.log.some((line) => line.includes('another program polls')) ? true : undefined,
+    )
+    expect(house.log.join('\n')).not.toContain(TOKEN)
+  })
+
+  test('a message that was deleted is sent anew, and the old keyboard is dropped', async () => {
+    const { alice, telegram } = house
+    await house.join('de-1', 'main')
+    await alice.sends('/start')
+    const first = await alice.seesScreen('Servers: 2')
+    const query = `chat_id=7&message_id=${first.messageId}`
+    await fetch(`${telegram.apiRoot}/bot${TOKEN}/deleteMessage?${query}`)
+    await alice.tapsData(first.messageId, 'h')
+    const second = await alice.seesScreen('Servers: 2')
+    expect(second.messageId).toBeGreaterThan(first.messageId)
+    await alice.sends('/start')
+    const third = await alice.seesScreen((message) => message.messageId > second.messageId)
+    await alice.until(() =>
+      alice.messages().find(({ messageId }) => messageId === second.messageId)?.buttons.length === 0
+        ? true
+        : undefined,
+    )
+    expect(third.text).toMatch(/^Fleet/)
+  })
+
+  test('a wrong token ends the start with what to do', async () => {
+    const telegram = await startPlayground({ token: '1:right' })
+    const store = createTempStore(0)
+    const silent = (): void => undefined
+    const bot = createBot({
+      token: '1:wrong',
+      apiRoot: telegram.apiRoot,
+      owners: [],
+      db: store.db(),
+      box: secretBoxFor(Buffer.alloc(32)),
+      fleet: house.fleet,
+      runtime: systemRuntime(),
+      log: { info: silent, warn: silent, error: silent },
+    })
+    await expect(bot.start()).rejects.toMatchObject({ code: 'TELEGRAM_TOKEN_REFUSED' })
+    await bot.stop()
+    await telegram.stop()
+    store.remove()
+  })
+})
+
+describe('buttons', () => {
+  test('a double tap on a confirmation changes one thing once', async () => {
+    const { alice } = house
+    const server = await house.join('de-1', 'main')
+    await alice.sends(`/start srv_${server.id}`)
+    await alice.seesScreen(/^Fleet › de-1/)
+    await alice.taps('Restart Xray')
+    const question = await alice.seesScreen('Restart Xray on 1 server?')
+    const [yes] = question.keyboard.flat()
+    const data = yes !== undefined && 'callback_data' in yes ? yes.callback_data : ''
+    await alice.tapsData(question.messageId, data)
+    await alice.tapsData(question.messageId, data)
+    await alice.waitsForAnswer()
+    expect(alice.toast()).toContain('already')
+    await alice.seesScreen('Done on 1 of 1')
+    expect(house.nodeOf(server).applied.filter(({ operation }) => operation === 'xray.restart')).toHaveLength(
+      1,
+    )
+  })
+
+  test('a tap that was carried out but not marked, as after a kill, shows the same batch again', async () => {
+    const { alice } = house
+    const server = await house.join('de-1', 'main')
+    await alice.sends(`/start srv_${server.id}`)
+    await alice.seesScreen(/^Fleet › de-1/)
+    await alice.taps('Restart Xray')
+    await alice.seesScreen('Restart Xray on 1 server?')
+    await alice.taps('Restart Xray')
+    await alice.seesScreen('Done on 1 of 1')
+    const db = house.db()
+    // The state a kill leaves between the journal's commit and the marks on the nonce and the update.
+    db.update(tables.taps).set({ usedAt: null }).run()
+    const nonce = db.select().from(tables.taps).all().at(-1)?.nonce ?? ''
+    await alice.tapsData(alice.screen().messageId, `d.${nonce}`)
+    await alice.waitsForAnswer()
+    await alice.seesScreen('Done on 1 of 1')
+    expect(house.nodeOf(server).applied.filter(({ operation }) => operation === 'xray.restart')).toHaveLength(
+      1,
+    )
+  })
+
+  test('an old nonce says so and brings fresh buttons; another message’s nonce is refused', async () => {
+    const { alice } = house
+    const server = await house.join('de-1', 'main')
+    await alice.sends(`/start srv_${server.id}`)
+    await alice.seesScreen(/^Fleet › de-1/)
+    await alice.taps('Inbounds')
+    await alice.seesScreen('1 inbound')
+    await alice.taps('main')
+    const card = await alice.seesScreen('VLESS on port')
+    const db = house.db()
+    db.update(tables.taps).set({ expiresAt: 1 }).run()
+    await alice.taps('Disable')
+    await alice.waitsForAnswer()
+    expect(alice.toast()).toContain('older than 10 minutes')
+    await alice.seesScreen((screen) => JSON.stringify(screen.keyboard) !== JSON.stringify(card.keyboard))
+    const nonce = db.select().from(tables.taps).all().at(-1)?.nonce ?? ''
+    await alice.sends('/help')
+    const help = await alice.seesScreen('/find name')
+    await alice.tapsData(help.messageId, `d.${nonce}`)
+    await alice.waitsForAnswer()
+    expect(alice.toast()).toContain('somebody else')
+    expect(house.fleet.view.inbounds(server.id)[0]?.enabled).toBe(true)
+  })
+
+  test('a status that changed under the picker loses no tap; a list that changed brings a fresh one', async () => {
+    const { alice } = house
+    for (const name of ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i']) await house.join(name)
+    const last = house.fleet.servers.list().at(-1)
+    await alice.sends('/servers')
+    const first = await alice.seesScreen('Which server?')
+    expect(first.text).toContain('(1/2)')
+    await alice.taps('▶')
+    await alice.seesScreen('(2/2)')
+    house.fleet.servers.report(last?.id ?? 0, { status: 'offline' })
+    await alice.taps('🟢 i')
+    await alice.seesScreen(/^Fleet › i/)
+    await alice.taps('Fleet')
+    await alice.seesScreen('🔴 Offline: 1')
+    await alice.taps('Servers')
+    await alice.seesScreen('(1/2)')
+    house.fleet.servers.remove(2, { kind: 'system', id: 'test' })
+    await alice.taps('🟢 b')
+    const fresh = await alice.seesScreen((screen) => !screen.buttons.flat().includes('🟢 a'))
+    expect(fresh.text).toContain('Which server?')
+  })
+
+  test('a button of an earlier release is answered', async () => {
+    const { alice } = house
+    await house.join('de-1')
+    await alice.sends('/start')
+    const { messageId } = await alice.seesScreen('Servers: 2')
+    await alice.tapsData(messageId, 'zz.1')
+    await alice.waitsForAnswer()
+    expect(alice.toast()).toContain('earlier screen')
+    await alice.tapsData(messageId, 's.zz')
+    await alice.seesScreen('There is no server')
+  })
+})
+
+describe('finding', () => {
+  test('by /find, by typing on the list, and inline', async () => {
+    const { alice } = house
+    const server = await house.join('de-1', 'main')
+    const names = ['anna', 'bert', ...Array.from({ length: 10 }, (_, i) => `user${i}`)]
+    const clients = names.map((name) => house.fleet.newClient(name))
+    const targets = [{ serverId: server.id, input: { id: 'main', clients } }]
+    const actor = { kind: 'system', id: 'test' } as const
+    await (
+      await house.fleet.tasks.run({ operation: 'clients.add', targets, actor })
+    ).settled
+    await alice.sends('/find ann')
+    const found = await alice.seesScreen('1 found for ann')
+    expect(found.buttons[0]?.[0]).toContain('anna')
+    await alice.sends('user')
+    await alice.seesScreen('10 found for user')
+    await alice.taps('▶')
+    await alice.seesScreen('(2/2)')
+    await alice.taps('Show all')
+    await alice.seesScreen('12 clients')
+    expect(await alice.searches('bert')).toMatchObject([
+      { title: 'bert', input_message_content: { message_text: '/find bert' } },
+    ])
+  })
+})
