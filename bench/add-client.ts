@@ -133,7 +133,7 @@ function bareAdd(
   api: XrayApi,
   inboundId: number,
   db: Sqlite,
-): { fill(rows: number): void; add(sample: number): Promise<void> } {
+): { fill: (rows: number) => void; add: (sample: number) => Promise<void> } {
   const insert = db.prepare(
     `insert into clients (server_id, id, email, email_key, credentials, flow, enabled, comment, row_version,
        change_seq, created_at, updated_at)
@@ -149,7 +149,7 @@ function bareAdd(
       db.transaction(() => {
         for (let row = 0; row < rows; row++) write(`before-${row}`, randomUUID())
       })(),
-    async add(sample) {
+    add: async (sample) => {
       const { email, uuid } = person(`bare-${sample}`)
       await api.addUser(tag, { email: xrayName(email, inboundId), uuid, flow: 'xtls-rprx-vision' })
       write(email, uuid)

@@ -14,7 +14,7 @@ const S = LOCAL_SERVER_ID
 export interface AccountingDeps {
   db: Sqlite
   position: PositionStore
-  now(): number
+  now: () => number
 }
 
 interface Delta {

@@ -44,10 +44,8 @@ export function createChanges(db: Sqlite, rows: Rows, position: PositionStore) {
         full,
         inbounds: (inboundIds.all(since) as number[])
           .flatMap((id) => present(rows.inboundSettings(id)))
-          .map(({ changeSeq: _, ...row }) => row),
-        clients: (clientIds.all(since) as number[])
-          .flatMap((id) => present(rows.client(id)))
-          .map(({ changeSeq: _, ...row }) => row),
+          .map(withoutSeq),
+        clients: (clientIds.all(since) as number[]).flatMap((id) => present(rows.client(id))).map(withoutSeq),
         deleted: full ? [] : (deleted.all(since) as Changes['deleted']),
         traffic: {
           clients: clientTraffic.all(trafficSince) as Changes['traffic']['clients'],
@@ -56,4 +54,9 @@ export function createChanges(db: Sqlite, rows: Rows, position: PositionStore) {
         },
       }
     })()
+}
+
+function withoutSeq<T extends { changeSeq: number }>(record: T): Omit<T, 'changeSeq'> {
+  const { changeSeq: _, ...row } = record
+  return row
 }

@@ -57,7 +57,7 @@ export function createClients(deps: ClientDeps): ClientOperations {
                 const row = present.get(key)
                 if (row === undefined) {
                   const id = position.nextId()
-                  rows.saveClient({
+                  rows.addClient({
                     ...client,
                     id,
                     inbounds: [inbound.id],

@@ -5,7 +5,7 @@ import { flowIn } from '#src/xray/flow.ts'
 import type { XrayModel, XrayUser } from '#src/xray/model.ts'
 import type { XrayProcess } from '#src/xray/process.ts'
 import { maskSecrets, renderConfig, renderInbound } from '#src/xray/render.ts'
-import type { ClientRecord, InboundRecord, InboundSettings, Rows } from './rows.ts'
+import type { ClientRecord, InboundRecord, InboundSettings, Rows, RowsView } from './rows.ts'
 import type { Snapshot } from './snapshot.ts'
 import { parseXrayName, xrayName } from './xray-name.ts'
 
@@ -68,11 +68,11 @@ export function createEngine({ rows, process, api, binary, paths, allowPrivateTa
   }
 
   /** Users of the scope, each put into or taken out of every inbound it stood in or stands in. */
-  async function pushUsers(before: Snapshot, reopened: Set<number>): Promise<void> {
+  async function pushUsers(before: Snapshot, view: RowsView, reopened: Set<number>): Promise<void> {
     const wanted = new Map<number, { add: ClientRecord[]; remove: string[] }>()
     for (const id of before.scope.clients) {
       const old = before.clients.find((row) => row['id'] === id)
-      const now = rows.client(id)
+      const now = view.client(id)
       const stood = before.placements
         .filter((row) => row['client_id'] === id)
         .map((row) => Number(row['inbound_id']))
@@ -84,7 +84,7 @@ export function createEngine({ rows, process, api, binary, paths, allowPrivateTa
       }
     }
     for (const [inboundId, { add, remove }] of wanted) {
-      const inbound = rows.inboundSettings(inboundId)
+      const inbound = view.inbound(inboundId)
       if (inbound === undefined || !inbound.enabled || reopened.has(inboundId)) continue
       for (const email of remove) await api.removeUser(inbound.tag, xrayName(email, inboundId))
       const joining = add.map((client) => userIn(inbound, client))
@@ -100,10 +100,10 @@ export function createEngine({ rows, process, api, binary, paths, allowPrivateTa
      * Makes the running Xray agree with the rows of a change. Without a running Xray there is nothing to tell: the
      * next start renders the rows. Repeating it is harmless.
      */
-    async push(before: Snapshot): Promise<void> {
+    async push(before: Snapshot, now: RowsView): Promise<void> {
       if (process.state().running) {
         try {
-          await pushUsers(before, await pushInbounds(before))
+          await pushUsers(before, now, await pushInbounds(before))
         } catch (error) {
           if (process.state().running) throw error
         }

@@ -18,9 +18,8 @@ import { createInbounds } from './inbounds.ts'
 import { createMachine, osName, tail } from './machine.ts'
 import type { NodeOperations } from './operations.ts'
 import { createPosition } from './position.ts'
-import { createRows } from './rows.ts'
+import { createRows, viewRows } from './rows.ts'
 import { createSettings } from './settings.ts'
-import type { Snapshot } from './snapshot.ts'
 import { createWrites } from './writes.ts'
 import { createXrayControl } from './xray-control.ts'
 
@@ -70,10 +69,17 @@ export function createNode(options: NodeOptions): Node {
   const api = connectXrayApi(paths.socket)
   const allowPrivateTargets = options.allowPrivateTargets ?? false
   const engine = createEngine({ rows, process, api, binary, paths, allowPrivateTargets })
-  const push = engine.push
-  const answer = (operation: string, before: Snapshot): unknown =>
-    operation.startsWith('xray.') ? control.answer() : answers.after(operation, before)
-  const writes = createWrites({ db, box, runtime, log, position, push, answer })
+  const writes = createWrites({
+    db,
+    box,
+    runtime,
+    log,
+    position,
+    view: () => viewRows(rows),
+    push: (before, now) => engine.push(before, now),
+    answer: (operation, before, now) =>
+      operation.startsWith('xray.') ? control.answer() : answers.after(operation, before, now),
+  })
   const accounting = createAccounting({ db, position, now: () => runtime.now() })
   const control = createXrayControl({ engine, writes, settings, accounting, log })
   const changes = createChanges(db, rows, position)

@@ -69,6 +69,25 @@ export function emailKey(email: string): string {
 
 export type Rows = ReturnType<typeof createRows>
 
+/** Rows as one change left them, each read and opened once. For as long as nothing else may change them. */
+export interface RowsView {
+  inbound(id: number): InboundSettings | undefined
+  client(id: number): ClientRecord | undefined
+}
+
+export function viewRows(rows: Pick<Rows, 'inboundSettings' | 'client'>): RowsView {
+  return { inbound: remembering(rows.inboundSettings), client: remembering(rows.client) }
+}
+
+function remembering<T>(read: (id: number) => T): (id: number) => T {
+  const known = new Map<number, { value: T }>()
+  return (id) => {
+    const entry = known.get(id) ?? { value: read(id) }
+    known.set(id, entry)
+    return entry.value
+  }
+}
+
 /**
  * This node's inbounds and clients, by prepared statements: they stand on hot paths, and drizzle would double an
  * agent's memory. Only rows of the own server are ever read or written here.
@@ -86,8 +105,9 @@ export function createRows(db: Sqlite, box: SecretBox) {
   )
   const allClients = db.prepare(`select ${clientColumns} from clients c where server_id = ${S} order by id`)
   const clientsIn = db.prepare(
-    `select ${clientColumns} from clients c join client_inbounds i on i.server_id = c.server_id and i.client_id = c.id
-     where c.server_id = ${S} and i.inbound_id = ? order by c.id`,
+    // "cross": from the placements, whose index knows the inbound; SQLite would search every client of the server.
+    `select ${clientColumns} from client_inbounds i cross join clients c on c.server_id = ${S} and c.id = i.client_id
+     where i.server_id = ${S} and i.inbound_id = ? order by c.id`,
   )
   const countIn = db
     .prepare(`select count(*) from client_inbounds where server_id = ${S} and inbound_id = ?`)
@@ -171,6 +191,17 @@ export function createRows(db: Sqlite, box: SecretBox) {
     }
   }
 
+  function writeClient(row: ClientRecord): void {
+    const { uuid, subscriptionId, inbounds, ...rest } = row
+    putClient.run({
+      ...rest,
+      emailKey: emailKey(row.email),
+      enabled: row.enabled ? 1 : 0,
+      credentials: box.seal(JSON.stringify({ uuid, subscriptionId }), clientPlace(row.id)),
+    })
+    for (const inboundId of inbounds) place.run(row.id, inboundId)
+  }
+
   const defined = <T>(values: (T | undefined)[]): T[] => values.filter((value) => value !== undefined)
 
   return {
@@ -197,17 +228,13 @@ export function createRows(db: Sqlite, box: SecretBox) {
       unbury.run('inbound', row.id)
     },
 
+    /** A client with an id that was never used: nothing of it can be there. */
+    addClient: writeClient,
+
     /** Placements are part of the row: those not named are gone. */
     saveClient(row: ClientRecord): void {
-      const { uuid, subscriptionId, inbounds, ...rest } = row
-      putClient.run({
-        ...rest,
-        emailKey: emailKey(row.email),
-        enabled: row.enabled ? 1 : 0,
-        credentials: box.seal(JSON.stringify({ uuid, subscriptionId }), clientPlace(row.id)),
-      })
       unplace.run(row.id)
-      for (const inboundId of inbounds) place.run(row.id, inboundId)
+      writeClient(row)
       unbury.run('client', row.id)
     },
 

@@ -6,7 +6,7 @@ import { createSecretBox } from '#src/trust/secret-box.ts'
 import { createFakeRuntime } from '#test/support/fake-runtime.ts'
 import { silentLog } from '#test/support/silent-log.ts'
 import { createPosition } from './position.ts'
-import { type ClientRecord, createRows } from './rows.ts'
+import { type ClientRecord, createRows, viewRows } from './rows.ts'
 import { type WriteDeps, type WriteRequest, createWrites } from './writes.ts'
 
 function setup() {
@@ -24,11 +24,12 @@ function setup() {
       runtime,
       log: silentLog(),
       position,
-      push: async (before) => {
+      view: () => viewRows(rows),
+      push: async (before, now) => {
         pushed.push(before.scope.clients)
-        await push(before)
+        await push(before, now)
       },
-      answer: (_operation, before) => rows.client(before.scope.clients[0] ?? 0)?.email ?? 'gone',
+      answer: (_operation, before, now) => now.client(before.scope.clients[0] ?? 0)?.email ?? 'gone',
     })
   const add = (email: string, idempotencyKey: string): WriteRequest => ({
     operation: 'clients.add',

@@ -16,6 +16,7 @@ import type { SecretBox } from '#src/trust/secret-box.ts'
 import type { XrayLog } from '#src/xray/log.ts'
 import { hashOf } from './canonical.ts'
 import type { PositionStore } from './position.ts'
+import type { RowsView } from './rows.ts'
 import { createSerial } from './serial.ts'
 import { type Scope, type Snapshot, createSnapshots } from './snapshot.ts'
 
@@ -33,7 +34,7 @@ export interface WriteRequest {
   input: unknown
   call: CallContext
   /** Checks the request against rows and Xray. Changes nothing; throws coded errors. */
-  plan(): Promise<Plan>
+  plan: () => Promise<Plan>
 }
 
 interface AppliedTask {
@@ -51,10 +52,12 @@ export interface WriteDeps {
   runtime: Runtime
   log: XrayLog
   position: PositionStore
+  /** Rows as they are now. A view is used for one change only, since it remembers. */
+  view: () => RowsView
   /** Makes the running Xray agree with the rows of a scope, given how they were before. No Xray running: no work. */
-  push(before: Snapshot): Promise<void>
+  push: (before: Snapshot, now: RowsView) => Promise<void>
   /** The answer to an operation, from its rows before and now: it can be given again after a kill. */
-  answer(operation: string, before: Snapshot): unknown
+  answer: (operation: string, before: Snapshot, now: RowsView) => unknown
 }
 
 /** Twice as long as a task may wait for a server: no key is forgotten while it may still be repeated. */
@@ -62,7 +65,7 @@ const KEEP_OUTCOMES_MS = 14 * 24 * 60 * 60 * 1000
 
 export type Writes = ReturnType<typeof createWrites>
 
-export function createWrites({ db, box, runtime, log, position, push, answer }: WriteDeps) {
+export function createWrites({ db, box, runtime, log, position, view, push, answer }: WriteDeps) {
   const serial = createSerial()
   const snapshots = createSnapshots(db)
   const find = db.prepare(
@@ -94,11 +97,6 @@ export function createWrites({ db, box, runtime, log, position, push, answer }: 
       return snapshot
     },
   )
-  const commitApplied = db.transaction((key: string, operation: string, snapshot: Snapshot): unknown => {
-    const result = answer(operation, snapshot)
-    finish.run(box.seal(JSON.stringify(result), resultPlace(key)), runtime.now(), key)
-    return result
-  })
   const commitTakenBack = db.transaction((key: string, snapshot: Snapshot, error: FleetError): void => {
     snapshots.restore(snapshot, position.nextChange())
     // What may pass is forgotten, so that the same key can be tried again; anything else is the key's outcome.
@@ -119,7 +117,7 @@ export function createWrites({ db, box, runtime, log, position, push, answer }: 
     const failed = snapshots.take(snapshot.scope)
     commitTakenBack.immediate(key, snapshot, error)
     try {
-      await push(failed)
+      await push(failed, view())
     } catch (again) {
       // The rows are right; the next start of Xray renders them, and the next start of ours compares the two.
       log.error({ error: again }, 'Xray could not be told that a change was taken back')
@@ -150,15 +148,18 @@ export function createWrites({ db, box, runtime, log, position, push, answer }: 
     effect?: () => Promise<void> | undefined,
   ): Promise<R> {
     const snapshot = JSON.parse(task.undo ?? '{}') as Snapshot
+    const now = view()
     try {
       await effect?.()
-      await push(snapshot)
+      await push(snapshot, now)
     } catch (thrown) {
       const error = toFleetError(thrown, randomId(runtime, 64))
       await compensate(key, snapshot, error)
       throw error
     }
-    return commitApplied.immediate(key, task.operation, snapshot) as R
+    const result = answer(task.operation, snapshot, now)
+    finish.run(box.seal(JSON.stringify(result), resultPlace(key)), runtime.now(), key)
+    return result as R
   }
 
   return {

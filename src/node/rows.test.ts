@@ -1,0 +1,83 @@
+import { beforeEach, describe, expect, test } from 'vitest'
+import { readMigrations } from '#src/store/migrate.ts'
+import { openStore } from '#src/store/open.ts'
+import { createSecretBox } from '#src/trust/secret-box.ts'
+import { type ClientRecord, createRows, type InboundRecord, type Rows, viewRows } from './rows.ts'
+
+const inbound = (id: number): InboundRecord => ({
+  id,
+  tag: `in-${id}`,
+  remark: '',
+  protocol: 'vless',
+  listen: '127.0.0.1',
+  port: 1000 + id,
+  stream: { transport: { type: 'raw' }, security: { type: 'none' } },
+  privateKey: `key of ${id}`,
+  sniffing: { enabled: false, destOverride: [] },
+  enabled: true,
+  rowVersion: 1,
+  changeSeq: 1,
+  createdAt: 0,
+  updatedAt: 0,
+})
+
+const client = (id: number, inbounds: number[]): ClientRecord => ({
+  id,
+  email: `Client ${id}`,
+  uuid: '11111111-1111-4111-8111-111111111111',
+  subscriptionId: `subscription-${id}`,
+  flow: '',
+  enabled: true,
+  comment: '',
+  inbounds,
+  rowVersion: 1,
+  changeSeq: 1,
+  createdAt: 0,
+  updatedAt: 0,
+})
+
+let rows: Rows
+beforeEach(() => {
+  const db = openStore({ file: ':memory:', migrations: readMigrations('migrations'), now: 0 })
+  rows = createRows(db, createSecretBox([{ id: 'k', key: Buffer.alloc(32, 1) }]))
+  for (const id of [1, 2]) rows.saveInbound(inbound(id))
+})
+
+describe('inbounds', () => {
+  test('come with their private key only where it is asked for', () => {
+    const { privateKey: _, ...settings } = inbound(1)
+    expect(rows.inbound(1)).toEqual(inbound(1))
+    expect(rows.inboundSettings(1)).toEqual(settings)
+    expect(rows.inboundByTag('in-1')).toEqual(settings)
+    expect(rows.allInboundSettings().map(Object.keys)).toEqual([Object.keys(settings), Object.keys(settings)])
+  })
+})
+
+describe('clients', () => {
+  test('of an inbound are those that stand in it, in the order they came', () => {
+    for (const row of [client(1, [1]), client(3, [2]), client(4, [1, 2]), client(2, [2])]) rows.addClient(row)
+    expect(rows.clientsIn(1)).toEqual([client(1, [1]), client(4, [1, 2])])
+    expect(rows.clientsIn(2)).toEqual([client(2, [2]), client(3, [2]), client(4, [1, 2])])
+    expect(rows.clientsIn(3)).toEqual([])
+  })
+
+  test('a saved client stands where its row says, and nowhere else', () => {
+    rows.addClient(client(1, [1]))
+    rows.saveClient({ ...client(1, [2]), comment: 'moved' })
+    expect(rows.client(1)).toEqual({ ...client(1, [2]), comment: 'moved' })
+    expect(rows.clientsIn(1)).toEqual([])
+  })
+})
+
+test('a view shows each row as it was when it was first asked for', () => {
+  rows.addClient(client(1, [1]))
+  const view = viewRows(rows)
+  expect(view.client(1)).toEqual(client(1, [1]))
+  expect(view.client(2)).toBeUndefined()
+  expect(view.inbound(1)).not.toHaveProperty('privateKey')
+  rows.saveClient({ ...client(1, [1]), comment: 'later' })
+  rows.addClient(client(2, [1]))
+  expect(view.client(1)?.comment).toBe('')
+  expect(view.client(2)).toBeUndefined()
+  expect(viewRows(rows).client(1)?.comment).toBe('later')
+})
