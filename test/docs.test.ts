@@ -1,0 +1,123 @@
+import { existsSync, globSync, readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { loadAgentConfig, loadConfig } from '#src/config.ts'
+import { errorKinds } from '#src/errors.ts'
+
+const root = join(import.meta.dirname, '..')
+const read = (file: string): string => readFileSync(join(root, file), 'utf8')
+const pages = ['README.md', 'CONTRIBUTING.md', ...globSync('docs/**/*.md', { cwd: root })]
+const required = { FLEETGRAM_TELEGRAM_TOKEN: `123456:${'x'.repeat(35)}`, FLEETGRAM_TELEGRAM_OWNERS: '1' }
+
+/** The rows of a table of settings: key, name in the environment, default. */
+function settings(section: string): { key: string; name: string; preset: string }[] {
+  const part =
+    read('docs/reference/configuration.md')
+      .split('\n## ')
+      .find((each) => each.startsWith(section)) ?? ''
+  return [...part.matchAll(/^\| `([\w.]+)` \| `(\w+)` \| (.*?) \|/gm)].map(
+    ([, key = '', name = '', preset = '']) => ({
+      key,
+      name,
+      preset: /^`(.*)`$/.exec(preset)?.[1] ?? '',
+    }),
+  )
+}
+
+/** Every value of a configuration as the table would write it: `web.listen` and `127.0.0.1:8080`. */
+function flat(value: object, path = ''): Map<string, string> {
+  return new Map(
+    Object.entries(value).flatMap(([key, inner]: [string, unknown]): [string, string][] => {
+      if (inner === undefined) return []
+      if (typeof inner === 'string') return [[path + key, inner.replace(`${process.cwd()}/`, '')]]
+      if (typeof inner !== 'object' || inner === null || Array.isArray(inner)) {
+        return [[path + key, JSON.stringify(inner)]]
+      }
+      if ('host' in inner && 'port' in inner)
+        return [[path + key, `${String(inner.host)}:${String(inner.port)}`]]
+      return [...flat(inner, `${path}${key}.`)]
+    }),
+  )
+}
+
+describe('docs/reference/errors.md', () => {
+  it('is what src/errors.ts says; `npm test -- -u test/docs.test.ts` writes it anew', async () => {
+    const rows = Object.entries(errorKinds).map(([code, { status, retryable, message }]) => {
+      const words = message.replace(/\{(\w+)\}/g, '*$1*').replaceAll('|', '\\|')
+      return `| \`${code}\` | ${status} | ${retryable ? 'yes' : 'no'} | ${words} |`
+    })
+    const page = `# Errors
+
+Every error has a code, the same in the chat, in the log and over HTTP. *Words like this* stand for what it is about.
+"Again" tells whether fleetgram tries once more by itself, since time alone may mend it.
+
+| Code | HTTP | Again | What is said |
+|---|---|---|---|
+${rows.join('\n')}
+`
+    await expect(page).toMatchFileSnapshot(join(root, 'docs/reference/errors.md'))
+  })
+})
+
+describe('docs/reference/configuration.md', () => {
+  const cases = [
+    { section: 'Controller', config: flat(loadConfig('none.json', required)), load: loadConfig },
+    { section: 'Agent', config: flat(loadAgentConfig('none.json', {})), load: loadAgentConfig },
+  ]
+
+  it.each(cases)(
+    'names every setting of the $section that has a value, with its default',
+    ({ section, config }) => {
+      const rows = settings(section)
+      for (const [key, value] of config) {
+        const row = rows.find((each) => each.key === key)
+        expect(row, key).toBeDefined()
+        if (!Object.hasOwn(required, row?.name ?? '')) expect(row?.preset, key).toBe(value)
+      }
+    },
+  )
+
+  it.each(cases)('names no setting the $section does not know', ({ section, load }) => {
+    const rows = settings(section)
+    expect(rows.length).toBeGreaterThan(5)
+    for (const { key, name } of rows) {
+      expect(name).toMatch(/^FLEETGRAM_[A-Z_]+$/)
+      // One of the two is no value for it, so a name that is read at all is refused by its key.
+      const refusals = ['', '?'].flatMap((value) => {
+        try {
+          load('none.json', { ...(section === 'Controller' ? required : {}), [name]: value })
+          return []
+        } catch (error) {
+          return [error]
+        }
+      })
+      expect(refusals.length, name).toBeGreaterThan(0)
+      for (const refusal of refusals) {
+        expect(refusal).toMatchObject({
+          code: 'CONFIG_INVALID',
+          details: { key: expect.stringMatching(`^${key}`) as string },
+        })
+      }
+    }
+  })
+
+  it('comes with an example that is one', () => {
+    expect(loadConfig(join(root, 'bot.config.example.json'), {})).toMatchObject({
+      telegram: { owners: [123_456_789] },
+    })
+  })
+})
+
+describe('the pages', () => {
+  it.each(pages)('%s points only to what is there', (page) => {
+    const links = [...read(page).matchAll(/\]\((?!https?:|#)([^)#\s]+)/g)].map(([, target]) => target ?? '')
+    const missing = links.filter((target) => !existsSync(join(root, dirname(page), target)))
+    expect(missing).toEqual([])
+  })
+
+  it.each(pages)('%s names only commands there are', (page) => {
+    const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> }
+    const named = [...read(page).matchAll(/npm run ([\w:]+)/g)].map(([, name]) => name ?? '')
+    expect(named.filter((name) => !(name in scripts))).toEqual([])
+  })
+})
