@@ -77,7 +77,7 @@ export function createFollowers(
         if (isSettled && pictures) {
           pictures = false
           for (const { server, link } of model.links.slice(0, MOST_PICTURES)) {
-            await s.live.photo(ctx, await qrPicture(link), html`<b>${model.title}</b> ${server}`)
+            await s.live.photo(ctx, await qrPicture(link), html`<b>${model.title}</b>\n${server}`)
           }
         }
         if (isSettled && !tasks.some((task) => OPEN.has(task.status))) return

@@ -20,6 +20,7 @@ import { showHome } from './routes/browse.ts'
 import { runBatch } from './routes/change.ts'
 import { createRoutes } from './routes/index.ts'
 import { joined, showJoin } from './routes/join.ts'
+import { refreshServer } from './routes/server.ts'
 import type { Routes } from './routes/route.ts'
 import { showServer } from './routes/server.ts'
 import { noteScreen } from './screens/confirm.ts'
@@ -164,14 +165,15 @@ export function createBot(deps: BotDeps): Bot {
     }
   }
 
-  const loops: Promise<unknown>[] = []
+  const loops = new Set<Promise<unknown>>()
   const unsubscribe: (() => void)[] = []
   const background = (what: string, work: () => Promise<unknown>): void => {
-    loops.push(
-      work().catch((error: unknown) => {
+    const loop = work()
+      .catch((error: unknown) => {
         if (!signal.aborted) log.error({ error: safeFields(error) }, what)
-      }),
-    )
+      })
+      .finally(() => loops.delete(loop))
+    loops.add(loop)
   }
 
   async function run(): Promise<void> {
@@ -179,6 +181,9 @@ export function createBot(deps: BotDeps): Bot {
     unsubscribe.push(
       fleet.on('joined', ({ serverId }) =>
         background('the screen of a joined server was not drawn', () => joined(s, stageOf, serverId)),
+      ),
+      fleet.on('server', ({ serverId }) =>
+        background('the screen of a server was not drawn anew', () => refreshServer(s, stageOf, serverId)),
       ),
     )
     background('old rows were not removed', housekeeping)

@@ -58,5 +58,5 @@ export async function showQr(
   const row = s.fleet.view.client(server, client) ?? fail('CLIENT_NOT_FOUND', { email: '' })
   const entry = s.fleet.view.links(server, client)[link] ?? fail('CLIENT_NOT_FOUND', { email: row.email })
   const name = s.fleet.servers.get(server).name
-  await s.live.photo(ctx, await qrPicture(entry.link), html`<b>${row.email}</b> ${name} · ${entry.tag}`)
+  await s.live.photo(ctx, await qrPicture(entry.link), html`<b>${row.email}</b>\n${name} · ${entry.tag}`)
 }

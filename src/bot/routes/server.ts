@@ -75,6 +75,23 @@ export function showServer(s: Services, ctx: StageContext, serverId: number): Pr
   return showWithLoad(s, ctx, serverId, address, (model) => serverScreen(model, ctx.t))
 }
 
+/** Draws a server's screen anew wherever somebody looks at it: its state has changed. */
+export async function refreshServer(
+  s: Services,
+  stageOf: (key: string) => StageContext,
+  serverId: number,
+): Promise<void> {
+  const address = encodeTap('server', { server: serverId })
+  const looking = s.chats.showing(address).filter((chat) => chat.screen === address)
+  if (looking.length === 0 || s.fleet.servers.find(serverId) === undefined) return
+  const load = await readLoad(s, serverId)
+  if (s.fleet.servers.find(serverId) === undefined) return
+  for (const { id } of looking) {
+    const ctx = stageOf(id)
+    await s.live.refresh(ctx, serverScreen(serverModel(s, serverId, load), ctx.t), address)
+  }
+}
+
 /** Beside the live message, which a wizard is using. @throws FleetError SERVER_NOT_FOUND */
 export async function showServerAside(s: Services, ctx: StageContext, serverId: number): Promise<void> {
   const load = await readLoad(s, serverId)

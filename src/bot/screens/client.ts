@@ -33,7 +33,7 @@ export interface ClientModel {
 function entryLines(entry: LinkEntry, t: T): Html {
   const state = entry.enabled ? '' : ` · ${t('client.off')}`
   return lines(
-    html` ${statusDot(entry.server)} <b>${entry.server.name}</b> · ${entry.tag}${state}`,
+    html`\n${statusDot(entry.server)} <b>${entry.server.name}</b> · ${entry.tag}${state}`,
     entry.link === undefined ? t('client.noLink') : html`<code>${entry.link}</code>`,
   )
 }

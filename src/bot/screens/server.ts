@@ -58,7 +58,7 @@ export function serverScreen(model: ServerModel, t: T): Screen {
       model.syncedAt !== null &&
         server.status !== 'online' &&
         t('server.synced', { ago: duration(t, now - model.syncedAt) }),
-      server.notes !== '' && html` <i>${server.notes}</i>`,
+      server.notes !== '' && html`\n<i>${server.notes}</i>`,
     ),
     keyboard: { menu: 'server', server: server.id },
   }

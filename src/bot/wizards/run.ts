@@ -100,7 +100,7 @@ export function runScreen(wizard: AnyWizard, run: Run, env: WizardEnv): Screen {
       '',
       ...parts.map((line) => html`${line}`),
       env.group && html`<i>${t('wizard.reply')}</i>`,
-      run.error !== undefined && html` ⚠️ ${run.error}`,
+      run.error !== undefined && html`\n⚠️ ${run.error}`,
     ),
     keyboard: [
       ...question.rows,
