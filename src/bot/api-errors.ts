@@ -23,8 +23,9 @@ export const isChatGone = (error: unknown): boolean =>
 
 /** How long Telegram asks us to wait, in ms; undefined for anything but a 429. */
 export function retryAfterMs(error: unknown): number | undefined {
-  if (!(error instanceof GrammyError) || error.error_code !== 429) return undefined
-  return (error.parameters.retry_after ?? 1) * 1000
+  const cause = error instanceof BotError ? error.error : error
+  if (!(cause instanceof GrammyError) || cause.error_code !== 429) return undefined
+  return (cause.parameters.retry_after ?? 1) * 1000
 }
 
 /** True where trying again later can help: the network, Telegram's own trouble, a rate limit. */

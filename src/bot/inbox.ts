@@ -2,7 +2,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Update } from 'grammy/types'
 import type { Runtime } from '#src/runtime.ts'
 import type { Db } from '#src/store/drizzle.ts'
-import { isPassing, safeFields } from './api-errors.ts'
+import { isPassing, retryAfterMs, safeFields } from './api-errors.ts'
 import type { Drafts } from './store/drafts.ts'
 import type { InboxRow, InboxStore } from './store/inbox.ts'
 import type { BotLog } from './types.ts'
@@ -94,7 +94,8 @@ export function createInboxWorkers(options: {
           await options.onFailed(row.update).catch(() => undefined)
           return
         }
-        await runtime.sleep(Math.min(250 * 2 ** tries, LONGEST_WAIT_MS), signal).catch(() => undefined)
+        const wait = Math.max(retryAfterMs(error) ?? 0, Math.min(250 * 2 ** tries, LONGEST_WAIT_MS))
+        await runtime.sleep(wait, signal).catch(() => undefined)
       }
     }
   }

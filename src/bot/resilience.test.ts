@@ -53,6 +53,21 @@ describe('Telegram', () => {
     expect(alice.messages().filter((message) => message.fromBot)).toHaveLength(1)
   })
 
+  test('a wizard outlives an outage that is longer than three tries', async () => {
+    const { alice } = house
+    await house.join('de-1', 'main')
+    await alice.sends('/add')
+    await alice.seesScreen('What is the client called?')
+    house.breakCalls('editMessageText', 3)
+    await alice.sends('hugo')
+    await alice.seesScreen('On which servers?')
+    await alice.until(() =>
+      house.log.filter((line) => line.includes('could not be handled')).length === 3 ? true : undefined,
+    )
+    await alice.taps('All servers')
+    await alice.seesScreen('Name: hugo')
+  })
+
   test('a second poller is reported and outlived, and no log holds the token', async () => {
     const { alice, telegram } = house
     await house.join('de-1')

@@ -25,6 +25,8 @@ export interface BotHouse {
   nodeOf(server: Server): SimulatedNode
   /** A server that has joined and answers; its inbound, if it is to have one. */
   join(name: string, inbound?: string): Promise<Server>
+  /** The next calls of a method do not reach Telegram. */
+  breakCalls(method: string, times: number): void
   /** The controller dies as by kill -9: from this moment nothing more is written or sent by it. */
   kill(): Promise<void>
   /** A new controller over the same database, as after a restart. */
@@ -45,6 +47,7 @@ export async function openBotHouse(options: { owners?: number[] } = {}): Promise
   const nodes = new Map<number, SimulatedNode>()
   const log: string[] = []
   const checked: number[] = []
+  const broken = { method: '', times: 0 }
   const write = (fields: object, message: string): void =>
     void log.push(
       JSON.stringify({ ...fields, message }, (_, value: unknown) =>
@@ -82,6 +85,11 @@ export async function openBotHouse(options: { owners?: number[] } = {}): Promise
     let dead = false
     const alive: typeof fetch = async (input, init) => {
       if (dead) return new Promise(() => undefined)
+      const address = input instanceof Request ? input.url : input.toString()
+      if (broken.times > 0 && address.endsWith(`/${broken.method}`)) {
+        broken.times--
+        throw new TypeError('the network is away')
+      }
       const answer = await fetch(input, init)
       return dead ? new Promise(() => undefined) : answer
     }
@@ -127,6 +135,7 @@ export async function openBotHouse(options: { owners?: number[] } = {}): Promise
       }
       return house.fleet.servers.get(id)
     },
+    breakCalls: (method, times) => void Object.assign(broken, { method, times }),
     async kill() {
       die()
       const ended = fleet.stop()

@@ -37,14 +37,14 @@ export function wizardConversation(s: Services, wizards: Record<string, AnyWizar
     _first: Context,
     start: WizardStart,
   ): Promise<void> {
-    let run = await conversation.external((ctx) => begin(ctx, start))
+    let run = await effect(conversation, (ctx) => begin(ctx, start))
     for (let turn = 0; run?.status === 'asking' && turn < MOST_TURNS; turn++) {
       const asked = run
       const { update } = await conversation.wait()
       const input = inputFor(asked, update)
       // Not for us: buttons of other messages, commands, talk in a group go on to whoever wants them.
       if (input === undefined) await conversation.skip({ next: true })
-      else run = await conversation.external((ctx) => step(ctx, asked, input))
+      else run = await effect(conversation, (ctx) => step(ctx, asked, input))
     }
   }
 
@@ -107,6 +107,27 @@ export function wizardConversation(s: Services, wizards: Record<string, AnyWizar
 
   function envOf(ctx: BotContext): WizardEnv {
     return { fleet: s.fleet, runtime: s.runtime, t: ctx.t, group: ctx.chat?.type !== 'private' }
+  }
+}
+
+/**
+ * Work that is done once and whose result is kept. An error comes out as it was thrown: the plugin's copy has lost its
+ * class, and with it whether trying again may help.
+ */
+async function effect<R>(
+  conversation: Conversation<BotContext, Context>,
+  work: (ctx: BotContext) => Promise<R>,
+): Promise<R> {
+  let thrown: { error: unknown } | undefined
+  try {
+    return await conversation.external((ctx) =>
+      work(ctx).catch((error: unknown) => {
+        thrown = { error }
+        throw new Error('kept beside the log of the conversation')
+      }),
+    )
+  } catch (error) {
+    throw thrown === undefined ? error : thrown.error
   }
 }
 
