@@ -124,6 +124,21 @@ describe('before a migration', () => {
     expect(after.prepare("select name from pragma_table_info('servers')").pluck().all()).toContain('motto')
   })
 
+  it('copies it whole while someone else is reading it', () => {
+    const before = store()
+    const reader = new Database(file)
+    open.push(reader)
+    reader.exec('begin')
+    reader.prepare('select count(*) from settings').get()
+    before.prepare("insert into settings (key, value) values ('late', 'after the reader began')").run()
+    let copied = ''
+    store({ migrations: [...migrations, later], onBackup: (to) => (copied = to) })
+    const copy = new Database(copied, { readonly: true })
+    open.push(copy)
+    expect(copy.pragma('integrity_check', { simple: true })).toBe('ok')
+    expect(copy.prepare('select value from settings').pluck().all()).toEqual(['after the reader began'])
+  })
+
   it('makes no copy of a database that is only just being made', () => {
     store({ onBackup: () => expect.unreachable() })
     expect(existsSync(file)).toBe(true)
