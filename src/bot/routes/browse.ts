@@ -9,7 +9,7 @@ import { PAGE_SIZE } from '../paging.ts'
 import type { Services } from '../services.ts'
 import type { BotContext } from '../types.ts'
 import { showClient, showQr } from './client.ts'
-import type { Routes } from './route.ts'
+import { ownerOf, type Routes } from './route.ts'
 import { showServer, showUsage } from './server.ts'
 
 type Browsing =
@@ -135,9 +135,4 @@ export function browseRoutes(s: Services): Routes<Browsing> {
     },
     help: { need: 'viewer', run: (ctx) => s.live.show(ctx, helpScreen(ctx.t), encodeTap('help', {})) },
   }
-}
-
-/** Whose taps on buttons offered now will count. */
-export function ownerOf(ctx: BotContext): { chat: string; userId: string } {
-  return { chat: String(ctx.spot.chatId), userId: String(ctx.who.userId) }
 }

@@ -7,9 +7,8 @@ import { encodeTap, type Fields } from '../callback-data.ts'
 import { type ConfirmModel, confirmScreen, noteScreen } from '../screens/confirm.ts'
 import type { Intent, Services, Toast } from '../services.ts'
 import type { BotContext } from '../types.ts'
-import { ownerOf } from './browse.ts'
 import { personAt } from './client.ts'
-import type { Routes } from './route.ts'
+import { ownerOf, type Routes } from './route.ts'
 import { showServer } from './server.ts'
 
 type Changing =

@@ -8,7 +8,7 @@ import { type ClientModel, clientScreen, type LinkEntry, LINKS_PER_PAGE } from '
 import { noteScreen } from '../screens/confirm.ts'
 import type { Services } from '../services.ts'
 import type { BotContext } from '../types.ts'
-import { ownerOf } from './browse.ts'
+import { ownerOf } from './route.ts'
 
 export function personAt(s: Services, at: { server: number; client: number }): Person | undefined {
   const row = s.fleet.view.client(at.server, at.client)

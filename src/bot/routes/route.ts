@@ -12,3 +12,8 @@ interface Route<V extends Verb> {
 }
 
 export type Routes<V extends Verb = Verb> = { [K in V]: Route<K> }
+
+/** Whose taps on buttons offered now will count. */
+export function ownerOf(ctx: BotContext): { chat: string; userId: string } {
+  return { chat: String(ctx.spot.chatId), userId: String(ctx.who.userId) }
+}
