@@ -235,7 +235,7 @@ describe('the journal of migrations', () => {
   it('was made strict by the script, not by hand', () => {
     for (const { name } of migrations) {
       const sql = readFileSync(join(folder, `${name}.sql`), 'utf8')
-      expect(sql.match(/^CREATE TABLE/gm)?.length ?? 0).toBe(sql.match(/^\) STRICT;/gm)?.length ?? 0)
+      expect(sql.match(/^CREATE TABLE/gm)?.length ?? 0).toBe(sql.match(/^\) STRICT\b/gm)?.length ?? 0)
     }
   })
 })
