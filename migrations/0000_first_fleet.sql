@@ -8,10 +8,8 @@ CREATE TABLE `applied_tasks` (
 	`error` text,
 	`created_at` integer NOT NULL,
 	`finished_at` integer
-) STRICT;
+) STRICT, WITHOUT ROWID;
 --> statement-breakpoint
-CREATE INDEX `applied_tasks_created` ON `applied_tasks` (`created_at`);--> statement-breakpoint
-CREATE INDEX `applied_tasks_open` ON `applied_tasks` (`status`) WHERE "applied_tasks"."status" = 'applying';--> statement-breakpoint
 CREATE TABLE `chats` (
 	`id` text PRIMARY KEY NOT NULL,
 	`screen_message_id` integer,
@@ -20,7 +18,7 @@ CREATE TABLE `chats` (
 	`server_id` integer,
 	`updated_at` integer NOT NULL,
 	FOREIGN KEY (`server_id`) REFERENCES `servers`(`id`) ON UPDATE no action ON DELETE set null
-) STRICT;
+) STRICT, WITHOUT ROWID;
 --> statement-breakpoint
 CREATE TABLE `client_inbounds` (
 	`server_id` integer NOT NULL,
@@ -29,7 +27,7 @@ CREATE TABLE `client_inbounds` (
 	PRIMARY KEY(`server_id`, `client_id`, `inbound_id`),
 	FOREIGN KEY (`server_id`,`client_id`) REFERENCES `clients`(`server_id`,`id`) ON UPDATE no action ON DELETE cascade,
 	FOREIGN KEY (`server_id`,`inbound_id`) REFERENCES `inbounds`(`server_id`,`id`) ON UPDATE no action ON DELETE cascade
-) STRICT;
+) STRICT, WITHOUT ROWID;
 --> statement-breakpoint
 CREATE INDEX `client_inbounds_inbound` ON `client_inbounds` (`server_id`,`inbound_id`);--> statement-breakpoint
 CREATE TABLE `client_traffics` (
@@ -43,7 +41,7 @@ CREATE TABLE `client_traffics` (
 	`last_active_at` integer,
 	PRIMARY KEY(`server_id`, `client_id`),
 	FOREIGN KEY (`server_id`,`client_id`) REFERENCES `clients`(`server_id`,`id`) ON UPDATE no action ON DELETE cascade
-) STRICT;
+) STRICT, WITHOUT ROWID;
 --> statement-breakpoint
 CREATE INDEX `client_traffics_seq` ON `client_traffics` (`server_id`,`traffic_seq`);--> statement-breakpoint
 CREATE TABLE `clients` (
@@ -61,7 +59,7 @@ CREATE TABLE `clients` (
 	`updated_at` integer NOT NULL,
 	PRIMARY KEY(`server_id`, `id`),
 	FOREIGN KEY (`server_id`) REFERENCES `servers`(`id`) ON UPDATE no action ON DELETE cascade
-) STRICT;
+) STRICT, WITHOUT ROWID;
 --> statement-breakpoint
 CREATE UNIQUE INDEX `clients_email` ON `clients` (`server_id`,`email_key`);--> statement-breakpoint
 CREATE INDEX `clients_change` ON `clients` (`server_id`,`change_seq`);--> statement-breakpoint
@@ -69,7 +67,7 @@ CREATE TABLE `drafts` (
 	`key` text PRIMARY KEY NOT NULL,
 	`value` text NOT NULL,
 	`updated_at` integer NOT NULL
-) STRICT;
+) STRICT, WITHOUT ROWID;
 --> statement-breakpoint
 CREATE TABLE `identities` (
 	`spki_hash` text PRIMARY KEY NOT NULL,
@@ -79,7 +77,7 @@ CREATE TABLE `identities` (
 	`revoked_at` integer,
 	`created_at` integer NOT NULL,
 	FOREIGN KEY (`server_id`) REFERENCES `servers`(`id`) ON UPDATE no action ON DELETE cascade
-) STRICT;
+) STRICT, WITHOUT ROWID;
 --> statement-breakpoint
 CREATE INDEX `identities_server` ON `identities` (`server_id`);--> statement-breakpoint
 CREATE TABLE `inbound_traffics` (
@@ -90,7 +88,7 @@ CREATE TABLE `inbound_traffics` (
 	`traffic_seq` integer NOT NULL,
 	PRIMARY KEY(`server_id`, `inbound_id`),
 	FOREIGN KEY (`server_id`,`inbound_id`) REFERENCES `inbounds`(`server_id`,`id`) ON UPDATE no action ON DELETE cascade
-) STRICT;
+) STRICT, WITHOUT ROWID;
 --> statement-breakpoint
 CREATE INDEX `inbound_traffics_seq` ON `inbound_traffics` (`server_id`,`traffic_seq`);--> statement-breakpoint
 CREATE TABLE `inbounds` (
@@ -112,7 +110,7 @@ CREATE TABLE `inbounds` (
 	PRIMARY KEY(`server_id`, `id`),
 	FOREIGN KEY (`server_id`) REFERENCES `servers`(`id`) ON UPDATE no action ON DELETE cascade,
 	CONSTRAINT "inbounds_port" CHECK("inbounds"."port" between 1 and 65535)
-) STRICT;
+) STRICT, WITHOUT ROWID;
 --> statement-breakpoint
 CREATE UNIQUE INDEX `inbounds_tag` ON `inbounds` (`server_id`,`tag`);--> statement-breakpoint
 CREATE INDEX `inbounds_change` ON `inbounds` (`server_id`,`change_seq`);--> statement-breakpoint
@@ -135,7 +133,7 @@ CREATE TABLE `join_tokens` (
 	`expires_at` integer NOT NULL,
 	`used_at` integer,
 	FOREIGN KEY (`server_id`) REFERENCES `servers`(`id`) ON UPDATE no action ON DELETE cascade
-) STRICT;
+) STRICT, WITHOUT ROWID;
 --> statement-breakpoint
 CREATE TABLE `outbound_traffics` (
 	`server_id` integer NOT NULL,
@@ -145,7 +143,7 @@ CREATE TABLE `outbound_traffics` (
 	`traffic_seq` integer NOT NULL,
 	PRIMARY KEY(`server_id`, `tag`),
 	FOREIGN KEY (`server_id`) REFERENCES `servers`(`id`) ON UPDATE no action ON DELETE cascade
-) STRICT;
+) STRICT, WITHOUT ROWID;
 --> statement-breakpoint
 CREATE INDEX `outbound_traffics_seq` ON `outbound_traffics` (`server_id`,`traffic_seq`);--> statement-breakpoint
 CREATE TABLE `outbox` (
@@ -191,7 +189,7 @@ CREATE TABLE `server_tasks` (
 	`created_at` integer NOT NULL,
 	`finished_at` integer,
 	`hash` text NOT NULL
-) STRICT;
+) STRICT, WITHOUT ROWID;
 --> statement-breakpoint
 CREATE UNIQUE INDEX `server_tasks_seq` ON `server_tasks` (`seq`);--> statement-breakpoint
 CREATE INDEX `server_tasks_open` ON `server_tasks` (`server_id`,`seq`) WHERE "server_tasks"."status" in ('pending', 'running');--> statement-breakpoint
@@ -233,7 +231,7 @@ CREATE UNIQUE INDEX `servers_name` ON `servers` (`name_key`);--> statement-break
 CREATE TABLE `settings` (
 	`key` text PRIMARY KEY NOT NULL,
 	`value` text NOT NULL
-) STRICT;
+) STRICT, WITHOUT ROWID;
 --> statement-breakpoint
 CREATE TABLE `sync_states` (
 	`server_id` integer PRIMARY KEY NOT NULL,
@@ -253,7 +251,7 @@ CREATE TABLE `taps` (
 	`created_at` integer NOT NULL,
 	`expires_at` integer NOT NULL,
 	`used_at` integer
-) STRICT;
+) STRICT, WITHOUT ROWID;
 --> statement-breakpoint
 CREATE TABLE `tombstones` (
 	`server_id` integer NOT NULL,
@@ -262,7 +260,7 @@ CREATE TABLE `tombstones` (
 	`change_seq` integer NOT NULL,
 	PRIMARY KEY(`server_id`, `kind`, `id`),
 	FOREIGN KEY (`server_id`) REFERENCES `servers`(`id`) ON UPDATE no action ON DELETE cascade
-) STRICT;
+) STRICT, WITHOUT ROWID;
 --> statement-breakpoint
 CREATE INDEX `tombstones_change` ON `tombstones` (`server_id`,`change_seq`);--> statement-breakpoint
 CREATE TABLE `update_inbox` (
@@ -279,4 +277,4 @@ CREATE TABLE `xray_counters` (
 	`name` text PRIMARY KEY NOT NULL,
 	`xray_start` text NOT NULL,
 	`value` integer NOT NULL
-) STRICT;
+) STRICT, WITHOUT ROWID;

@@ -296,30 +296,24 @@ export const xrayCounters = sqliteTable('xray_counters', {
   value: integer().notNull(),
 })
 
-/** What a node did under each Idempotency-Key: `applying` from the commit of the rows until Xray has followed. */
-export const appliedTasks = sqliteTable(
-  'applied_tasks',
-  {
-    key: text().primaryKey(),
-    operation: text().notNull(),
-    /** SHA-256 of the canonical input: the same key with another input is a conflict. */
-    inputHash: text('input_hash').notNull(),
-    status: text({ enum: ['applying', 'applied', 'failed'] }).notNull(),
-    /** How to take the rows back if Xray refuses, sealed; null once it is settled. */
-    undo: text(),
-    /** The answer, sealed: it may hold credentials. */
-    result: text(),
-    error: json<{ code: string; details: Record<string, string | number | boolean | null> }>('error'),
-    createdAt: integer('created_at').notNull(),
-    finishedAt: integer('finished_at'),
-  },
-  (t) => [
-    index('applied_tasks_created').on(t.createdAt),
-    index('applied_tasks_open')
-      .on(t.status)
-      .where(sql`${t.status} = 'applying'`),
-  ],
-)
+/**
+ * What a node did under each Idempotency-Key: `applying` from the commit of the rows until Xray has followed. No index
+ * but the key: it is written twice per change, and searched otherwise only at a start.
+ */
+export const appliedTasks = sqliteTable('applied_tasks', {
+  key: text().primaryKey(),
+  operation: text().notNull(),
+  /** SHA-256 of the canonical input: the same key with another input is a conflict. */
+  inputHash: text('input_hash').notNull(),
+  status: text({ enum: ['applying', 'applied', 'failed'] }).notNull(),
+  /** How to take the rows back if Xray refuses: rows as JSON, their secret columns sealed; null once settled. */
+  undo: text(),
+  /** The answer, sealed: it may hold credentials. */
+  result: text(),
+  error: json<{ code: string; details: Record<string, string | number | boolean | null> }>('error'),
+  createdAt: integer('created_at').notNull(),
+  finishedAt: integer('finished_at'),
+})
 
 /** Health's persisted state per server: one row is the whole truth, timers are timestamps in it. */
 export const serverHealth = sqliteTable('server_health', {

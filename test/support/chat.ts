@@ -1,0 +1,66 @@
+/** What an admin does in the chat, in the words of the chat: used by the stories. */
+import type { User } from '#src/playground/user.ts'
+import type { SeenMessage } from '#src/playground/view.ts'
+import type { Machine, World } from './world.ts'
+
+const everyLink = /vless:\/\/\S+/g
+
+/** The share links in a message, by the name of the server in front of each. */
+export function linksIn(message: SeenMessage): string[] {
+  return message.text.match(everyLink) ?? []
+}
+
+/** Adds a server in the chat and runs its join command on a machine. Ends on the screen of the new server. */
+export async function joins(world: World, name: string): Promise<Machine> {
+  const { alice } = world
+  await alice.sends('/server')
+  await alice.seesScreen('What is the new server called?')
+  await alice.sends(name)
+  await alice.seesScreen(`Where is ${name}?`)
+  await alice.taps('Skip')
+  const screen = await alice.seesScreen('Waiting for it to join')
+  const token = /join '(fg1\.[^']+)'/.exec(screen.text)?.[1]
+  if (token === undefined) throw new Error(`no join command in: ${screen.text}`)
+  const machine = world.machine(name)
+  machine.program.start('join', token)
+  await alice.seesScreen((message) => message.text.includes(name) && message.text.includes('Online'), {
+    timeoutMs: 40_000,
+  })
+  return machine
+}
+
+/** Adds a plain inbound to every server and waits for the result. */
+export async function addsInboundEverywhere(
+  alice: User,
+  { tag, port }: { tag: string; port: number },
+): Promise<void> {
+  await alice.sends('/inbound')
+  await alice.seesScreen('How shall clients connect?')
+  await alice.taps('VLESS, plain')
+  await alice.seesScreen('On which port?')
+  await alice.sends(String(port))
+  await alice.seesScreen('What is the inbound called?')
+  await alice.sends(tag)
+  await alice.seesScreen('On which servers?')
+  await alice.taps('All servers')
+  await alice.seesScreen(`Name: ${tag}`)
+  await alice.taps('Create')
+}
+
+/** Walks through "Add client" for all servers up to the summary; the last tap is the caller's. */
+export async function asksForClientEverywhere(alice: User, name: string): Promise<void> {
+  await alice.sends('/add')
+  await alice.seesScreen('What is the client called?')
+  await alice.sends(name)
+  await alice.seesScreen('On which servers?')
+  await alice.taps('All servers')
+  await alice.seesScreen(`Name: ${name}`)
+}
+
+/** The card of a client, opened by searching for its name. */
+export async function opensClient(alice: User, name: string): Promise<SeenMessage> {
+  await alice.sends(`/find ${name}`)
+  await alice.seesScreen((message) => message.buttons.flat().some((label) => label.includes(name)))
+  await alice.taps((button) => button.text.includes(name))
+  return alice.seesScreen((message) => message.text.includes(`› ${name}`) && message.text.includes('Traffic'))
+}
