@@ -2,6 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
+import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { loadConfig } from './config.ts'
@@ -14,6 +15,7 @@ import { startPlayground } from './playground/playground.ts'
 import { randomId, systemRuntime } from './runtime.ts'
 import { findXray } from './xray/binary.ts'
 import { createXrayProcess } from './xray/process.ts'
+import { isPortFree } from './xray/validate.ts'
 import { productFile } from './version.ts'
 
 type Env = Record<string, string | undefined>
@@ -25,9 +27,8 @@ const agents = [
   { name: 'de-1', address: '127.0.0.3', region: 'Frankfurt' },
   { name: 'nl-1', address: '127.0.0.4', region: 'Amsterdam' },
 ]
-/** Loopback ports that are seldom taken; the chat page says which it is. */
-const chatPort = 8090
-const webPort = 8080
+/** Easy to remember, and seldom taken; where one is, any free port does. */
+const wantedPorts = { chat: 8090, web: 8080 }
 
 /** An agent beside its own Xray, as a process of its own, so that it can be stopped and started like a real one. */
 class DemoAgent {
@@ -73,6 +74,8 @@ export async function runDemo(env: Env): Promise<void> {
   say('Looking for Xray. The first time this may take two minutes …')
   const binary = await findXray({ env, cacheDir: productFile('.cache'), log })
 
+  const chatPort = await freePort(wantedPorts.chat)
+  const webPort = await freePort(wantedPorts.web)
   const actions: DemoAction[] = []
   const token = `1000000001:${randomId(runtime, 264).slice(0, 35)}`
   const playground = await startPlayground({
@@ -130,6 +133,18 @@ export async function runDemo(env: Env): Promise<void> {
   }
   process.once('SIGINT', () => void end())
   process.once('SIGTERM', () => void end())
+}
+
+/** The wanted port if nobody listens on it, else one that the system picks. */
+async function freePort(wanted: number): Promise<number> {
+  const port = (await isPortFree('127.0.0.1', wanted)) ? wanted : 0
+  const server = createServer()
+  server.listen(port, '127.0.0.1')
+  await once(server, 'listening')
+  const { port: free } = server.address() as AddressInfo
+  server.close()
+  await once(server, 'close')
+  return free
 }
 
 function joinAgent(
