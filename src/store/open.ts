@@ -1,4 +1,4 @@
-import { copyFileSync, existsSync, mkdirSync } from 'node:fs'
+import { existsSync, mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 import Database from 'better-sqlite3'
 import { type Migration, migrate, pendingMigrations } from './migrate.ts'
@@ -33,9 +33,8 @@ export function openStore(options: OpenOptions): Sqlite {
     db.pragma('busy_timeout = 5000')
     if (existed && pendingMigrations(db, options.migrations).length > 0) {
       const copy = `${options.file}.before-${options.now}`
-      // The copy must hold what still stands in the write-ahead log.
-      db.pragma('wal_checkpoint(TRUNCATE)')
-      copyFileSync(options.file, copy)
+      // Not a copy of the file: a reader keeps part of the data in the write-ahead log, where it would be left behind.
+      db.prepare('vacuum into ?').run(copy)
       options.onBackup?.(copy)
     }
     migrate(db, options.migrations)
