@@ -153,7 +153,14 @@ export async function startController(options: ControllerOptions): Promise<Contr
       checkServer: (serverId) => monitor.check(serverId),
     })
 
-    const web = await startWeb({ listen: formatAddress(config.web.listen), fleet, runtime, version, log })
+    const web = await startWeb({
+      listen: formatAddress(config.web.listen),
+      fleet,
+      runtime,
+      version,
+      log,
+      health: () => ({ ok: monitor.isAwake(), judgedAt: monitor.lastSweepEndedAt() }),
+    })
     endings.push(() => web.close())
     fleet.start()
     endings.push(() => fleet.stop())

@@ -11,6 +11,10 @@ export interface HealthMonitor {
   sweep(): Promise<void>
   /** Probes one server now, or joins the probe that is under way. */
   check(serverId: number): Promise<void>
+  /** ms: when the last whole sweep ended; null before the first has. A sweep that failed does not count. */
+  lastSweepEndedAt(): number | null
+  /** Whether sweeps end as often as they should. For a while after the start they are taken to. */
+  isAwake(): boolean
 }
 
 export interface MonitorOptions extends Omit<ObserverOptions, 'policy'> {
@@ -23,6 +27,8 @@ export interface MonitorOptions extends Omit<ObserverOptions, 'policy'> {
 /** A newcomer's agent starts to listen a moment after it has joined; its screen must not wait for the next sweep. */
 const GREET_EVERY_MS = 1_000
 const GREET_FOR_MS = 60_000
+/** One sweep may be late and one may fail before anyone is to be woken. */
+const INTERVALS_UNTIL_STALLED = 3
 
 /** Decides when to look at which server. What is seen and what follows is the observer's part. */
 export function createHealthMonitor(options: MonitorOptions): HealthMonitor {
@@ -34,7 +40,12 @@ export function createHealthMonitor(options: MonitorOptions): HealthMonitor {
   const reprobes = new Map<number, AbortController>()
   const greeting = new Set<number>()
   const switchedOff = new Set<number>()
+  const intervalMs = options.intervalMs ?? SWEEP_EVERY_MS
+  /** A sweep may itself last as long as its slowest probe, however short the interval is. */
+  const stalledAfterMs = INTERVALS_UNTIL_STALLED * intervalMs + policy.probeTimeoutMs
   let sweeping: Promise<void> | undefined
+  let startedAt = runtime.now()
+  let sweptAt: number | null = null
   let endings: (() => void)[] = []
 
   const complain = (error: unknown): void => {
@@ -99,6 +110,7 @@ export function createHealthMonitor(options: MonitorOptions): HealthMonitor {
     // A message that was on its way when its server went may wait again by now.
     observer.hush()
     await Promise.all(servers.filter((server) => server.enabled).map((server) => look(server.id)))
+    if (!stopping.signal.aborted) sweptAt = runtime.now()
   }
 
   const sweep = (): Promise<void> => {
@@ -129,9 +141,12 @@ export function createHealthMonitor(options: MonitorOptions): HealthMonitor {
   return {
     sweep,
     check: look,
+    lastSweepEndedAt: () => sweptAt,
+    isAwake: () => runtime.now() - (sweptAt ?? startedAt) <= stalledAfterMs,
     start: () => {
+      startedAt = runtime.now()
       observer.begin()
-      const sweeps = schedule(options.intervalMs ?? SWEEP_EVERY_MS, sweep)
+      const sweeps = schedule(intervalMs, sweep)
       endings = [
         () => sweeps.stop(),
         fleet.on('joined', ({ serverId }) => void greet(serverId)),
