@@ -5,7 +5,7 @@ import type { Db } from '#src/store/drizzle.ts'
 import { isPassing, retryAfterMs, safeFields } from './api-errors.ts'
 import type { Drafts } from './store/drafts.ts'
 import type { InboxRow, InboxStore } from './store/inbox.ts'
-import type { BotLog } from './types.ts'
+import type { BotDeps } from './types.ts'
 
 /** A handling that has not ended by then never will: nothing a handler awaits takes longer. */
 const WATCHDOG_MS = 60_000
@@ -39,7 +39,7 @@ export function createInboxWorkers(options: {
   store: InboxStore
   drafts: Drafts
   runtime: Runtime
-  log: BotLog
+  log: BotDeps['log']
   signal: AbortSignal
   /** The draft an update may move; undefined where it can move none. */
   draftKey: (update: Update) => string | undefined

@@ -1,8 +1,8 @@
 import { type Api, GrammyError } from 'grammy'
 import type { Update } from 'grammy/types'
+import type { Log } from '#src/log.ts'
 import type { Runtime } from '#src/runtime.ts'
 import { forApi, retryAfterMs, safeFields } from './api-errors.ts'
-import type { BotLog } from './types.ts'
 
 /** How long Telegram may hold a poll open: the longest that common proxies let a silent connection live. */
 const POLL_SECONDS = 30
@@ -22,7 +22,7 @@ const ALLOWED_UPDATES = ['message', 'callback_query', 'inline_query', 'my_chat_m
 export async function poll(options: {
   api: Api
   runtime: Runtime
-  log: BotLog
+  log: Pick<Log, 'warn'>
   signal: AbortSignal
   take: (updates: Update[]) => void
 }): Promise<void> {

@@ -3,17 +3,12 @@ import type { Context } from 'grammy'
 import type { InlineKeyboardButton } from 'grammy/types'
 import type { Role } from '#src/contract/index.ts'
 import type { Actor, Fleet } from '#src/fleet/types.ts'
+import type { Log } from '#src/log.ts'
 import type { Runtime } from '#src/runtime.ts'
 import type { Db } from '#src/store/drizzle.ts'
 import type { SecretBox } from '#src/trust/secret-box.ts'
 import type { Html } from './html.ts'
 import type { Language, T } from './i18n/texts.ts'
-
-export interface BotLog {
-  info(fields: Record<string, unknown>, message: string): void
-  warn(fields: Record<string, unknown>, message: string): void
-  error(fields: Record<string, unknown>, message: string): void
-}
 
 export interface BotDeps {
   token: string
@@ -25,7 +20,7 @@ export interface BotDeps {
   box: SecretBox
   fleet: Fleet
   runtime: Runtime
-  log: BotLog
+  log: Pick<Log, 'info' | 'warn' | 'error'>
   /** Probes a server now; resolves when its state is up to date. */
   checkServer?: (serverId: number) => Promise<void>
   /** Carries the calls to Telegram; for proxies and tests. */

@@ -4,7 +4,7 @@ import type { TLSSocket } from 'node:tls'
 import type { NodeOperations } from '#src/node/operations.ts'
 import type { Runtime } from '#src/runtime.ts'
 import { isController } from '#src/trust/peer.ts'
-import type { ConnectorLog } from './errors.ts'
+import type { Log } from '#src/log.ts'
 import { createContractHandler } from './http.ts'
 import { listen, type Listening } from './listening.ts'
 
@@ -21,7 +21,7 @@ export async function startAgentServer(options: {
   identity: { certificatePem: string; keyPem: string; caPem: string }
   operations: NodeOperations
   runtime: Pick<Runtime, 'randomBytes'>
-  log: ConnectorLog
+  log: Log
 }): Promise<Listening> {
   const { identity, operations, runtime, log } = options
   const server = createServer(

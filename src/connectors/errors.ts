@@ -2,16 +2,6 @@ import { ORPCError } from '@orpc/client'
 import { describeIssue } from '#src/contract/index.ts'
 import { type ErrorDetails, FleetError, isErrorCode } from '#src/errors.ts'
 
-type Write = (details: object, message: string) => void
-
-/** Where connectors and what serves them report. A pino logger is one. */
-export interface ConnectorLog {
-  debug: Write
-  info: Write
-  warn: Write
-  error: Write
-}
-
 /** What an error carries over the wire besides code, status and message. */
 interface WireData {
   retryable: boolean

@@ -3,7 +3,7 @@ import type { ServerConnector } from '#src/contract/index.ts'
 import { fail } from '#src/errors.ts'
 import type { NodeOperations } from '#src/node/operations.ts'
 import type { Runtime } from '#src/runtime.ts'
-import type { ConnectorLog } from './errors.ts'
+import type { Log } from '#src/log.ts'
 import { createLocalConnector } from './local.ts'
 import { createRemoteConnector } from './remote.ts'
 import { directDispatcher } from './transport.ts'
@@ -28,7 +28,7 @@ export function createConnectorFactory(options: {
   secureContext: () => SecureContext
   isAllowed: (spkiHash: string, serverId: number) => boolean
   runtime: Pick<Runtime, 'sleep' | 'randomBytes'>
-  log: ConnectorLog
+  log: Log
 }): (server: Reachable) => Connection {
   const { operations, secureContext, isAllowed, runtime, log } = options
   return ({ id, kind, endpoint }) => {

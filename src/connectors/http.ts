@@ -2,9 +2,10 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { OpenAPIHandler } from '@orpc/openapi/node'
 import { apiPrefix, type CallContext } from '#src/contract/index.ts'
 import { FleetError, fail } from '#src/errors.ts'
+import type { Log } from '#src/log.ts'
 import type { NodeOperations } from '#src/node/operations.ts'
 import { randomId, type Runtime, systemRuntime } from '#src/runtime.ts'
-import { type ConnectorLog, describeCauses, toCallError, toWire } from './errors.ts'
+import { describeCauses, toCallError, toWire } from './errors.ts'
 import { createRouter } from './router.ts'
 
 /** Five thousand clients with every field are about 2 MiB; this is room for a restored list of many more. */
@@ -21,7 +22,7 @@ export type RequestListener = (request: IncomingMessage, response: ServerRespons
  */
 export function createContractHandler(
   operations: NodeOperations,
-  options: { log: ConnectorLog; runtime?: Pick<Runtime, 'randomBytes'> },
+  options: { log: Log; runtime?: Pick<Runtime, 'randomBytes'> },
 ): RequestListener {
   const runtime = options.runtime ?? systemRuntime()
   const handler = new OpenAPIHandler(createRouter(operations), {

@@ -5,9 +5,10 @@ import {
   type OperationName,
   type ServerConnector,
 } from '#src/contract/index.ts'
+import type { Log } from '#src/log.ts'
 import type { NodeOperations } from '#src/node/operations.ts'
 import { randomId, type Runtime, systemRuntime } from '#src/runtime.ts'
-import { type ConnectorLog, describeCauses, toCallError } from './errors.ts'
+import { describeCauses, toCallError } from './errors.ts'
 import { withDeadline } from './deadline.ts'
 import { createRouter } from './router.ts'
 
@@ -18,7 +19,7 @@ import { createRouter } from './router.ts'
  */
 export function createLocalConnector(
   operations: NodeOperations,
-  options: { log?: ConnectorLog; runtime?: Pick<Runtime, 'sleep' | 'randomBytes'> } = {},
+  options: { log?: Log; runtime?: Pick<Runtime, 'sleep' | 'randomBytes'> } = {},
 ): ServerConnector {
   const runtime = options.runtime ?? systemRuntime()
   return createRouterClient(createRouter(operations), {

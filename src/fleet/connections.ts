@@ -1,5 +1,5 @@
 import type { ServerConnector } from '#src/contract/index.ts'
-import type { FleetLog } from './log.ts'
+import type { Log } from '#src/log.ts'
 import type { Server } from './types.ts'
 
 /** A connector with, where there are any, the sockets behind it. A plain object: see connectors/factory. */
@@ -8,7 +8,7 @@ export type Connection = ServerConnector & { close?(): void | Promise<void> }
 export type Connections = ReturnType<typeof createConnections>
 
 /** One connection per server, made when first needed and kept warm. */
-export function createConnections(deps: { connect(server: Server): Connection; log: FleetLog }) {
+export function createConnections(deps: { connect(server: Server): Connection; log: Log }) {
   const open = new Map<number, Connection>()
 
   async function close(serverId: number, connection: Connection): Promise<void> {

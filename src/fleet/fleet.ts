@@ -7,7 +7,7 @@ import { newClient } from './credentials.ts'
 import { createEmitter } from './events.ts'
 import { createGroupCommit } from './group-commit.ts'
 import { createJournal, toView } from './journal.ts'
-import type { FleetLog } from './log.ts'
+import type { Log } from '#src/log.ts'
 import { createMirrorRows } from './mirror-rows.ts'
 import { createMirror } from './mirror.ts'
 import { createProgress } from './progress.ts'
@@ -22,7 +22,7 @@ export interface FleetDeps {
   db: Db
   box: SecretBox
   runtime: Runtime
-  log: FleetLog
+  log: Log
   /** Makes the way to a server: called once per server, and again after it moved. */
   connect(server: Server): Connection
   /** A new join token for a server, and the line that uses it. Called inside the transaction that records it. */

@@ -1,13 +1,13 @@
 import type { Changes, ServerConnector } from '#src/contract/index.ts'
 import { toFleetError } from '#src/errors.ts'
 import { type Runtime, randomId } from '#src/runtime.ts'
-import type { FleetLog } from './log.ts'
+import type { Log } from '#src/log.ts'
 import type { MirrorPosition, MirrorRows } from './mirror-rows.ts'
 
 export interface MirrorDeps {
   rows: MirrorRows
   runtime: Runtime
-  log: FleetLog
+  log: Log
   /** The server's connector, or undefined where no mirror is kept. @throws FleetError when it cannot be reached */
   connector: (serverId: number) => ServerConnector | undefined
 }

@@ -13,7 +13,7 @@ import { FleetError, toFleetError } from '#src/errors.ts'
 import { type Runtime, randomId } from '#src/runtime.ts'
 import type { GroupCommit } from './group-commit.ts'
 import type { Journal, TaskRow } from './journal.ts'
-import type { FleetLog } from './log.ts'
+import type { Log } from '#src/log.ts'
 import { decideFailure, heldBy, nextStep } from './retry.ts'
 import type { Server } from './types.ts'
 
@@ -21,7 +21,7 @@ export interface QueueDeps {
   journal: Journal
   commit: GroupCommit
   runtime: Runtime
-  log: FleetLog
+  log: Log
   server(id: number): Server | undefined
   connection(server: Server): ServerConnector
   /** A task's row has changed. */

@@ -1,4 +1,4 @@
-import type { Logger } from 'pino'
+import type { Log } from '#src/log.ts'
 import { errorText } from '#src/errors.ts'
 import type { Fleet, Server, ServerReport } from '#src/fleet/types.ts'
 import type { Runtime } from '#src/runtime.ts'
@@ -20,7 +20,7 @@ export interface ObserverOptions {
   db: Db
   fleet: HealthFleet
   runtime: Runtime
-  log: Pick<Logger, 'debug' | 'info' | 'warn' | 'error'>
+  log: Log
   policy: HealthPolicy
   /** Who is told, at the moment when there is something to tell. */
   chats: () => string[]

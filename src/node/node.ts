@@ -7,7 +7,7 @@ import type { Sqlite } from '#src/store/open.ts'
 import type { SecretBox } from '#src/trust/secret-box.ts'
 import { connectXrayApi } from '#src/xray/api.ts'
 import { xrayVersion } from '#src/xray/binary.ts'
-import type { XrayLog } from '#src/xray/log.ts'
+import type { Log } from '#src/log.ts'
 import { createXrayProcess, xrayPaths } from '#src/xray/process.ts'
 import { createAccounting } from './accounting.ts'
 import { createAnswers } from './answers.ts'
@@ -27,7 +27,7 @@ export interface NodeOptions {
   db: Sqlite
   box: SecretBox
   runtime: Runtime
-  log: XrayLog
+  log: Log
   /** The Xray program. */
   binary: string
   /** Folder of Xray's files; nothing else may use it. */

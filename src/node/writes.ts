@@ -13,7 +13,7 @@ import { type ErrorCode, type ErrorDetails, FleetError, fail, toFleetError } fro
 import { type Runtime, randomId } from '#src/runtime.ts'
 import type { Sqlite } from '#src/store/open.ts'
 import type { SecretBox } from '#src/trust/secret-box.ts'
-import type { XrayLog } from '#src/xray/log.ts'
+import type { Log } from '#src/log.ts'
 import { hashOf } from './canonical.ts'
 import type { PositionStore } from './position.ts'
 import type { RowsView } from './rows.ts'
@@ -50,7 +50,7 @@ export interface WriteDeps {
   db: Sqlite
   box: SecretBox
   runtime: Runtime
-  log: XrayLog
+  log: Log
   position: PositionStore
   /** Rows as they are now. A view is used for one change only, since it remembers. */
   view: () => RowsView

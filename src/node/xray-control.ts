@@ -1,6 +1,6 @@
 /** Xray's life as a node wants it: found again or started, stopped and restarted on demand, its traffic read first. */
 import type { CallContext, OperationName } from '#src/contract/index.ts'
-import type { XrayLog } from '#src/xray/log.ts'
+import type { Log } from '#src/log.ts'
 import type { Accounting } from './accounting.ts'
 import type { Engine } from './engine.ts'
 import type { NodeOperations } from './operations.ts'
@@ -12,7 +12,7 @@ export interface XrayControlDeps {
   writes: Writes
   settings: ReturnType<typeof createSettings>
   accounting: Accounting
-  log: XrayLog
+  log: Log
 }
 
 type ControlOperations = Pick<

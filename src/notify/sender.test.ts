@@ -1,8 +1,9 @@
 import { eq } from 'drizzle-orm'
-import pino from 'pino'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { createLog } from '#src/log.ts'
 import { type Db, tables } from '#src/store/drizzle.ts'
 import { createFakeRuntime, type FakeRuntime } from '#test/support/fake-runtime.ts'
+import { silentLog } from '#test/support/silent-log.ts'
 import { createTempStore } from '#test/support/temp-store.ts'
 import { downKey, dropExcept, enqueue, isOpen, upKey } from './outbox.ts'
 import { createSender, type Delivery, type Outgoing, type Sender } from './sender.ts'
@@ -58,7 +59,7 @@ function telegram() {
 }
 
 function sending(phone: ReturnType<typeof telegram>, db: Db = store.db()): Sender {
-  const log = pino({ base: null, timestamp: false }, { write: (line: string) => void phone.log.push(line) })
+  const log = createLog('info', (line) => void phone.log.push(line))
   const sender = createSender({ db, runtime, log, deliver: phone.deliver })
   senders.push(sender)
   sender.start()
@@ -236,7 +237,7 @@ describe('sender', () => {
     down(store.db(), 1, 'a')
     down(store.db(), 2, 'a')
     // Killed: never stopped, its database gone under it.
-    const log = pino({ level: 'silent' })
+    const log = silentLog()
     createSender({ db: store.db(), runtime, log, deliver: phone.deliver }).start()
     await runtime.advance(0)
     expect(statuses()).toEqual(['a serverDown sending', 'a serverDown queued'])
@@ -252,7 +253,7 @@ describe('sender', () => {
     const phone = telegram()
     phone.answer = () => new Promise(() => undefined)
     down(store.db(), 1, 'a')
-    const log = pino({ level: 'silent' })
+    const log = silentLog()
     createSender({ db: store.db(), runtime, log, deliver: phone.deliver }).start()
     await runtime.advance(0)
     up(store.db(), 1, 'a')

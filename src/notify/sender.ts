@@ -1,5 +1,5 @@
 import { and, asc, eq } from 'drizzle-orm'
-import type { Logger } from 'pino'
+import type { Log } from '#src/log.ts'
 import type { Runtime } from '#src/runtime.ts'
 import { type Db, tables } from '#src/store/drizzle.ts'
 import type { Message } from './messages.ts'
@@ -30,7 +30,7 @@ export interface Sender {
 export interface SenderOptions {
   db: Db
   runtime: Runtime
-  log: Pick<Logger, 'warn' | 'error'>
+  log: Pick<Log, 'warn' | 'error'>
   /** Makes the words and sends them. Must end soon after the signal. */
   deliver: (message: Outgoing, signal: AbortSignal) => Promise<Delivery>
 }

@@ -3,6 +3,7 @@ import { createServer } from 'node:https'
 import { listen as listenAt } from '#src/connectors/listening.ts'
 import { describeIssue } from '#src/contract/index.ts'
 import { type FleetError, fail, toFleetError } from '#src/errors.ts'
+import type { Log } from '#src/log.ts'
 import { randomId, type Runtime } from '#src/runtime.ts'
 import type { Sqlite } from '#src/store/open.ts'
 import { type Address, formatAddress, plainIp } from '#src/trust/address.ts'
@@ -21,8 +22,6 @@ const MINUTE_MS = 60_000
 /** Anyone may connect here, so whoever is slow is let go. A join is one small request. */
 const REQUEST_TIMEOUT_MS = 15_000
 const MAX_CONNECTIONS = 256
-
-type Write = (details: object, message: string) => void
 
 export interface Joined {
   /** https://host:port */
@@ -49,7 +48,7 @@ export async function startGateway(options: {
   identities: Identities
   db: Sqlite
   runtime: Pick<Runtime, 'now' | 'randomBytes'>
-  log: { info: Write; warn: Write; error: Write }
+  log: Pick<Log, 'info' | 'warn' | 'error'>
   onJoined: (serverId: number, joined: Joined) => void
 }): Promise<Gateway> {
   const { listen, tls, db, runtime, log, onJoined } = options

@@ -5,7 +5,7 @@ import { delimiter, isAbsolute, join, resolve } from 'node:path'
 import { promisify } from 'node:util'
 import { fail } from '#src/errors.ts'
 import { lastMeaningfulLine, runXray, xrayEnvironment } from './command.ts'
-import type { XrayLog } from './log.ts'
+import type { Log } from '#src/log.ts'
 import type { Download } from './release.ts'
 
 /**
@@ -24,7 +24,7 @@ export interface FindXrayOptions {
   env: NodeJS.ProcessEnv
   /** Where a fetched binary is kept, as `xray-<version>/xray`. */
   cacheDir: string
-  log: XrayLog
+  log: Log
   /** How files come from the internet; HTTPS unless told. */
   download?: Download
 }

@@ -1,13 +1,13 @@
 import { join } from 'node:path'
 import type { Runtime } from '#src/runtime.ts'
-import type { XrayLog } from './log.ts'
+import type { Log } from '#src/log.ts'
 
 export interface XrayProcessOptions {
   binary: string
   /** Holds everything of this one Xray; nothing else may use it. See `xrayPaths`. */
   dir: string
   runtime: Pick<Runtime, 'now' | 'sleep'>
-  log: XrayLog
+  log: Log
   /** Told when a running Xray ends without being asked to. It is being restarted already. */
   onExit?: (info: XrayExit) => void
 }

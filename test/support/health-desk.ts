@@ -1,10 +1,10 @@
-import pino from 'pino'
 import { createHealthMonitor, type HealthMonitor } from '#src/health/monitor.ts'
 import type { Schedule } from '#src/health/schedule.ts'
 import { createSender, type Outgoing, type Sender } from '#src/notify/sender.ts'
 import { tables } from '#src/store/drizzle.ts'
 import { FakeFleet } from './fake-fleet.ts'
 import { createFakeRuntime, type FakeRuntime } from './fake-runtime.ts'
+import { silentLog } from './silent-log.ts'
 import { createTempStore } from './temp-store.ts'
 
 /** When a desk's clock starts, ms. */
@@ -34,7 +34,7 @@ export interface HealthDesk {
 export function createHealthDesk(): HealthDesk {
   const runtime = createFakeRuntime({ now: DESK_OPENED })
   const store = createTempStore(DESK_OPENED)
-  const log = pino({ level: 'silent' })
+  const log = silentLog()
   let running: { monitor: HealthMonitor; sender: Sender } | undefined
 
   /** As croner would, by the clock of the test. */

@@ -1,7 +1,7 @@
-import type { XrayLog } from '#src/xray/log.ts'
+import type { Log } from '#src/log.ts'
 
 /** A log nobody reads. */
-export function silentLog(): XrayLog {
+export function silentLog(): Log {
   const ignore = (): void => undefined
   return { debug: ignore, info: ignore, warn: ignore, error: ignore }
 }
