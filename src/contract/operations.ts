@@ -1,6 +1,5 @@
 import type { AnyContractProcedure, Schema } from '@orpc/contract'
-import type { CallContext, Contract, ServerConnector } from './index.ts'
-import { contract } from './index.ts'
+import { type CallContext, type Contract, contract, type ServerConnector } from './contract.ts'
 import type { OperationMeta } from './meta.ts'
 
 type Group = keyof Contract
