@@ -108,8 +108,9 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
 }
 
 /**
- * Joins the controller that a token comes from. The machine's key is made here and stays here.
- * @throws FleetError ALREADY_JOINED, and those of `joinController`
+ * Joins the controller that a token comes from. The machine's key is made here and stays here. A machine that has
+ * joined gets a new certificate as the server it is; what it holds stays as it was.
+ * @throws FleetError as `joinController`
  */
 export async function joinAgent(
   config: AgentConfig,
@@ -117,7 +118,6 @@ export async function joinAgent(
   options: { runtime?: Runtime } = {},
 ): Promise<Omit<AgentIdentity, 'keyPem'>> {
   const present = readIdentity(config.data)
-  if (present !== undefined) fail('ALREADY_JOINED', { server: present.serverId })
   // Loaded here alone: an agent that has joined never needs what makes certificates.
   const { joinController } = await import('./trust/join-client.ts')
   return joinController({
@@ -125,6 +125,7 @@ export async function joinAgent(
     folder: config.data,
     port: config.listen.port,
     publicAddress: config.publicAddress,
+    present,
     runtime: options.runtime ?? systemRuntime(),
   })
 }

@@ -187,13 +187,20 @@ export const errorKinds = {
   ALREADY_JOINED: {
     status: 409,
     retryable: false,
-    message: 'This machine has joined already, as server {server}. Nothing was changed.',
+    message:
+      'This machine has joined already, as server {server}, and the token is not for that server: {reason}. Nothing was changed here. To make it another server, stop its agent, delete agent.key and identity.json in {folder}, and run the command again.',
   },
   NOT_JOINED: {
     status: 409,
     retryable: false,
     message:
       'This machine has not joined a controller yet. Add a server in the chat and run the command it gives.',
+  },
+  IDENTITY_BROKEN: {
+    status: 500,
+    retryable: false,
+    message:
+      "This machine's identity in {folder} cannot be read, or its two files do not belong together. Delete agent.key and identity.json there and join again with a new command from the chat.",
   },
   ADDRESS_TAKEN: {
     status: 500,

@@ -1,7 +1,7 @@
 import { type Api, GrammyError } from 'grammy'
 import type { Update } from 'grammy/types'
-import type { Log } from '#src/log.ts'
 import type { Runtime } from '#src/runtime.ts'
+import type { Log } from '#src/log.ts'
 import { forApi, retryAfterMs, safeFields } from './api-errors.ts'
 
 /** How long Telegram may hold a poll open: the longest that common proxies let a silent connection live. */

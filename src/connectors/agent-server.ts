@@ -1,10 +1,10 @@
 import { X509Certificate } from 'node:crypto'
 import { createServer } from 'node:https'
 import type { TLSSocket } from 'node:tls'
+import type { Log } from '#src/log.ts'
 import type { NodeOperations } from '#src/node/operations.ts'
 import type { Runtime } from '#src/runtime.ts'
 import { isController } from '#src/trust/peer.ts'
-import type { Log } from '#src/log.ts'
 import { createContractHandler } from './http.ts'
 import { listen, type Listening } from './listening.ts'
 

@@ -1,7 +1,7 @@
 import type { Changes, ServerConnector } from '#src/contract/index.ts'
 import { toFleetError } from '#src/errors.ts'
-import { type Runtime, randomId } from '#src/runtime.ts'
 import type { Log } from '#src/log.ts'
+import { type Runtime, randomId } from '#src/runtime.ts'
 import type { MirrorPosition, MirrorRows } from './mirror-rows.ts'
 
 export interface MirrorDeps {

@@ -10,10 +10,10 @@ import {
   operationMeta,
 } from '#src/contract/index.ts'
 import { FleetError, toFleetError } from '#src/errors.ts'
+import type { Log } from '#src/log.ts'
 import { type Runtime, randomId } from '#src/runtime.ts'
 import type { GroupCommit } from './group-commit.ts'
 import type { Journal, TaskRow } from './journal.ts'
-import type { Log } from '#src/log.ts'
 import { decideFailure, heldBy, nextStep } from './retry.ts'
 import type { Server } from './types.ts'
 

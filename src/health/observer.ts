@@ -1,6 +1,6 @@
-import type { Log } from '#src/log.ts'
 import { errorText } from '#src/errors.ts'
 import type { Fleet, Server, ServerReport } from '#src/fleet/types.ts'
+import type { Log } from '#src/log.ts'
 import type { Runtime } from '#src/runtime.ts'
 import type { Db } from '#src/store/drizzle.ts'
 import { decide, type HealthEffect, type HealthEvent } from './decide.ts'

@@ -10,10 +10,10 @@
  */
 import type { CallContext } from '#src/contract/index.ts'
 import { type ErrorCode, type ErrorDetails, FleetError, fail, toFleetError } from '#src/errors.ts'
+import type { Log } from '#src/log.ts'
 import { type Runtime, randomId } from '#src/runtime.ts'
 import type { Sqlite } from '#src/store/open.ts'
 import type { SecretBox } from '#src/trust/secret-box.ts'
-import type { Log } from '#src/log.ts'
 import { hashOf } from './canonical.ts'
 import type { PositionStore } from './position.ts'
 import type { RowsView } from './rows.ts'

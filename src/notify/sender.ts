@@ -1,6 +1,6 @@
 import { and, asc, eq } from 'drizzle-orm'
-import type { Log } from '#src/log.ts'
 import type { Runtime } from '#src/runtime.ts'
+import type { Log } from '#src/log.ts'
 import { type Db, tables } from '#src/store/drizzle.ts'
 import type { Message } from './messages.ts'
 import { collapse, isOpen, type OutboxRow } from './outbox.ts'

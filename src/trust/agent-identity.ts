@@ -12,6 +12,7 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { z } from 'zod'
+import { fail } from '#src/errors.ts'
 
 /** Who an agent is, after it has joined. */
 export interface AgentIdentity {
@@ -37,18 +38,28 @@ function identityFiles(folder: string): { key: string; identity: string } {
   return { key: join(folder, 'agent.key'), identity: join(folder, 'identity.json') }
 }
 
-/** The identity in the agent's data folder; undefined before it has joined. */
+/**
+ * The identity in the agent's data folder; undefined before it has joined.
+ * @throws FleetError IDENTITY_BROKEN
+ */
 export function readIdentity(folder: string): AgentIdentity | undefined {
   const files = identityFiles(folder)
   if (!existsSync(files.identity)) return undefined
-  const stored = storedIdentity.parse(JSON.parse(readFileSync(files.identity, 'utf8')))
-  return {
-    serverId: stored.serverId,
-    address: stored.address,
-    certificatePem: stored.certificate,
-    caPem: stored.ca,
-    keyPem: readFileSync(files.key, 'utf8'),
-    notAfter: Date.parse(new X509Certificate(stored.certificate).validTo),
+  try {
+    const stored = storedIdentity.parse(JSON.parse(readFileSync(files.identity, 'utf8')))
+    const keyPem = readFileSync(files.key, 'utf8')
+    const certificate = new X509Certificate(stored.certificate)
+    if (!certificate.checkPrivateKey(createPrivateKey(keyPem))) throw new Error('its key is another one')
+    return {
+      serverId: stored.serverId,
+      address: stored.address,
+      certificatePem: stored.certificate,
+      caPem: new X509Certificate(stored.ca).toString(),
+      keyPem,
+      notAfter: Date.parse(certificate.validTo),
+    }
+  } catch (cause) {
+    return fail('IDENTITY_BROKEN', { folder }, { cause })
   }
 }
 
@@ -66,6 +77,7 @@ export function writeIdentity(folder: string, identity: Omit<AgentIdentity, 'key
 /**
  * The agent's private key, PEM. Made here on the first attempt to join and kept for the next, so that an attempt
  * whose answer was lost can be repeated with the same token.
+ * @throws FleetError IDENTITY_BROKEN
  */
 export function loadOrCreateAgentKey(folder: string): string {
   const { key } = identityFiles(folder)
@@ -75,8 +87,12 @@ export function loadOrCreateAgentKey(folder: string): string {
     writeWhole(key, privateKey.export({ type: 'pkcs8', format: 'pem' }) as string)
   }
   const pem = readFileSync(key, 'utf8')
-  // Throws here, with the file's own words, rather than in the middle of a handshake.
-  createPrivateKey(pem)
+  try {
+    // Here rather than in the middle of a handshake.
+    createPrivateKey(pem)
+  } catch (cause) {
+    fail('IDENTITY_BROKEN', { folder }, { cause })
+  }
   return pem
 }
 

@@ -19,8 +19,8 @@ const MAX_ANSWER_BYTES = 64 * 1024
 /**
  * Joins a controller: finds out that it is the one the token was made by, makes key and certificate request here, and
  * trades the token for a certificate. Keeps everything in `folder`. Can be repeated with the same token when the answer
- * was lost.
- * @throws FleetError JOIN_TOKEN_INVALID, JOIN_PIN_MISMATCH (nothing was sent), CONTROLLER_UNREACHABLE, CLOCK_SKEW, and
+ * was lost, and with a new one when the certificate is to be a new one.
+ * @throws FleetError ALREADY_JOINED, IDENTITY_BROKEN, JOIN_TOKEN_INVALID, JOIN_PIN_MISMATCH (nothing was sent), CONTROLLER_UNREACHABLE, CLOCK_SKEW, and
  *   what the controller refuses with: JOIN_TOKEN_WRONG, JOIN_TOKEN_USED, JOIN_TOKEN_EXPIRED, JOIN_KEY_REFUSED, RATE_LIMITED
  */
 export async function joinController(options: {
@@ -31,14 +31,26 @@ export async function joinController(options: {
   port: number
   /** Where the controller can reach it, if not where the request comes from. */
   publicAddress?: string | undefined
+  /** Who this machine is already: it may get a new certificate, but not become another server. */
+  present?: AgentIdentity | undefined
   runtime: Pick<Runtime, 'now'>
 }): Promise<Omit<AgentIdentity, 'keyPem'>> {
-  const { folder, port, publicAddress, runtime } = options
+  const { folder, port, publicAddress, present, runtime } = options
+  const refuse = (server: number, reason: string): never => fail('ALREADY_JOINED', { server, reason, folder })
   const token = parseJoinToken(options.token)
+  if (present !== undefined && spkiHash(new X509Certificate(present.caPem)) !== token.pin)
+    refuse(present.serverId, 'it comes from another controller')
   const caPem = await findPinnedCa(token.controller, token.pin)
   const keyPem = loadOrCreateAgentKey(folder)
   const body = { id: token.id, secret: token.secret, csr: await createRequest(keyPem), port, publicAddress }
-  const answer = await post(token.controller, caPem, JSON.stringify(body), runtime)
+  const answer = await post(token.controller, caPem, JSON.stringify(body), runtime).catch((error: unknown) => {
+    // A key speaks for one server, so the one of this machine is refused as another's.
+    if (present !== undefined && error instanceof FleetError && error.code === 'JOIN_KEY_REFUSED')
+      return refuse(present.serverId, 'the controller refuses the key it has as that server')
+    throw error
+  })
+  if (present !== undefined && answer.serverId !== present.serverId)
+    refuse(present.serverId, `it is for server ${answer.serverId}`)
   const notAfter = checkAnswer(answer, keyPem, caPem, runtime.now())
   const { serverId, address } = answer
   const identity = { serverId, address, certificatePem: answer.certificate, caPem }

@@ -4,8 +4,8 @@ import { access, chmod, mkdir, mkdtemp, open, rename, rm, stat } from 'node:fs/p
 import { delimiter, isAbsolute, join, resolve } from 'node:path'
 import { promisify } from 'node:util'
 import { fail } from '#src/errors.ts'
-import { lastMeaningfulLine, runXray, xrayEnvironment } from './command.ts'
 import type { Log } from '#src/log.ts'
+import { lastMeaningfulLine, runXray, xrayEnvironment } from './command.ts'
 import type { Download } from './release.ts'
 
 /**

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
-import type { Runtime } from '#src/runtime.ts'
 import type { Log } from '#src/log.ts'
+import type { Runtime } from '#src/runtime.ts'
 
 export interface XrayProcessOptions {
   binary: string

@@ -14,16 +14,16 @@ export function linksIn(message: SeenMessage): string[] {
 export async function joins(world: World, name: string): Promise<Machine> {
   const { alice } = world
   await alice.sends('/server')
-  await alice.seesScreen('What is the new server called?')
+  await alice.sees('What is the new server called?')
   await alice.sends(name)
-  await alice.seesScreen(`Where is ${name}?`)
+  await alice.sees(`Where is ${name}?`)
   await alice.taps('Skip')
-  const screen = await alice.seesScreen('Waiting for it to join')
+  const screen = await alice.sees('Waiting for it to join')
   const token = /join '(fg1\.[^']+)'/.exec(screen.text)?.[1]
   if (token === undefined) throw new Error(`no join command in: ${screen.text}`)
   const machine = world.machine(name)
   machine.program.start('join', token)
-  await alice.seesScreen((message) => message.text.includes(name) && message.text.includes('Online'), {
+  await alice.sees((message) => message.text.includes(name) && message.text.includes('Online'), {
     timeoutMs: 40_000,
   })
   return machine
@@ -35,32 +35,32 @@ export async function addsInboundEverywhere(
   { tag, port }: { tag: string; port: number },
 ): Promise<void> {
   await alice.sends('/inbound')
-  await alice.seesScreen('How shall clients connect?')
+  await alice.sees('How shall clients connect?')
   await alice.taps('VLESS, plain')
-  await alice.seesScreen('On which port?')
+  await alice.sees('On which port?')
   await alice.sends(String(port))
-  await alice.seesScreen('What is the inbound called?')
+  await alice.sees('What is the inbound called?')
   await alice.sends(tag)
-  await alice.seesScreen('On which servers?')
+  await alice.sees('On which servers?')
   await alice.taps('All servers')
-  await alice.seesScreen(`Name: ${tag}`)
+  await alice.sees(`Name: ${tag}`)
   await alice.taps('Create')
 }
 
 /** Walks through "Add client" for all servers up to the summary; the last tap is the caller's. */
 export async function asksForClientEverywhere(alice: User, name: string): Promise<void> {
   await alice.sends('/add')
-  await alice.seesScreen('What is the client called?')
+  await alice.sees('What is the client called?')
   await alice.sends(name)
-  await alice.seesScreen('On which servers?')
+  await alice.sees('On which servers?')
   await alice.taps('All servers')
-  await alice.seesScreen(`Name: ${name}`)
+  await alice.sees(`Name: ${name}`)
 }
 
 /** The card of a client, opened by searching for its name. */
 export async function opensClient(alice: User, name: string): Promise<SeenMessage> {
   await alice.sends(`/find ${name}`)
-  await alice.seesScreen((message) => message.buttons.flat().some((label) => label.includes(name)))
+  await alice.sees((message) => message.buttons.flat().some((label) => label.includes(name)))
   await alice.taps((button) => button.text.includes(name))
-  return alice.seesScreen((message) => message.text.includes(`› ${name}`) && message.text.includes('Traffic'))
+  return alice.sees((message) => message.text.includes(`› ${name}`) && message.text.includes('Traffic'))
 }
