@@ -1,5 +1,5 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { randomUUID } from 'node:crypto'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { generateKeyPairSync, randomUUID } from 'node:crypto'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
@@ -58,8 +58,8 @@ afterEach(async () => {
   rmSync(folder, { recursive: true })
 })
 
-const token = () =>
-  createJoinToken({ ...trust, runtime, controllerAddress: gateway.address, serverId: 5 }).token
+const token = (serverId = 5) =>
+  createJoinToken({ ...trust, runtime, controllerAddress: gateway.address, serverId }).token
 
 async function start(): Promise<Agent> {
   const agent = await startAgent({ config, env: process.env, log })
@@ -87,7 +87,6 @@ describe('an agent', () => {
     await expect(start()).rejects.toThrow(code('NOT_JOINED'))
     const { serverId } = await joinAgent(config, token())
     expect(serverId).toBe(5)
-    await expect(joinAgent(config, token())).rejects.toThrow(code('ALREADY_JOINED'))
 
     const agent = await start()
     expect(agent.serverId).toBe(5)
@@ -130,5 +129,103 @@ describe('an agent', () => {
     const { time: _time, ...before } = await server.server.health()
     await expect(start()).rejects.toThrow(code('ADDRESS_TAKEN'))
     expect(await server.server.health()).toMatchObject(before)
+  })
+})
+
+describe('a machine that has joined', () => {
+  const files = () =>
+    ['identity.json', 'agent.key'].map((file) => readFileSync(join(config.data, file), 'utf8'))
+
+  test('joins again with a new token: a new certificate, the same server, what it holds untouched', async () => {
+    await joinAgent(config, token())
+    const agent = await start()
+    const inbound = await connect().inbounds.add(
+      {
+        tag: 'in',
+        protocol: 'vless',
+        port: await freePort(),
+        listen: '127.0.0.1',
+        stream: { transport: { type: 'raw' }, security: { type: 'none' } },
+      },
+      { context: { idempotencyKey: randomUUID() } },
+    )
+    agents.splice(0)
+    await agent.stop()
+    const [before, key] = files()
+
+    const { serverId } = await joinAgent(config, token())
+    expect(serverId).toBe(5)
+    expect(files()[0]).not.toBe(before)
+    expect(files()[1]).toBe(key)
+    await start()
+    expect(await connect().inbounds.list()).toMatchObject([{ id: inbound.id, tag: 'in' }])
+  })
+
+  test("refuses another server's token, another controller's, and none at all; nothing changes", async () => {
+    await joinAgent(config, token())
+    const before = files()
+    const refused = (reason: RegExp) =>
+      expect.objectContaining({
+        code: 'ALREADY_JOINED',
+        details: { server: 5, folder: config.data, reason: expect.stringMatching(reason) as string },
+      })
+
+    addServerRow(trust.db, 6)
+    const another = token(6)
+    await expect(joinAgent(config, another)).rejects.toThrow(refused(/refuses the key/))
+    const stranger = await createTestFleetCa()
+    addServerRow(stranger.db, 5)
+    // The address is the right one: the pin is looked at before anything is sent.
+    const strange = createJoinToken({
+      ...stranger,
+      runtime,
+      controllerAddress: gateway.address,
+      serverId: 5,
+    }).token
+    await stranger.close()
+    await expect(joinAgent(config, strange)).rejects.toThrow(refused(/another controller/))
+    await expect(joinAgent(config, 'fg1')).rejects.toThrow(code('JOIN_TOKEN_INVALID'))
+
+    expect(files()).toEqual(before)
+    expect((await start()).serverId).toBe(5)
+    expect(await connect().server.health()).toMatchObject({ status: 'online' })
+    // The token was not used up: a machine that is nobody yet may have it.
+    expect(await joinAgent({ ...config, data: join(folder, 'six') }, another)).toMatchObject({ serverId: 6 })
+  })
+
+  test('and is installed anew takes its place with a new key, and the old key opens nothing', async () => {
+    await joinAgent(config, token())
+    const old = config
+    config = { ...config, data: join(folder, 'anew') }
+    expect(await joinAgent(config, token())).toMatchObject({ serverId: 5 })
+    await start()
+    expect(await connect().server.health()).toMatchObject({ status: 'online' })
+    for (const agent of agents.splice(0)) await agent.stop({ stopXray: true })
+
+    config = old
+    await start()
+    await expect(connect().server.health()).rejects.toThrow(code('SERVER_IDENTITY_REFUSED'))
+    await expect(joinAgent(config, token())).rejects.toThrow(code('ALREADY_JOINED'))
+  })
+
+  test('says what to do when its identity is broken', async () => {
+    await joinAgent(config, token())
+    const [identity = '', key = ''] = files()
+    const { privateKey: anotherKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+    const broken: [string, string][] = [
+      ['identity.json', identity.slice(0, 100)],
+      ['identity.json', '{}'],
+      ['agent.key', ''],
+      ['agent.key', anotherKey.export({ type: 'pkcs8', format: 'pem' }) as string],
+    ]
+    for (const [file, text] of broken) {
+      writeFileSync(join(config.data, file), text)
+      await expect(start()).rejects.toThrow(code('IDENTITY_BROKEN'))
+      await expect(joinAgent(config, token())).rejects.toThrow(code('IDENTITY_BROKEN'))
+      writeFileSync(join(config.data, 'identity.json'), identity)
+      writeFileSync(join(config.data, 'agent.key'), key)
+    }
+    rmSync(join(config.data, 'agent.key'))
+    await expect(start()).rejects.toThrow(code('IDENTITY_BROKEN'))
   })
 })

@@ -143,7 +143,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
       chats: () => config.telegram.owners.map(String),
       wake: () => sender.wake(),
     })
-    const bot: Bot = await createBot({
+    const bot: Bot = createBot({
       ...config.telegram,
       db,
       box,

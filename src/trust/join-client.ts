@@ -43,12 +43,14 @@ export async function joinController(options: {
   const caPem = await findPinnedCa(token.controller, token.pin)
   const keyPem = loadOrCreateAgentKey(folder)
   const body = { id: token.id, secret: token.secret, csr: await createRequest(keyPem), port, publicAddress }
-  const answer = await post(token.controller, caPem, JSON.stringify(body), runtime).catch((error: unknown) => {
-    // A key speaks for one server, so the one of this machine is refused as another's.
-    if (present !== undefined && error instanceof FleetError && error.code === 'JOIN_KEY_REFUSED')
-      return refuse(present.serverId, 'the controller refuses the key it has as that server')
-    throw error
-  })
+  const answer = await post(token.controller, caPem, JSON.stringify(body), runtime).catch(
+    (error: unknown) => {
+      // A key speaks for one server, so the one of this machine is refused as another's.
+      if (present !== undefined && error instanceof FleetError && error.code === 'JOIN_KEY_REFUSED')
+        return refuse(present.serverId, 'the controller refuses the key it has as that server')
+      throw error
+    },
+  )
   if (present !== undefined && answer.serverId !== present.serverId)
     refuse(present.serverId, `it is for server ${answer.serverId}`)
   const notAfter = checkAnswer(answer, keyPem, caPem, runtime.now())

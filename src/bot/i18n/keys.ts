@@ -263,7 +263,8 @@ export interface Texts {
   'errors.JOIN_KEY_REFUSED': { file: string | number; reason: string | number }
   'errors.CONTROLLER_UNREACHABLE': { address: string | number; reason: string | number }
   'errors.CLOCK_SKEW': { here: string | number }
-  'errors.ALREADY_JOINED': { server: string | number }
+  'errors.ALREADY_JOINED': { folder: string | number; reason: string | number; server: string | number }
+  'errors.IDENTITY_BROKEN': { folder: string | number }
   'errors.NOT_JOINED': none
   'errors.AGENT_CONFIG_INVALID': { field: string | number; reason: string | number; source: string | number }
   'errors.INTERNAL': { trace: string | number }
