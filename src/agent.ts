@@ -13,7 +13,7 @@ import { openStore } from './store/open.ts'
 import { type Address, formatAddress } from './trust/address.ts'
 import { type AgentIdentity, readIdentity } from './trust/agent-identity.ts'
 import { loadKey, secretBoxFor } from './trust/secret-box.ts'
-import { productFile, productVersion } from './version.ts'
+import { productFile, productVersion, xrayCacheDirs } from './version.ts'
 import { findXray } from './xray/binary.ts'
 
 const DAY_MS = 24 * 60 * 60 * 1000
@@ -49,7 +49,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
 
   const key = loadKey({ env: env['FLEETGRAM_KEY'], file: join(data, 'fleetgram.key') })
   const version = productVersion()
-  const binary = await findXray({ env, cacheDir: productFile('.cache'), log })
+  const binary = await findXray({ env, cacheDir: xrayCacheDirs(data), log })
   const db = openStore({
     file: join(data, 'agent.db'),
     migrations: readMigrations(productFile('migrations')),

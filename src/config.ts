@@ -100,9 +100,9 @@ export function loadAgentConfig(file: string, env: Environment): AgentConfig {
 }
 
 /** Where a controller keeps what belongs beside its database. */
-export function controllerPaths(config: Config): { xrayDir: string; keyFile: string } {
-  const dir = dirname(config.database)
-  return { xrayDir: join(dir, 'xray'), keyFile: join(dir, 'fleetgram.key') }
+export function controllerPaths(config: Config): { dataDir: string; xrayDir: string; keyFile: string } {
+  const dataDir = dirname(config.database)
+  return { dataDir, xrayDir: join(dataDir, 'xray'), keyFile: join(dataDir, 'fleetgram.key') }
 }
 
 function readObject(file: string): Record<string, unknown> {

@@ -19,7 +19,7 @@ import { createControllerTls } from './trust/controller-tls.ts'
 import { createIdentities } from './trust/identities.ts'
 import { createJoinToken } from './trust/join-tokens.ts'
 import { loadKey, secretBoxFor } from './trust/secret-box.ts'
-import { productFile, productVersion } from './version.ts'
+import { productFile, productVersion, xrayCacheDirs } from './version.ts'
 import { startGateway } from './web/gateway.ts'
 import { startWeb } from './web/server.ts'
 import { findXray } from './xray/binary.ts'
@@ -71,7 +71,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
     const db = drizzleOver(sqlite)
     const version = productVersion()
 
-    const binary = await findXray({ env, cacheDir: productFile('.cache'), log })
+    const binary = await findXray({ env, cacheDir: xrayCacheDirs(paths.dataDir), log })
     const localHost = config.local.publicAddress ?? outwardAddress()
     const node = createNode({
       db: sqlite,

@@ -10,3 +10,16 @@ export function productFile(...parts: string[]): string {
 export function productVersion(): string {
   return (JSON.parse(readFileSync(productFile('package.json'), 'utf8')) as { version: string }).version
 }
+
+/** Whether this runs from the sources; shipped, it is one bundled program. */
+export const runsFromSource = import.meta.filename.endsWith('.ts')
+
+/**
+ * Where a fetched Xray belongs: beside the sources, for all who start from them; shipped, in the data folder, since a
+ * service may not write to its own program's, where an Xray may nevertheless have been put.
+ * @param data the folder of this process's data
+ */
+export function xrayCacheDirs(data: string): string[] {
+  const [product, own] = [productFile('.cache'), join(data, 'xray-bin')]
+  return runsFromSource ? [product, own] : [own, product]
+}

@@ -89,6 +89,25 @@ describe('finding Xray', () => {
     expect(await find({ PATH: '' })).toBe(found[0])
   })
 
+  it('looks into every cache, and fetches into the first that can be written to', async () => {
+    const archive = zip('xray', program(pinnedXrayVersion))
+    const file = join(dir, 'file')
+    await writeFile(file, '')
+    // Nobody can make a folder beneath a file, not even root.
+    const [closed, first, second] = [join(file, 'cache'), join(dir, 'first'), join(dir, 'second')]
+    const findIn = (...cacheDirs: string[]): Promise<string> =>
+      findXray({ env: { PATH: '' }, cacheDir: cacheDirs, log: silentLog(), download: release(archive) })
+
+    const found = await findIn(closed, first, second)
+    expect(found).toBe(join(first, `xray-${pinnedXrayVersion}`, 'xray'))
+    await expect(readdir(second)).rejects.toMatchObject({ code: 'ENOENT' })
+    expect(await findIn(second, first)).toBe(found)
+    await expect(findIn(closed)).rejects.toMatchObject({
+      code: 'XRAY_NOT_FOUND',
+      message: expect.stringContaining('ENOTDIR') as string,
+    })
+  })
+
   it.each([
     ['another checksum', release(zip('xray', program(pinnedXrayVersion)), '0'.repeat(64)), 'SHA-256'],
     ['no checksum', release(zip('xray', program(pinnedXrayVersion)), 'none'), 'names no SHA-256'],

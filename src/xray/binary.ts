@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process'
 import { constants } from 'node:fs'
 import { access, chmod, mkdir, mkdtemp, open, rename, rm, stat } from 'node:fs/promises'
-import { delimiter, isAbsolute, join, resolve } from 'node:path'
+import { delimiter, dirname, isAbsolute, join, resolve } from 'node:path'
 import { promisify } from 'node:util'
 import { fail } from '#src/errors.ts'
 import type { Log } from '#src/log.ts'
@@ -22,8 +22,11 @@ const goTimeoutMs = 15 * 60 * 1000
 
 export interface FindXrayOptions {
   env: NodeJS.ProcessEnv
-  /** Where a fetched binary is kept, as `xray-<version>/xray`. */
-  cacheDir: string
+  /**
+   * Where a fetched binary is kept, as `xray-<version>/xray`. Of several, all are looked into, and the first that can
+   * be written to is fetched into.
+   */
+  cacheDir: string | readonly string[]
   log: Log
   /** How files come from the internet; HTTPS unless told. */
   download?: Download
@@ -45,9 +48,10 @@ export async function findXray(options: FindXrayOptions): Promise<string> {
   }
   const installed = await onPath('xray', env)
   if (installed !== null) return installed
-  const cached = join(resolve(cacheDir), `xray-${pinnedXrayVersion}`, 'xray')
-  if (await isProgram(cached)) return cached
+  const places = [cacheDir].flat().map((dir) => join(resolve(dir), `xray-${pinnedXrayVersion}`, 'xray'))
+  for (const place of places) if (await isProgram(place)) return place
 
+  const cached = await firstWritable(places)
   const reasons: string[] = []
   for (const [name, fetchInto] of [
     ['the release', fetchRelease],
@@ -99,10 +103,24 @@ async function buildWithGo(folder: string, { env }: FindXrayOptions): Promise<st
   return join(folder, 'main')
 }
 
+/** The first place whose folder is there, or could be made, and lets us in. */
+async function firstWritable(places: readonly string[]): Promise<string> {
+  const reasons: string[] = []
+  for (const place of places) {
+    try {
+      await mkdir(dirname(place), { recursive: true })
+      await access(dirname(place), constants.W_OK)
+      return place
+    } catch (error) {
+      reasons.push((error as Error).message)
+    }
+  }
+  return fail('XRAY_NOT_FOUND', { reason: reasons.join('; ') })
+}
+
 /** Lets `make` put a program into a folder of its own, checks it, and only then moves it to `target` in one step. */
 async function installAtomically(target: string, make: (folder: string) => Promise<string>): Promise<void> {
-  const home = join(target, '..')
-  await mkdir(home, { recursive: true })
+  const home = dirname(target)
   // Beside the target, since a move is one step only within a file system.
   const folder = await mkdtemp(join(home, 'new-'))
   try {
