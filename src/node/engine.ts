@@ -1,11 +1,13 @@
 /** Keeps the running Xray in agreement with the rows, and its files ready for the next start. */
 import { fail } from '#src/errors.ts'
-import { type XrayApi, addInbound } from '#src/xray/api.ts'
+import { addInbound } from '#src/xray/add-inbound.ts'
+import type { XrayApi } from '#src/xray/api.ts'
 import { flowIn } from '#src/xray/flow.ts'
 import type { XrayModel, XrayUser } from '#src/xray/model.ts'
 import type { XrayProcess } from '#src/xray/process.ts'
 import { maskSecrets, renderConfig, renderInbound } from '#src/xray/render.ts'
-import type { ClientRecord, InboundRecord, InboundSettings, Rows, RowsView } from './rows.ts'
+import type { ClientRecord, InboundRecord, InboundSettings, Rows } from './rows.ts'
+import type { RowsView } from './rows-view.ts'
 import type { Snapshot } from './snapshot.ts'
 import { parseXrayName, xrayName } from './xray-name.ts'
 

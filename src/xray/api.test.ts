@@ -4,7 +4,8 @@ import { xrayBinary } from '#test/support/xray-binary.ts'
 import { freePort } from '#test/support/xray-client.ts'
 import type { XrayServer } from '#test/support/xray-server.ts'
 import { plainInbound, startXrayServer, xrayModel } from '#test/support/xray-server.ts'
-import { addInbound, connectXrayApi } from './api.ts'
+import { addInbound } from './add-inbound.ts'
+import { connectXrayApi } from './api.ts'
 import { renderConfig, renderInbound } from './render.ts'
 
 const ann = { email: 'Ann', uuid: '66ad4540-b58c-4ad2-9926-ea63445a9b57', flow: '' }
