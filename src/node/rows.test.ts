@@ -2,7 +2,8 @@ import { beforeEach, describe, expect, test } from 'vitest'
 import { readMigrations } from '#src/store/migrate.ts'
 import { openStore } from '#src/store/open.ts'
 import { createSecretBox } from '#src/trust/secret-box.ts'
-import { type ClientRecord, createRows, type InboundRecord, type Rows, viewRows } from './rows.ts'
+import { type ClientRecord, createRows, type InboundRecord, type Rows } from './rows.ts'
+import { viewRows } from './rows-view.ts'
 
 const inbound = (id: number): InboundRecord => ({
   id,

@@ -69,25 +69,6 @@ export function emailKey(email: string): string {
 
 export type Rows = ReturnType<typeof createRows>
 
-/** Rows as one change left them, each read and opened once. For as long as nothing else may change them. */
-export interface RowsView {
-  inbound(id: number): InboundSettings | undefined
-  client(id: number): ClientRecord | undefined
-}
-
-export function viewRows(rows: Pick<Rows, 'inboundSettings' | 'client'>): RowsView {
-  return { inbound: remembering(rows.inboundSettings), client: remembering(rows.client) }
-}
-
-function remembering<T>(read: (id: number) => T): (id: number) => T {
-  const known = new Map<number, { value: T }>()
-  return (id) => {
-    const entry = known.get(id) ?? { value: read(id) }
-    known.set(id, entry)
-    return entry.value
-  }
-}
-
 /**
  * This node's inbounds and clients, by prepared statements: they stand on hot paths, and drizzle would double an
  * agent's memory. Only rows of the own server are ever read or written here.

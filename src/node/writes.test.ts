@@ -6,7 +6,8 @@ import { createSecretBox } from '#src/trust/secret-box.ts'
 import { createFakeRuntime } from '#test/support/fake-runtime.ts'
 import { silentLog } from '#test/support/silent-log.ts'
 import { createPosition } from './position.ts'
-import { type ClientRecord, createRows, viewRows } from './rows.ts'
+import { type ClientRecord, createRows } from './rows.ts'
+import { viewRows } from './rows-view.ts'
 import { type WriteDeps, type WriteRequest, createWrites } from './writes.ts'
 
 function setup() {

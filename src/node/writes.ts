@@ -16,7 +16,7 @@ import type { Sqlite } from '#src/store/open.ts'
 import type { SecretBox } from '#src/trust/secret-box.ts'
 import { hashOf } from './canonical.ts'
 import type { PositionStore } from './position.ts'
-import type { RowsView } from './rows.ts'
+import type { RowsView } from './rows-view.ts'
 import { createSerial } from './serial.ts'
 import { type Scope, type Snapshot, createSnapshots } from './snapshot.ts'
 
