@@ -29,6 +29,15 @@ export function heldBy(
   return joined ? undefined : 'SERVER_NOT_JOINED'
 }
 
+/** Why what cannot wait was not sent. */
+export function unreachable(
+  server: { lastError: string | null },
+  held: ReturnType<typeof heldBy>,
+): FleetError {
+  if (held !== undefined) return new FleetError(held)
+  return new FleetError('SERVER_UNREACHABLE', { reason: server.lastError ?? 'it did not answer' })
+}
+
 /** True when the server is known to be away: nothing is sent at once, only by back-off or when it is heard of. */
 export function isAway(server: Parameters<typeof heldBy>[0]): boolean {
   if (heldBy(server) !== undefined) return true

@@ -2,19 +2,14 @@
  * Carries the journal out: per server strictly in order and one at a time, different servers side by side. Nothing is
  * remembered here that is not in the journal too, but whether somebody has just heard of a server.
  */
-import {
-  type OperationInput,
-  type OperationName,
-  type ServerConnector,
-  callOperation,
-  operationMeta,
-} from '#src/contract/index.ts'
+import { type OperationName, type ServerConnector, operationMeta } from '#src/contract/index.ts'
 import { FleetError, toFleetError } from '#src/errors.ts'
 import type { Log } from '#src/log.ts'
 import { type Runtime, randomId } from '#src/runtime.ts'
 import type { GroupCommit } from './group-commit.ts'
 import type { Journal, TaskRow } from './journal.ts'
-import { decideFailure, heldBy, nextStep } from './retry.ts'
+import { decideFailure, heldBy, nextStep, unreachable } from './retry.ts'
+import { sendTask } from './send-task.ts'
 import type { Server } from './types.ts'
 
 export interface QueueDeps {
@@ -43,8 +38,6 @@ interface Lane {
   call: AbortController | null
 }
 
-/** ms on top of the operation's own timeout, so that the connector's, which knows more, comes first. */
-const TIMEOUT_MARGIN = 5_000
 /** ms. Longer timers overflow, and a corrected clock should be noticed. */
 const LONGEST_SLEEP = 60 * 60 * 1000
 
@@ -145,7 +138,12 @@ export function createTaskQueue(deps: QueueDeps) {
     lane.call = call
     const operation = task.operation as OperationName
     try {
-      await send(server, claimed, operation, call.signal)
+      await sendTask({
+        task: claimed,
+        input: journal.input(claimed),
+        connector: deps.connection(server),
+        stopped: call.signal,
+      })
     } catch (thrown) {
       // Stopped, or the server was removed: the row says already what is to be said.
       if (call.signal.aborted) return
@@ -157,31 +155,6 @@ export function createTaskQueue(deps: QueueDeps) {
     lane.kicked = true
     const applied = await commit(() => journal.settle(task.id, { status: 'applied', error: null }))
     if (applied !== undefined) tellWhenMirrored(applied)
-  }
-
-  async function send(
-    server: Server,
-    task: TaskRow,
-    operation: OperationName,
-    stopped: AbortSignal,
-  ): Promise<void> {
-    const limit = operationMeta(operation).timeout + TIMEOUT_MARGIN
-    const late = AbortSignal.timeout(limit)
-    const signal = AbortSignal.any([stopped, late])
-    // null in the journal stands for no input at all.
-    const input = (journal.input(task) ?? undefined) as OperationInput<OperationName>
-    try {
-      await orAborted(
-        callOperation(deps.connection(server), operation, input, {
-          signal,
-          context: { idempotencyKey: task.id },
-        }),
-        signal,
-      )
-    } catch (thrown) {
-      if (late.aborted) throw new FleetError('SERVER_TIMEOUT', { seconds: Math.round(limit / 1000) })
-      throw thrown
-    }
   }
 
   async function failed(lane: Lane, task: TaskRow, operation: OperationName, thrown: unknown): Promise<void> {
@@ -256,22 +229,6 @@ export function createTaskQueue(deps: QueueDeps) {
       await Promise.all(telling)
     },
   }
-}
-
-/** Why what cannot wait was not sent. */
-export function unreachable(server: Server, held: ReturnType<typeof heldBy>): FleetError {
-  if (held !== undefined) return new FleetError(held)
-  return new FleetError('SERVER_UNREACHABLE', { reason: server.lastError ?? 'it did not answer' })
-}
-
-/** A connector may be slow to notice its signal: nothing here waits longer for it than for the answer. */
-function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const onAbort = (): void => reject(signal.reason as Error)
-    if (signal.aborted) return onAbort()
-    signal.addEventListener('abort', onAbort, { once: true })
-    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort))
-  })
 }
 
 function stackOf(error: FleetError): string | undefined {

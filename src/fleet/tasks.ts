@@ -11,8 +11,8 @@ import type { Runtime } from '#src/runtime.ts'
 import type { Sqlite } from '#src/store/open.ts'
 import { type Journal, type NewTask, toView } from './journal.ts'
 import type { Progress } from './progress.ts'
-import { backoff, expiryOf, heldBy, isAway } from './retry.ts'
-import { type TaskQueue, unreachable } from './task-queue.ts'
+import { backoff, expiryOf, heldBy, isAway, unreachable } from './retry.ts'
+import type { TaskQueue } from './task-queue.ts'
 import type { Batch, Server, Tasks } from './types.ts'
 
 export interface TasksDeps {
