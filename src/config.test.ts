@@ -54,6 +54,22 @@ describe('the configuration', () => {
     )
   })
 
+  test('an empty variable of the environment is none', () => {
+    const env = {
+      FLEETGRAM_TELEGRAM_TOKEN: '',
+      FLEETGRAM_DATABASE: '',
+      FLEETGRAM_WEB_LISTEN: ' ',
+      FLEETGRAM_GATEWAY_PUBLIC_ADDRESS: '',
+      FLEETGRAM_HEALTH_INTERVAL_SECONDS: '',
+      FLEETGRAM_LOCAL_ALLOW_PRIVATE_TARGETS: '',
+    }
+    const path = file({ telegram, web: { listen: '127.0.0.1:9000' } })
+    expect(loadConfig(path, env)).toEqual(loadConfig(path, {}))
+    expect(() => loadConfig(file({}), env)).toThrow(expect.objectContaining({ code: 'CONFIG_INVALID' }))
+    const none = join(dir, 'none.json')
+    expect(loadAgentConfig(none, { FLEETGRAM_AGENT_DATA: '' })).toEqual(loadAgentConfig(none, {}))
+  })
+
   test.each([
     ['{ "telegram": ', 'the file', /not JSON/],
     [[], 'the file', /one JSON object/],

@@ -87,7 +87,7 @@ type Environment = Record<string, string | undefined>
 
 /**
  * The controller's configuration. Every value can also come from the environment, which wins: `telegram.apiRoot` is
- * FLEETGRAM_TELEGRAM_API_ROOT.
+ * FLEETGRAM_TELEGRAM_API_ROOT. An empty variable counts as none.
  * @throws FleetError CONFIG_INVALID naming the key and the reason
  */
 export function loadConfig(file: string, env: Environment): Config {
@@ -157,9 +157,14 @@ function overlay(
       const after = overlay(inner, before, env, name)
       // A section that is none, such as a string, is left for the schema to refuse.
       if (section === undefined || section === before) merged[key] = after
-    } else if (env[name] !== undefined) merged[key] = env[name]
+    } else if (isSet(env[name])) merged[key] = env[name]
   }
   return merged
+}
+
+/** Compose files and service managers pass on a variable nobody has filled in as an empty one. */
+function isSet(value: string | undefined): boolean {
+  return value !== undefined && value.trim() !== ''
 }
 
 function sectionOf(field: unknown): z.ZodObject | undefined {
