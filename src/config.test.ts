@@ -24,7 +24,7 @@ describe('the configuration', () => {
       telegram: { ...telegram, apiRoot: 'https://api.telegram.org' },
       database: resolve('data/fleetgram.db'),
       web: { listen: { host: '127.0.0.1', port: 8080 } },
-      gateway: { listen: { host: '0.0.0.0', port: 8443 } },
+      gateway: { listen: { host: '0.0.0.0', port: 8443 }, joinCommand: 'npm run agent -- join' },
       health: { intervalSeconds: 30 },
     })
   })
@@ -78,6 +78,7 @@ describe('the configuration', () => {
     [{ telegram: { ...telegram, owners: [] } }, 'telegram.owners', /.+/],
     [{ telegram, web: { listen: '8080' } }, 'web.listen', /host:port/],
     [{ telegram, web: 'localhost' }, 'web', /.+/],
+    [{ telegram, gateway: { joinCommand: 'a\nb' } }, 'gateway.joinCommand', /one line/],
     [{ telegram, weeb: {} }, 'the file', /weeb/],
     [{ telegram: { ...telegram, apiRoot: 'ftp://x' } }, 'telegram.apiRoot', /.+/],
   ])('names the key and the reason when something is wrong: %j', (content, key, reason) => {

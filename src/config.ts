@@ -5,6 +5,7 @@ import { z } from 'zod'
 import { fail } from './errors.ts'
 import { logLevels } from './log.ts'
 import { type Address, isHost, parseAddress } from './trust/address.ts'
+import { runsFromSource } from './version.ts'
 
 const address = z.string().transform((text, context): Address => {
   const parsed = parseAddress(text)
@@ -39,6 +40,12 @@ const sections = {
       listen: address.prefault('0.0.0.0:8443'),
       /** Where other machines reach the gateway; it stands in join commands. */
       publicAddress: address.optional(),
+      /** What stands before the token in join commands: how the agent is started on the machines of this fleet. */
+      joinCommand: z
+        .string()
+        .trim()
+        .regex(/^[^\p{Cc}]{1,500}$/u, 'write one line')
+        .default(runsFromSource ? 'npm run agent -- join' : 'fleetgram agent join'),
     })
     .prefault({}),
   /** The machine the controller runs on, which is server 1. */

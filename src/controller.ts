@@ -110,7 +110,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
       invite(serverId) {
         const controllerAddress = gatewayAddress(config, gateway.address, localHost)
         const made = createJoinToken({ db: sqlite, runtime, ca, controllerAddress, serverId })
-        return { ...made, command: `npm run agent -- join '${made.token}'` }
+        return { ...made, command: `${config.gateway.joinCommand} '${made.token}'` }
       },
       revoke: (serverId) => identities.revoke(serverId),
       localHost,
