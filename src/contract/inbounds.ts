@@ -12,7 +12,7 @@ const shortId = z
   .regex(/^(?:[0-9a-f]{2}){0,8}$/, 'up to 16 hexadecimal digits, an even number of them')
 
 /** How TLS clients are imitated: uTLS fingerprints that Xray knows. */
-export const fingerprints = ['chrome', 'firefox', 'safari', 'ios', 'android', 'edge', 'random'] as const
+const fingerprints = ['chrome', 'firefox', 'safari', 'ios', 'android', 'edge', 'random'] as const
 
 const noSecurity = z.strictObject({ type: z.literal('none') })
 
@@ -37,12 +37,12 @@ const x25519PublicKey = z.string().regex(/^[A-Za-z0-9_-]{43}$/)
 
 const rawTransport = z.strictObject({ type: z.literal('raw') })
 
-export const streamInput = z.strictObject({
+const streamInput = z.strictObject({
   transport: rawTransport,
   security: z.discriminatedUnion('type', [noSecurity, realitySecurity]),
 })
 
-export const stream = z.object({
+const stream = z.object({
   transport: rawTransport,
   security: z.discriminatedUnion('type', [
     noSecurity,

@@ -112,7 +112,7 @@ function imageMime(bytes: Buffer): string | undefined {
 }
 
 /** Width and height in pixels of a PNG or JPEG, undefined for anything else. */
-export function imageSize(bytes: Buffer): { width: number; height: number } | undefined {
+function imageSize(bytes: Buffer): { width: number; height: number } | undefined {
   const mime = imageMime(bytes)
   if (mime === 'image/png' && bytes.length >= 24) {
     return { width: bytes.readUInt32BE(16), height: bytes.readUInt32BE(20) }

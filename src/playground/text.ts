@@ -5,7 +5,7 @@ import { badRequest } from './refusal.ts'
 
 /** Bot API limits, in characters after entities parsing. */
 export const TEXT_LIMIT = 4096
-export const CAPTION_LIMIT = 1024
+const CAPTION_LIMIT = 1024
 /** Telegram keeps the first hundred entities of a message and drops the rest without a word. */
 const ENTITY_LIMIT = 100
 

@@ -12,7 +12,7 @@ const DAY_MS = 24 * 60 * 60 * 1000
 /** An agent is trusted for as long as the CA; changing it is a planned act. */
 const CA_LIFE_MS = 10 * 365 * DAY_MS
 /** Long enough for a controller to be away for a week, short enough that a stolen key does not last. */
-export const LEAF_LIFE_MS = 14 * DAY_MS
+const LEAF_LIFE_MS = 14 * DAY_MS
 /** A server's, until agents renew theirs by themselves: one that ran out would have to be joined anew by hand. */
 export const SERVER_LEAF_LIFE_MS = 365 * DAY_MS
 /** Clocks of small servers are off by this much without anyone noticing. */
