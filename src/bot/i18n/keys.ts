@@ -49,6 +49,8 @@ export interface Texts {
   'button.openInbound': none
   'button.openServer': none
   'button.checkNow': none
+  'button.help': none
+  'button.copyCommand': none
   'command.start': none
   'command.servers': none
   'command.add': none
@@ -74,18 +76,20 @@ export interface Texts {
   'time.minutes': { n: string | number }
   'time.hours': { n: string | number }
   'time.days': { n: string | number }
-  'home.counts': { online: string | number; total: string | number }
-  'home.offline': { n: string | number }
-  'home.error': { n: string | number }
-  'home.pending': { n: string | number }
+  'home.offline': none
+  'home.error': none
+  'home.pending': none
   'home.disabled': { n: string | number }
-  'home.clients': { n: string | number }
   'home.traffic': { down: string | number; up: string | number }
   'home.updated': { time: string | number }
+  'home.online': { online: string | number; total: string | number }
+  'home.seen': { time: string | number }
+  'home.more': { n: string | number }
+  'home.people': { count: number; down: string | number; up: string | number }
   'all.reachable': { reachable: string | number; total: string | number }
-  'all.follow': { n: string | number }
-  'picker.which': { n: string | number }
-  'server.seen': { ago: string | number }
+  'all.follow': { count: number }
+  'picker.which': none
+  'server.seen': { time: string | number }
   'server.versions': { agent: string | number; xray: string | number }
   'server.address': none
   'server.region': { region: string | number }
@@ -94,7 +98,7 @@ export interface Texts {
   'server.loadUnreachable': none
   'server.counts': { clients: string | number; inbounds: string | number }
   'server.open': { count: number }
-  'server.synced': { ago: string | number }
+  'server.synced': { time: string | number }
   'server.disableQuestion': { name: string | number }
   'server.disableEffect': none
   'server.enableQuestion': { name: string | number }
@@ -118,15 +122,19 @@ export interface Texts {
   'edit.now': none
   'edit.ask.name': none
   'edit.ask.publicAddress': none
-  'edit.ask.alias': none
+  'edit.ask.alias': { id: string | number }
   'edit.ask.notes': none
+  'edit.ask.region': none
   'edit.tooLong': { max: string | number }
   'edit.badAddress': none
+  'edit.region': none
+  'edit.rejoin': none
   'join.run': none
   'join.valid': { minutes: string | number }
   'join.waiting': none
   'restart.question': { count: number }
   'restart.effect': none
+  'restart.away': { count: number; names: string | number }
   'inbounds.none': none
   'inbounds.count': { count: number }
   'inbound.on': none
@@ -138,11 +146,16 @@ export interface Texts {
   'inbound.gone': none
   'inbound.deleteQuestion': { server: string | number; tag: string | number }
   'inbound.deleteEffect': { count: number }
+  'inbound.disableQuestion': { server: string | number; tag: string | number }
+  'inbound.disableEffect': { count: number }
   'filter.all': none
   'filter.disabled': none
   'clients.count': { count: number }
-  'clients.found': { n: string | number }
   'clients.hint': none
+  'clients.none': none
+  'clients.noneDisabled': none
+  'clients.notFound': none
+  'clients.found': { count: number }
   'client.traffic': { down: string | number; total: string | number; up: string | number }
   'client.servers': { count: number }
   'client.lastActive': { time: string | number }
@@ -154,6 +167,8 @@ export interface Texts {
   'wizard.step': { n: string | number; total: string | number }
   'wizard.typeText': none
   'wizard.reply': none
+  'wizard.pickServers': none
+  'wizard.pickInbounds': none
   'addServer.name': none
   'addServer.nameHint': none
   'addServer.badName': { max: string | number }
@@ -187,22 +202,34 @@ export interface Texts {
   'addClient.without': { count: number; servers: string | number }
   'addClient.sumName': { name: string | number }
   'addClient.sumInbounds': { tags: string | number }
-  'batch.addClient': { name: string | number }
-  'batch.enableClient': { name: string | number }
-  'batch.disableClient': { name: string | number }
-  'batch.deleteClient': { name: string | number }
-  'batch.addInbound': { tag: string | number }
-  'batch.enableInbound': { tag: string | number }
-  'batch.disableInbound': { tag: string | number }
-  'batch.deleteInbound': { tag: string | number }
-  'batch.restart': none
-  'batch.nothing': none
+  'batch.addClient.doing': { name: string | number }
+  'batch.addClient.done': { name: string | number }
+  'batch.enableClient.doing': { name: string | number }
+  'batch.enableClient.done': { name: string | number }
+  'batch.disableClient.doing': { name: string | number }
+  'batch.disableClient.done': { name: string | number }
+  'batch.deleteClient.doing': { name: string | number }
+  'batch.deleteClient.done': { name: string | number }
+  'batch.addInbound.doing': { name: string | number }
+  'batch.addInbound.done': { name: string | number }
+  'batch.enableInbound.doing': { name: string | number }
+  'batch.enableInbound.done': { name: string | number }
+  'batch.disableInbound.doing': { name: string | number }
+  'batch.disableInbound.done': { name: string | number }
+  'batch.deleteInbound.doing': { name: string | number }
+  'batch.deleteInbound.done': { name: string | number }
+  'batch.restart.doing': none
+  'batch.restart.done': none
+  'batch.other.doing': none
+  'batch.other.done': none
   'batch.follows': none
   'batch.working': { done: string | number; total: string | number }
   'batch.done': { done: string | number; total: string | number }
-  'batch.summary': { done: string | number; failed: string | number; waiting: string | number }
+  'batch.countDone': { n: string | number }
+  'batch.countWaiting': { n: string | number }
+  'batch.countFailed': { n: string | number }
   'batch.more': { n: string | number }
-  'batch.moreLinks': { n: string | number }
+  'batch.moreLinks': { count: number }
   'alert.offline': { name: string | number }
   'alert.error': { name: string | number }
   'alert.up': { name: string | number }
@@ -266,7 +293,6 @@ export interface Texts {
   'errors.ALREADY_JOINED': { folder: string | number; reason: string | number; server: string | number }
   'errors.IDENTITY_BROKEN': { folder: string | number }
   'errors.NOT_JOINED': none
-  'errors.AGENT_CONFIG_INVALID': { field: string | number; reason: string | number; source: string | number }
   'errors.INTERNAL': { trace: string | number }
 }
 
