@@ -3,6 +3,7 @@ import { join, resolve } from 'node:path'
 import type { AgentConfig } from './config.ts'
 import { startAgentServer } from './connectors/agent-server.ts'
 import { operationNames } from './contract/index.ts'
+import { createEndings } from './endings.ts'
 import { fail } from './errors.ts'
 import type { Log } from './log.ts'
 import { createNode } from './node/node.ts'
@@ -50,29 +51,32 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   const key = loadKey({ env: env['FLEETGRAM_KEY'], file: join(data, 'fleetgram.key') })
   const version = productVersion()
   const binary = await findXray({ env, cacheDir: xrayCacheDirs(data), log })
-  const db = openStore({
-    file: join(data, 'agent.db'),
-    migrations: readMigrations(productFile('migrations')),
-    now: runtime.now(),
-    onBackup: (copy) => log.info({ copy }, 'the database was copied before its migration'),
-  })
-  const node = createNode({
-    db,
-    box: secretBoxFor(key),
-    runtime,
-    log,
-    binary,
-    dir: join(data, 'xray'),
-    version,
-    publicAddress: config.publicAddress ?? identity.address,
-    inboundListen: config.inboundListen,
-    allowPrivateTargets: config.allowPrivateTargets,
-  })
-
-  const started = Promise.withResolvers<void>()
-  // Nobody may be waiting when the start fails; it is told below.
-  started.promise.catch(() => undefined)
+  const endings = createEndings({ log, runtime })
+  let stopXray = false
   try {
+    const db = openStore({
+      file: join(data, 'agent.db'),
+      migrations: readMigrations(productFile('migrations')),
+      now: runtime.now(),
+      onBackup: (copy) => log.info({ copy }, 'the database was copied before its migration'),
+    })
+    endings.add('database', () => db.close())
+    const node = createNode({
+      db,
+      box: secretBoxFor(key),
+      runtime,
+      log,
+      binary,
+      dir: join(data, 'xray'),
+      version,
+      publicAddress: config.publicAddress ?? identity.address,
+      inboundListen: config.inboundListen,
+      allowPrivateTargets: config.allowPrivateTargets,
+    })
+
+    const started = Promise.withResolvers<void>()
+    // Nobody may be waiting when the start fails; it is told below.
+    started.promise.catch(() => undefined)
     // The address is taken first: a second agent over the same folder then ends before it touches Xray.
     const listening = await startAgentServer({
       listen: config.listen,
@@ -81,13 +85,13 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       runtime,
       log,
     })
+    endings.add('node', () => node.stop({ stopXray }))
+    endings.add('door', () => listening.close())
     try {
       await node.start()
       started.resolve()
     } catch (error) {
       started.reject(error)
-      await listening.close()
-      await node.stop()
       throw error
     }
     const address = { host: listening.host, port: listening.port }
@@ -95,14 +99,13 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     return {
       serverId: identity.serverId,
       address,
-      async stop(options) {
-        await listening.close()
-        await node.stop(options)
-        db.close()
+      async stop(how = {}) {
+        stopXray = how.stopXray ?? false
+        await endings.endAll()
       },
     }
   } catch (error) {
-    db.close()
+    await endings.endAll()
     throw error
   }
 }

@@ -3,6 +3,7 @@ import os from 'node:os'
 import { type Bot, createBot } from './bot/bot.ts'
 import { type Config, controllerPaths } from './config.ts'
 import { createConnectorFactory } from './connectors/factory.ts'
+import { createEndings } from './endings.ts'
 import { createFleet } from './fleet/fleet.ts'
 import type { Fleet } from './fleet/types.ts'
 import { createHealthMonitor } from './health/monitor.ts'
@@ -45,17 +46,7 @@ export interface ControllerOptions {
 /** @throws FleetError with what is wrong and what to do: a taken port, a wrong bot token, a newer database. */
 export async function startController(options: ControllerOptions): Promise<Controller> {
   const { config, env, log, runtime = systemRuntime() } = options
-  const endings: (() => unknown)[] = []
-  // Begun last, ended first; one ending that fails must not keep the others from theirs.
-  const endAll = async (): Promise<void> => {
-    for (const end of endings.splice(0).toReversed()) {
-      try {
-        await end()
-      } catch (error) {
-        log.error({ error }, 'a part did not end cleanly')
-      }
-    }
-  }
+  const endings = createEndings({ log, runtime })
   let stopXray = false
 
   try {
@@ -67,7 +58,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
       now: runtime.now(),
       onBackup: (copy) => log.info({ copy }, 'the database was copied before its migration'),
     })
-    endings.push(() => sqlite.close())
+    endings.add('database', () => sqlite.close())
     const db = drizzleOver(sqlite)
     const version = productVersion()
 
@@ -85,15 +76,13 @@ export async function startController(options: ControllerOptions): Promise<Contr
       inboundListen: config.local.inboundListen,
       allowPrivateTargets: config.local.allowPrivateTargets,
     })
-    await node.start()
-    endings.push(() => node.stop({ stopXray }))
 
     const ca = await loadOrCreateCa({ db: sqlite, box, runtime })
     const identities = createIdentities({ db: sqlite, runtime })
     const hosts = [config.gateway.publicAddress?.host ?? localHost, localHost]
     const onTlsError = (error: unknown): void => log.error({ error }, 'the own certificate was not renewed')
     const tls = await createControllerTls({ ca, hosts, runtime, onError: onTlsError })
-    endings.push(() => tls.close())
+    endings.add('certificate', () => tls.close())
 
     const fleet = createFleet({
       db,
@@ -125,7 +114,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
       log,
       onJoined: (serverId, { endpoint }) => fleet.noteJoined(serverId, endpoint),
     })
-    endings.push(() => gateway.close())
+    endings.add('gateway', () => gateway.close())
 
     const sender = createSender({
       db,
@@ -161,15 +150,19 @@ export async function startController(options: ControllerOptions): Promise<Contr
       log,
       health: () => ({ ok: monitor.isAwake(), judgedAt: monitor.lastSweepEndedAt() }),
     })
-    endings.push(() => web.close())
+    endings.add('web', () => web.close())
+
+    // Only now that the addresses are ours: a second controller over the same folder ends before it touches Xray.
+    endings.add('node', () => node.stop({ stopXray }))
+    await node.start()
+    endings.add('fleet', () => fleet.stop())
     fleet.start()
-    endings.push(() => fleet.stop())
+    endings.add('monitor', () => monitor.stop())
     monitor.start()
-    endings.push(() => monitor.stop())
+    endings.add('sender', () => sender.stop())
     sender.start()
-    endings.push(() => sender.stop())
+    endings.add('bot', () => bot.stop())
     await bot.start()
-    endings.push(() => bot.stop())
     log.info(
       { version, web: web.url, gateway: formatAddress(gateway.address), bot: bot.username },
       'fleetgram is ready',
@@ -182,11 +175,11 @@ export async function startController(options: ControllerOptions): Promise<Contr
       botUsername: bot.username,
       stop: async (how = {}) => {
         stopXray = how.stopXray ?? false
-        await endAll()
+        await endings.endAll()
       },
     }
   } catch (error) {
-    await endAll()
+    await endings.endAll()
     throw error
   }
 }

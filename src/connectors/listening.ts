@@ -1,5 +1,4 @@
-import type { Server } from 'node:https'
-import type { AddressInfo, Socket } from 'node:net'
+import type { AddressInfo, Server, Socket } from 'node:net'
 import { FleetError } from '#src/errors.ts'
 import { type Address, formatAddress } from '#src/trust/address.ts'
 

@@ -128,7 +128,7 @@ describe('everything else', () => {
     const taken = other.address() as { port: number }
     await expect(
       startWeb({ listen: `127.0.0.1:${taken.port}`, fleet, runtime, version: '1', log }),
-    ).rejects.toMatchObject({ code: 'EADDRINUSE' })
+    ).rejects.toMatchObject({ code: 'ADDRESS_TAKEN' })
     await new Promise((resolve) => other.close(resolve))
     await expect(
       startWeb({ listen: '/etc/passwd', fleet, runtime, version: '1', log }),

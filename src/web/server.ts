@@ -1,8 +1,7 @@
 import { createHash } from 'node:crypto'
-import { once } from 'node:events'
-import type { AddressInfo } from 'node:net'
 import { createAdaptorServer } from '@hono/node-server'
 import { Hono } from 'hono'
+import { listen as listenAt } from '#src/connectors/listening.ts'
 import { fail } from '#src/errors.ts'
 import type { Runtime } from '#src/runtime.ts'
 import { formatAddress, parseAddress } from '#src/trust/address.ts'
@@ -53,8 +52,8 @@ const headers: Readonly<Record<string, string>> = {
 
 /**
  * The public side: `GET /` is the status page, `GET /healthz` says whether this controller does its work, and nothing
- * else answers. Rejects with the system's error when the address cannot be had.
- * @throws FleetError BAD_INPUT when `listen` is no address
+ * else answers.
+ * @throws FleetError ADDRESS_TAKEN, or BAD_INPUT when `listen` is no address
  */
 export async function startWeb(options: WebOptions): Promise<Web> {
   const { fleet, runtime, version, log } = options
@@ -97,19 +96,10 @@ export async function startWeb(options: WebOptions): Promise<Web> {
     },
   })
   server.maxConnections = MAX_CONNECTIONS
-  server.listen(listen.port, listen.host)
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  const url = `http://${formatAddress({ host: listen.host, port })}/`
+  const listening = await listenAt(server, listen)
+  const url = `http://${formatAddress(listening)}/`
   log.info({ url, version }, 'the status page is up')
-  return {
-    url,
-    close: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve())
-        if ('closeAllConnections' in server) server.closeAllConnections()
-      }),
-  }
+  return { url, close: () => listening.close() }
 }
 
 /** Makes a value once in SNAPSHOT_FOR_MS, however many ask; one that failed is made again at once. */
