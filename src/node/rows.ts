@@ -1,6 +1,7 @@
 import type { Client, InboundStream } from '#src/contract/index.ts'
 import { LOCAL_SERVER_ID, type Sqlite } from '#src/store/open.ts'
 import type { SecretBox } from '#src/trust/secret-box.ts'
+import { createTombstones } from './tombstones.ts'
 
 /** An inbound of this node, as most need it: its private key stays sealed. */
 export interface InboundSettings {
@@ -120,11 +121,7 @@ export function createRows(db: Sqlite, box: SecretBox) {
   const unplace = db.prepare(`delete from client_inbounds where server_id = ${S} and client_id = ?`)
   const deleteInbound = db.prepare(`delete from inbounds where server_id = ${S} and id = ?`)
   const deleteClient = db.prepare(`delete from clients where server_id = ${S} and id = ?`)
-  const bury = db.prepare(
-    `insert into tombstones (server_id, kind, id, change_seq) values (${S}, ?, ?, ?)
-     on conflict (server_id, kind, id) do update set change_seq = excluded.change_seq`,
-  )
-  const unbury = db.prepare(`delete from tombstones where server_id = ${S} and kind = ? and id = ?`)
+  const tombstones = createTombstones(db)
 
   function inboundSettings(raw: unknown): InboundSettings | undefined {
     if (raw === undefined) return undefined
@@ -206,7 +203,7 @@ export function createRows(db: Sqlite, box: SecretBox) {
         enabled: row.enabled ? 1 : 0,
         secrets: privateKey === null ? null : box.seal(JSON.stringify({ privateKey }), inboundPlace(row.id)),
       })
-      unbury.run('inbound', row.id)
+      tombstones.unbury('inbound', row.id)
     },
 
     /** A client with an id that was never used: nothing of it can be there. */
@@ -216,17 +213,17 @@ export function createRows(db: Sqlite, box: SecretBox) {
     saveClient(row: ClientRecord): void {
       unplace.run(row.id)
       writeClient(row)
-      unbury.run('client', row.id)
+      tombstones.unbury('client', row.id)
     },
 
     removeInbound(id: number, changeSeq: number): void {
       deleteInbound.run(id)
-      bury.run('inbound', id, changeSeq)
+      tombstones.bury('inbound', id, changeSeq)
     },
 
     removeClient(id: number, changeSeq: number): void {
       deleteClient.run(id)
-      bury.run('client', id, changeSeq)
+      tombstones.bury('client', id, changeSeq)
     },
   }
 }

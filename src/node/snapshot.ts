@@ -1,4 +1,5 @@
 import { LOCAL_SERVER_ID, type Sqlite } from '#src/store/open.ts'
+import { createTombstones } from './tombstones.ts'
 
 /** The rows a change touches. */
 export interface Scope {
@@ -34,11 +35,7 @@ export function createSnapshots(db: Sqlite) {
   }
   const dropInbound = db.prepare(`delete from inbounds where server_id = ${S} and id = ?`)
   const dropClient = db.prepare(`delete from clients where server_id = ${S} and id = ?`)
-  const bury = db.prepare(
-    `insert into tombstones (server_id, kind, id, change_seq) values (${S}, ?, ?, ?)
-     on conflict (server_id, kind, id) do update set change_seq = excluded.change_seq`,
-  )
-  const unbury = db.prepare(`delete from tombstones where server_id = ${S} and kind = ? and id = ?`)
+  const tombstones = createTombstones(db)
 
   const rowsOf = (statement: { all(id: number): unknown[] }, ids: number[]): Raw[] =>
     ids.flatMap((id) => statement.all(id) as Raw[])
@@ -74,19 +71,19 @@ export function createSnapshots(db: Sqlite) {
     restore(snapshot: Snapshot, changeSeq: number): void {
       for (const id of snapshot.scope.clients) {
         dropClient.run(id)
-        bury.run('client', id, changeSeq)
+        tombstones.bury('client', id, changeSeq)
       }
       for (const id of snapshot.scope.inbounds) {
         dropInbound.run(id)
-        bury.run('inbound', id, changeSeq)
+        tombstones.bury('inbound', id, changeSeq)
       }
       insert('inbounds', snapshot.inbounds, { change_seq: changeSeq })
       insert('clients', snapshot.clients, { change_seq: changeSeq })
       insert('client_inbounds', snapshot.placements)
       insert('client_traffics', snapshot.clientTraffics)
       insert('inbound_traffics', snapshot.inboundTraffics)
-      for (const row of snapshot.inbounds) unbury.run('inbound', row.id)
-      for (const row of snapshot.clients) unbury.run('client', row.id)
+      for (const row of snapshot.inbounds) tombstones.unbury('inbound', Number(row['id']))
+      for (const row of snapshot.clients) tombstones.unbury('client', Number(row['id']))
     },
   }
 }
