@@ -67,8 +67,15 @@ export function createSnapshots(db: Sqlite) {
       }
     },
 
-    /** Rows as they were. They count as changed, since a mirror may have seen them otherwise meanwhile. */
-    restore(snapshot: Snapshot, changeSeq: number): void {
+    /**
+     * Rows as they were, but for the lifetime counters: what was counted meanwhile stays counted. All of it is
+     * changed, since a mirror may have seen it otherwise meanwhile.
+     */
+    restore(snapshot: Snapshot, { changeSeq, trafficSeq }: { changeSeq: number; trafficSeq: number }): void {
+      const grown = {
+        clients: rowsOf(sources.clientTraffics, snapshot.scope.clients),
+        inbounds: rowsOf(sources.inboundTraffics, snapshot.scope.inbounds),
+      }
       for (const id of snapshot.scope.clients) {
         dropClient.run(id)
         tombstones.bury('client', id, changeSeq)
@@ -80,10 +87,45 @@ export function createSnapshots(db: Sqlite) {
       insert('inbounds', snapshot.inbounds, { change_seq: changeSeq })
       insert('clients', snapshot.clients, { change_seq: changeSeq })
       insert('client_inbounds', snapshot.placements)
-      insert('client_traffics', snapshot.clientTraffics)
-      insert('inbound_traffics', snapshot.inboundTraffics)
+      const clientTraffics = withGrowth(snapshot.clientTraffics, grown.clients, 'client_id', snapshot.clients)
+      insert('client_traffics', clientTraffics, { traffic_seq: trafficSeq })
+      const inboundTraffics = withGrowth(
+        snapshot.inboundTraffics,
+        grown.inbounds,
+        'inbound_id',
+        snapshot.inbounds,
+      )
+      insert('inbound_traffics', inboundTraffics, { traffic_seq: trafficSeq })
       for (const row of snapshot.inbounds) tombstones.unbury('inbound', Number(row['id']))
       for (const row of snapshot.clients) tombstones.unbury('client', Number(row['id']))
     },
   }
+}
+
+/**
+ * Counters of before, with the larger of both readings where they have grown since; and those that began since, for
+ * the owners that stay. A reset is taken back with the rest.
+ */
+function withGrowth(before: Raw[], since: Raw[], key: string, owners: Raw[]): Raw[] {
+  const larger = (row: Raw, later: Raw | undefined): Raw => ({
+    ...row,
+    ...Object.fromEntries(
+      ['up', 'down', 'last_active_at']
+        .filter((column) => Number(later?.[column] ?? 0) > Number(row[column] ?? 0))
+        .map((column) => [column, later?.[column] ?? null]),
+    ),
+  })
+  const owned = new Set(owners.map((row) => row['id']))
+  const begun = since.filter(
+    (row) => owned.has(row[key] ?? null) && !before.some((old) => old[key] === row[key]),
+  )
+  return [
+    ...before.map((row) =>
+      larger(
+        row,
+        since.find((later) => later[key] === row[key]),
+      ),
+    ),
+    ...begun,
+  ]
 }

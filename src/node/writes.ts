@@ -98,7 +98,8 @@ export function createWrites({ db, box, runtime, log, position, view, push, answ
     },
   )
   const commitTakenBack = db.transaction((key: string, snapshot: Snapshot, error: FleetError): void => {
-    snapshots.restore(snapshot, position.nextChange())
+    const moved = { changeSeq: position.nextChange(), trafficSeq: position.nextTraffic() }
+    snapshots.restore(snapshot, moved)
     // What may pass is forgotten, so that the same key can be tried again; anything else is the key's outcome.
     if (error.retryable) forget.run(key)
     else refuse.run(JSON.stringify({ code: error.code, details: error.details }), runtime.now(), key)
