@@ -65,6 +65,7 @@ describe('the configuration', () => {
     }
     const path = file({ telegram, web: { listen: '127.0.0.1:9000' } })
     expect(loadConfig(path, env)).toEqual(loadConfig(path, {}))
+    expect(() => loadConfig(join(dir, 'none.json'), env)).toThrow(/must be set, and there is no such file/)
     expect(() => loadConfig(file({}), env)).toThrow(expect.objectContaining({ code: 'CONFIG_INVALID' }))
     const none = join(dir, 'none.json')
     expect(loadAgentConfig(none, { FLEETGRAM_AGENT_DATA: '' })).toEqual(loadAgentConfig(none, {}))
@@ -73,7 +74,9 @@ describe('the configuration', () => {
   test.each([
     ['{ "telegram": ', 'the file', /not JSON/],
     [[], 'the file', /one JSON object/],
-    [{}, 'telegram.token', /.+/],
+    [`{ "telegram": { "token": ${telegram.token.slice(0, 25)} } }`, 'the file', /^(?!.*AAH).*not JSON/s],
+    [{}, 'telegram.token', /^it must be set$/],
+    [{ telegram: { token: telegram.token } }, 'telegram.owners', /^it must be set$/],
     [{ telegram: { ...telegram, token: 'abc' } }, 'telegram.token', /BotFather/],
     [{ telegram: { ...telegram, owners: [] } }, 'telegram.owners', /.+/],
     [{ telegram, web: { listen: '8080' } }, 'web.listen', /host:port/],

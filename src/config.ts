@@ -98,12 +98,12 @@ type Environment = Record<string, string | undefined>
  * @throws FleetError CONFIG_INVALID naming the key and the reason
  */
 export function loadConfig(file: string, env: Environment): Config {
-  return parse(configSchema, readObject(file), env, 'FLEETGRAM', file)
+  return parse(configSchema, file, env, 'FLEETGRAM')
 }
 
 /** The agent's configuration; in the environment `data` is FLEETGRAM_AGENT_DATA. */
 export function loadAgentConfig(file: string, env: Environment): AgentConfig {
-  return parse(agentSchema, readObject(file), env, 'FLEETGRAM_AGENT', file)
+  return parse(agentSchema, file, env, 'FLEETGRAM_AGENT')
 }
 
 /** Where a controller keeps what belongs beside its database. */
@@ -112,13 +112,14 @@ export function controllerPaths(config: Config): { dataDir: string; xrayDir: str
   return { dataDir, xrayDir: join(dataDir, 'xray'), keyFile: join(dataDir, 'fleetgram.key') }
 }
 
-function readObject(file: string): Record<string, unknown> {
+/** What the file holds; undefined when there is none. */
+function readObject(file: string): Record<string, unknown> | undefined {
   let text: string
   try {
     text = readFileSync(file, 'utf8')
   } catch (error) {
     // No file is no mistake: everything may come from the environment.
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return {}
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
     return fail('CONFIG_INVALID', { file, key: 'the file', reason: (error as Error).message })
   }
   try {
@@ -128,22 +129,33 @@ function readObject(file: string): Record<string, unknown> {
     return fail('CONFIG_INVALID', { file, key: 'the file', reason: 'it must hold one JSON object' })
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error
-    return fail('CONFIG_INVALID', { file, key: 'the file', reason: `it is not JSON: ${error.message}` })
+    // Without the piece of the file that V8 quotes: it may be half of a token, which nothing would recognise.
+    const reason = error.message.replace(/, (?:\.\.\.)?".*is not valid JSON$/s, '')
+    return fail('CONFIG_INVALID', { file, key: 'the file', reason: `it is not JSON: ${reason}` })
   }
 }
 
 function parse<S extends z.ZodObject>(
   schema: S,
-  fromFile: Record<string, unknown>,
+  file: string,
   env: Environment,
   prefix: string,
-  file: string,
 ): z.output<S> {
-  const result = schema.safeParse(overlay(schema, fromFile, env, prefix))
+  const fromFile = readObject(file)
+  const merged = overlay(schema, fromFile ?? {}, env, prefix)
+  const result = schema.safeParse(merged)
   if (result.success) return result.data
   const issue = result.error.issues[0]
-  const key = issue?.path.join('.') ?? ''
-  return fail('CONFIG_INVALID', { file, key: key === '' ? 'the file' : key, reason: issue?.message ?? '' })
+  const path = issue?.path ?? []
+  const key = path.length === 0 ? 'the file' : path.join('.')
+  let reason = issue?.message ?? ''
+  if (path.length > 0 && valueAt(merged, path) === undefined)
+    reason = `it must be set${fromFile === undefined ? ', and there is no such file here' : ''}`
+  return fail('CONFIG_INVALID', { file, key, reason })
+}
+
+function valueAt(value: unknown, path: readonly PropertyKey[]): unknown {
+  return path.reduce((at, key) => (at as Record<PropertyKey, unknown> | undefined)?.[key], value)
 }
 
 /** The file's values with those of the environment laid over them, key by key of the schema. */

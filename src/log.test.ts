@@ -26,6 +26,14 @@ describe('the log', () => {
     expect(out).toContain('failed for')
   })
 
+  test('knows a bot token in the address of a call too', () => {
+    const secret = 'AAHfiqksKZ8WmR2zMjQbTJoq3J5pLqWkYzE'
+    for (const address of [`bot123456789:${secret}/getMe`, `bot123456789%3A${secret}/getMe`])
+      expect(redact(`fetch https://api.telegram.org/${address}`)).toBe(
+        'fetch https://api.telegram.org/bot<bot token>/getMe',
+      )
+  })
+
   test('keeps what is needed to follow a task', () => {
     expect(redact('task b831381d-6324-4d53-ad4f-8cda48b30811 done')).toBe('task b831381d… done')
   })

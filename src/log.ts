@@ -18,7 +18,8 @@ export type LogLevel = (typeof logLevels)[number]
  * first eight digits of a UUID stay: enough to tell two apart, useless as a credential.
  */
 const secretShapes: readonly [RegExp, string][] = [
-  [/\b\d{6,12}:[A-Za-z0-9_-]{30,64}\b/g, '<bot token>'],
+  // No word boundary before it: in the address of a call it follows "bot" at once. There the colon may be escaped.
+  [/\d{6,12}(?::|%3A)[A-Za-z0-9_-]{30,64}/gi, '<bot token>'],
   [/\bfg1\.[^\s"'\\]+/g, '<join token>'],
   [/\b(?:vless|vmess|trojan|ss|hysteria2|wireguard):\/\/[^\s"'\\<]+/g, '<share link>'],
   [/-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?-----END [A-Z ]*PRIVATE KEY-----/g, '<private key>'],

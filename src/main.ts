@@ -3,14 +3,20 @@ import { parseArgs } from 'node:util'
 import { loadAgentConfig, loadConfig } from './config.ts'
 import { toFleetError } from './errors.ts'
 import { type Log, createLog, redact } from './log.ts'
-import { productVersion } from './version.ts'
+import { productVersion, runsFromSource } from './version.ts'
 
+const [start, agent] = runsFromSource
+  ? ['npm start --', 'npm run agent --']
+  : ['fleetgram start', 'fleetgram agent']
+const uses = [
+  [`${start} [--config FILE]`, 'run the controller (default: bot.config.json)'],
+  [`${agent} [--config FILE]`, 'run the agent (default: agent.config.json)'],
+  [`${agent} join TOKEN [--config FILE]`, 'join a fleet, then run the agent'],
+  ...(runsFromSource ? [['npm run demo', 'see it all on this machine, without a Telegram account']] : []),
+]
 const usage = `fleetgram ${productVersion()}: a fleet of Xray servers in one Telegram chat
 
-  npm start -- [--config FILE]                      run the controller (default: bot.config.json)
-  npm run agent -- [--config FILE]                  run the agent      (default: agent.config.json)
-  npm run agent -- join TOKEN [--config FILE]       join a fleet, then run the agent
-  npm run demo                                      see it all on this machine, without a Telegram account
+${uses.map(([line = '', what = '']) => `  ${line.padEnd(46)}${what}`).join('\n')}
 
 Every value of a configuration file can also come from the environment: telegram.token is FLEETGRAM_TELEGRAM_TOKEN.
 `
@@ -34,52 +40,84 @@ function stopOnSignal(stop: () => Promise<void>, log: Log): void {
   }
 }
 
+const options = {
+  config: { type: 'string' },
+  help: { type: 'boolean', short: 'h' },
+  version: { type: 'boolean' },
+} as const
+
+/** @throws TypeError with words for the one who typed it */
+function readArguments(args: string[]): { command: string; config?: string | undefined; token?: string } {
+  const { values, positionals } = parseArgs({ args, allowPositionals: true, options })
+  const { config } = values
+  if (values.version === true) return { command: 'version' }
+  if (values.help === true) return { command: 'help' }
+  const [command = '', verb, token, ...more] = positionals
+  if (command === 'agent' && verb === 'join' && token !== undefined && more.length === 0) {
+    return { command, config, token }
+  }
+  if (command === 'agent' && verb === 'join' && token === undefined)
+    throw new TypeError('Which token? The chat gives the whole command.')
+  if (!['start', 'agent', 'demo'].includes(command) || verb !== undefined)
+    throw new TypeError(command === '' ? 'What is to be done?' : `Not known: ${positionals.join(' ')}`)
+  return { command, config }
+}
+
 async function main(args: string[]): Promise<void> {
-  const { values, positionals } = parseArgs({
-    args,
-    allowPositionals: true,
-    options: { config: { type: 'string' }, help: { type: 'boolean' }, version: { type: 'boolean' } },
-  })
-  const [command, ...rest] = positionals
-  if (values.version === true) return void process.stdout.write(`${productVersion()}\n`)
-  if (values.help === true) return void process.stdout.write(usage)
+  let told
+  try {
+    told = readArguments(args)
+  } catch (error) {
+    process.stderr.write(redact(`${(error as TypeError).message}\n\n${usage}`))
+    process.exitCode = 2
+    return
+  }
+  const { command, config: file, token } = told
   switch (command) {
+    case 'version':
+      process.stdout.write(`${productVersion()}\n`)
+      return
+    case 'help':
+      process.stdout.write(usage)
+      return
     case 'start': {
       const { startController } = await import('./controller.ts')
-      const config = loadConfig(values.config ?? 'bot.config.json', process.env)
+      const config = loadConfig(file ?? 'bot.config.json', process.env)
       const log = createLog(config.log.level)
       const controller = await startController({ config, env: process.env, log })
       return stopOnSignal(() => controller.stop(), log)
     }
     case 'agent': {
       const { startAgent, joinAgent } = await import('./agent.ts')
-      const config = loadAgentConfig(values.config ?? 'agent.config.json', process.env)
+      const config = loadAgentConfig(file ?? 'agent.config.json', process.env)
       const log = createLog(config.log.level)
-      const [verb, token, ...more] = rest
-      if (
-        (verb !== undefined && verb !== 'join') ||
-        more.length > 0 ||
-        (verb === 'join' && token === undefined)
-      )
-        break
-      if (token !== undefined) await joinAgent(config, token)
+      if (token !== undefined) {
+        const { serverId } = await joinAgent(config, token)
+        log.info({ server: serverId }, 'this machine has joined')
+      }
       const agent = await startAgent({ config, env: process.env, log })
       return stopOnSignal(() => agent.stop(), log)
     }
-    case 'demo': {
+    default: {
       const { runDemo } = await import('./demo.ts')
       return runDemo(process.env)
     }
-    default:
   }
-  process.stderr.write(usage)
-  process.exitCode = 2
 }
 
-main(process.argv.slice(2)).catch((error: unknown) => {
+/** What is said of an error before the program ends: no stack, unless it is one nobody has thought of. */
+function lastWords(error: unknown): string {
   const known = toFleetError(error, 'start')
-  const words =
-    known.code === 'INTERNAL' && error instanceof Error ? (error.stack ?? error.message) : known.message
-  process.stderr.write(`${redact(words)}\n`)
+  if (known.code !== 'INTERNAL' || !(error instanceof Error)) return known.message
+  // The system's own words name the file and what it refused.
+  return 'syscall' in error ? error.message : (error.stack ?? error.message)
+}
+
+function end(error: unknown): never {
+  process.stderr.write(`${redact(lastWords(error))}\n`)
   process.exit(1)
-})
+}
+
+// Node would print it as it is, and the errors of an HTTP client hold tokens.
+process.on('uncaughtException', end)
+main(process.argv.slice(2)).catch(end)
