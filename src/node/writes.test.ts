@@ -74,7 +74,7 @@ function setup() {
     },
   })
   const statuses = () => db.prepare('select key, status from applied_tasks order by key').all()
-  return { rows, pushed, writesWith, add, remove, statuses }
+  return { rows, runtime, pushed, writesWith, add, remove, statuses }
 }
 
 let it: ReturnType<typeof setup>
@@ -139,5 +139,17 @@ describe('the write path', () => {
     const answers = await Promise.all([writes.run(it.add('anna', 'k1')), writes.run(it.add('anna', 'k1'))])
     expect(answers).toEqual(['anna', 'anna'])
     expect(it.pushed).toHaveLength(1)
+  })
+
+  test('an outcome is kept for two weeks, and forgotten after that without a restart', async () => {
+    const day = 24 * 60 * 60 * 1000
+    const writes = it.writesWith(works)
+    await writes.run(it.add('anna', 'k1'))
+    it.runtime.skip(13 * day)
+    await writes.run(it.add('bert', 'k2'))
+    expect(it.statuses()).toMatchObject([{ key: 'k1' }, { key: 'k2' }])
+    it.runtime.skip(2 * day)
+    await writes.run(it.add('cleo', 'k3'))
+    expect(it.statuses()).toMatchObject([{ key: 'k2' }, { key: 'k3' }])
   })
 })

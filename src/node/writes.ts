@@ -62,6 +62,8 @@ export interface WriteDeps {
 
 /** Twice as long as a task may wait for a server: no key is forgotten while it may still be repeated. */
 const KEEP_OUTCOMES_MS = 14 * 24 * 60 * 60 * 1000
+/** Forgetting walks over all outcomes, so it is not done with every change; an agent may run for years. */
+const FORGET_EVERY_MS = 24 * 60 * 60 * 1000
 
 export type Writes = ReturnType<typeof createWrites>
 
@@ -86,6 +88,14 @@ export function createWrites({ db, box, runtime, log, position, view, push, answ
   const open = db.prepare(
     "select key, operation, undo from applied_tasks where status = 'applying' order by created_at",
   )
+
+  let forgotAt = runtime.now()
+
+  /** Outcomes nobody can ask for any more. */
+  function forgetOld(): void {
+    forgotAt = runtime.now()
+    prune.run(forgotAt - KEEP_OUTCOMES_MS)
+  }
 
   const resultPlace = (key: string): string => `applied_tasks:${key}:result`
 
@@ -134,6 +144,7 @@ export function createWrites({ db, box, runtime, log, position, view, push, answ
       if (known.status !== 'applying') return outcome(key, known)
       return settleOne<R>(key, known)
     }
+    if (runtime.now() - forgotAt >= FORGET_EVERY_MS) forgetOld()
     const planned = await plan()
     const undo = commitApplying.immediate(key, operation, inputHash, planned)
     return settleOne<R>(key, { operation, undo }, () => planned.effect?.())
@@ -169,7 +180,7 @@ export function createWrites({ db, box, runtime, log, position, view, push, answ
     /** Settles whatever a kill interrupted, and forgets outcomes nobody can ask for any more. */
     settle: (onRefused: (error: unknown) => void): Promise<void> =>
       serial(async () => {
-        prune.run(runtime.now() - KEEP_OUTCOMES_MS)
+        forgetOld()
         for (const task of open.all() as (Pick<AppliedTask, 'operation' | 'undo'> & { key: string })[]) {
           // A refusal is on record under its key, for whoever asks again.
           await settleOne(task.key, task).catch(onRefused)
