@@ -130,15 +130,24 @@ export function createFleet(deps: FleetDeps): Fleet {
 
   async function keepFlushing(): Promise<void> {
     for (let flushes = 0; !stopping.signal.aborted; flushes++) {
-      if (flushes % FLUSHES_PER_SWEEP === 0) journal.forgetOldSecrets()
+      if (flushes % FLUSHES_PER_SWEEP === 0) attempt(() => journal.forgetOldSecrets())
       await runtime.sleep(FLUSH_EVERY, stopping.signal)
-      flush()
+      attempt(flush)
     }
   }
 
   function flush(): void {
     servers.flush()
     mirror.flush()
+  }
+
+  /** A disk that is full now may have room in an hour. */
+  function attempt(work: () => void): void {
+    try {
+      work()
+    } catch (error) {
+      log.error({ err: error }, 'the fleet could not write down what it knows; it tries again')
+    }
   }
 
   return {
@@ -175,16 +184,15 @@ export function createFleet(deps: FleetDeps): Fleet {
 
     start() {
       queue.start()
-      keepFlushing().catch((error: unknown) => {
-        if (!stopping.signal.aborted) log.error({ err: error }, 'the fleet stopped writing down sightings')
-      })
+      // Ends by the abort alone.
+      keepFlushing().catch(() => undefined)
     },
 
     async stop() {
       stopping.abort()
       await Promise.all([queue.stop(), mirror.stop()])
       progress.stop()
-      flush()
+      attempt(flush)
       await connections.closeAll()
     },
   }

@@ -38,6 +38,8 @@ interface Lane {
   call: AbortController | null
 }
 
+/** ms. A full disk, say: not hammered, and noticed soon after it has room again. */
+const FAULT_PAUSE = 60_000
 /** ms. Longer timers overflow, and a corrected clock should be noticed. */
 const LONGEST_SLEEP = 60 * 60 * 1000
 
@@ -70,7 +72,8 @@ export function createTaskQueue(deps: QueueDeps) {
     if (lane.busy) return
     lane.busy = true
     lane.done = carryOut(serverId, lane).catch((error: unknown) => {
-      log.error({ server: serverId, err: error }, 'the task queue of a server has stopped on a fault')
+      log.error({ server: serverId, err: error }, 'the task queue of a server had a fault; it goes on')
+      if (state === 'running' && lanes.get(serverId) === lane) rest(serverId, lane, FAULT_PAUSE)
     })
   }
 
@@ -188,9 +191,14 @@ export function createTaskQueue(deps: QueueDeps) {
 
   /** The next task does not wait for this: only who watches does. */
   function tellWhenMirrored(task: TaskRow): void {
-    const told = deps.answered(task).then(() => deps.changed(task))
+    const told = deps
+      .answered(task)
+      .then(() => deps.changed(task))
+      .catch((error: unknown) => {
+        log.error({ task: task.id, err: error }, 'what became of a task was not told')
+      })
+      .finally(() => telling.delete(told))
     telling.add(told)
-    void told.finally(() => telling.delete(told))
   }
 
   return {
