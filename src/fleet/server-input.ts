@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { describeIssue } from '#src/contract/index.ts'
 import { fail } from '#src/errors.ts'
+import { isHost } from '#src/trust/address.ts'
 
 /** One line for people: no control characters, which could break a log or a message. */
 const line = (max: number) =>
@@ -18,20 +19,13 @@ const text = (max: number) =>
     .max(max, `at most ${max} characters`)
     .refine((value) => !/[^\P{Cc}\n\t]/u.test(value), 'no control characters')
 
-const hostname = z
-  .string()
-  .max(253)
-  .regex(
-    /^(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)*[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?$/,
-    'a host name or an IP address, without port',
-  )
-
 /** The host that stands in share links: written as people paste it, brackets around IPv6 or not. */
 const publicAddress = z
   .string()
   .trim()
   .transform((value) => value.replace(/^\[(.*)\]$/, '$1'))
-  .pipe(z.union([z.ipv4(), z.ipv6(), hostname], { error: 'a host name or an IP address, without port' }))
+  // A zone, as in fe80::1%eth0, means something on one machine alone; a final dot is not for people's links.
+  .refine((value) => isHost(value) && !/%|\.$/.test(value), 'a host name or an IP address, without port')
 
 const fields = {
   name: line(64).refine((value) => value !== '', 'a name'),

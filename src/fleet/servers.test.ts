@@ -53,14 +53,22 @@ describe('names and addresses', () => {
     expect(house.fleet.servers.get(id).publicAddress).toBe(address.replace(/[[\]]/g, ''))
   })
 
-  test.each(['', 'a b', 'https://de.example', 'de.example:443', 'a/b', '-x.example', 'a..b'])(
-    '%j is none',
-    (publicAddress) => {
-      expect(() => house.fleet.servers.create({ name: 'de', publicAddress }, alice)).toThrow(
-        coded('BAD_INPUT', { details: expect.objectContaining({ field: 'publicAddress' }) as object }),
-      )
-    },
-  )
+  test.each([
+    '',
+    'a b',
+    'https://de.example',
+    'de.example:443',
+    'a/b',
+    '-x.example',
+    'a..b',
+    'a.',
+    '300.1.1.1',
+    'fe80::1%eth0',
+  ])('%j is none', (publicAddress) => {
+    expect(() => house.fleet.servers.create({ name: 'de', publicAddress }, alice)).toThrow(
+      coded('BAD_INPUT', { details: expect.objectContaining({ field: 'publicAddress' }) as object }),
+    )
+  })
 
   test('an edit that changes nothing leaves no record', () => {
     const count = () => house.db.$client.prepare('select count(*) from server_tasks').pluck().get()
