@@ -116,6 +116,13 @@ export function createFleet(deps: FleetDeps): Fleet {
     servers: () => servers.list(),
     server: (id) => servers.find(id),
     syncedAt: (id) => mirror.syncedAt(id),
+    arriving() {
+      const adding = queue.unmirrored().filter(({ operation }) => operation === 'clients.add')
+      return [...journal.openOf('clients.add'), ...adding].map(({ serverId, input }) => ({
+        serverId,
+        emails: (input as { clients: { email: string }[] }).clients.map(({ email }) => email),
+      }))
+    },
   })
 
   /** Resolves when the mirror shows what the server has just answered to, or when that takes too long to wait for. */

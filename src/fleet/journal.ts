@@ -75,6 +75,9 @@ export function createJournal(deps: {
   const allOpen = sqlite.prepare(
     `select ${columns} ${from} where t.server_id = ? and t.${OPEN} order by t.seq`,
   )
+  const openOf = sqlite.prepare(
+    `select ${columns} ${from} where t.operation = ? and t.${OPEN} order by t.seq`,
+  )
   const claim = sqlite.prepare(
     `update server_tasks set status = 'running', attempts = attempts + 1 where id = ? and ${OPEN}`,
   )
@@ -157,6 +160,7 @@ export function createJournal(deps: {
     batch: (batch: string) => rows(byBatch.all(batch)),
     nextOpen: (serverId: number) => row(firstOpen.get(serverId)),
     open: (serverId: number) => rows(allOpen.all(serverId)),
+    openOf: (operation: string) => rows(openOf.all(operation)),
     serversWithOpen: () => serversWithOpen.all() as number[],
 
     /** The input as it was asked for, secrets included. */

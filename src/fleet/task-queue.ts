@@ -46,7 +46,8 @@ const LONGEST_SLEEP = 60 * 60 * 1000
 export function createTaskQueue(deps: QueueDeps) {
   const { journal, commit, runtime, log } = deps
   const lanes = new Map<number, Lane>()
-  const telling = new Set<Promise<void>>()
+  /** Settled, but the mirror may not show it yet. */
+  const telling = new Map<Promise<void>, TaskRow>()
   let state: 'idle' | 'running' | 'stopped' = 'idle'
 
   function laneOf(serverId: number): Lane {
@@ -198,7 +199,7 @@ export function createTaskQueue(deps: QueueDeps) {
         log.error({ task: task.id, err: error }, 'what became of a task was not told')
       })
       .finally(() => telling.delete(told))
-    telling.add(told)
+    telling.set(told, task)
   }
 
   return {
@@ -209,6 +210,9 @@ export function createTaskQueue(deps: QueueDeps) {
       for (const serverId of journal.serversWithOpen()) wake(serverId)
     },
     wake,
+
+    /** Settled, though the mirror may not show it yet. */
+    unmirrored: (): TaskRow[] => [...telling.values()],
 
     /** Somebody has heard of the server: back-off is over. */
     kick(serverId: number): void {
@@ -234,7 +238,7 @@ export function createTaskQueue(deps: QueueDeps) {
         lane.call?.abort()
       }
       await Promise.all([...lanes.values()].map((lane) => lane.done))
-      await Promise.all(telling)
+      await Promise.all(telling.keys())
     },
   }
 }

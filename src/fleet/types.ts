@@ -128,6 +128,8 @@ export interface Tasks {
 export interface Person {
   email: string
   placements: { server: Server; client: ClientRow }[]
+  /** Servers that were told of this client, or will be when they are back, and show no row of it yet. */
+  waiting: Server[]
   up: number
   down: number
 }
@@ -150,6 +152,13 @@ export interface Page<T> {
   pages: number
 }
 
+export interface PeopleQuery {
+  page: number
+  size: number
+  search?: string
+  filter?: 'all' | 'disabled'
+}
+
 /** Answers from the mirror: at once, also for a server that is away. */
 export interface View {
   /** How old a server's rows are, ms since the epoch; null for the own node, whose rows are the truth. */
@@ -164,8 +173,8 @@ export interface View {
   ): Page<ClientRow>
   client(serverId: number, id: number): ClientRow | undefined
   clientByEmail(serverId: number, email: string): ClientRow | undefined
-  /** Distinct people over the whole fleet, by name. */
-  people(query: { page: number; size: number; search?: string }): Page<Person>
+  /** Distinct people over the whole fleet, by name. `disabled`: those who are on one server at least. */
+  people(query: PeopleQuery): Page<Person>
   person(email: string): Person | undefined
   /** One link per inbound the client stands in. */
   links(serverId: number, clientId: number): { tag: string; link: string }[]

@@ -6,7 +6,7 @@ import type { SecretBox } from '#src/trust/secret-box.ts'
 import { shareLink } from '#src/xray/links.ts'
 import { selectClients, toClientRow } from './client-rows.ts'
 import { paged } from './paging.ts'
-import { createPeople } from './people.ts'
+import { type Arrival, createPeople } from './people.ts'
 import type { InboundRow, Server, View } from './types.ts'
 
 export interface ViewDeps {
@@ -16,6 +16,8 @@ export interface ViewDeps {
   server: (id: number) => Server | undefined
   /** When a mirror's rows were last known to be true. */
   syncedAt: (serverId: number) => number | null
+  /** Clients that servers are told of but may not show yet. */
+  arriving: () => Arrival[]
   /** The host in links of the own machine, where its row names none. */
   localHost: string | undefined
 }
@@ -23,7 +25,7 @@ export interface ViewDeps {
 const slot = sql.placeholder
 
 /** Answers from rows alone, by prepared statements: no screen waits for a server. */
-export function createView({ db, box, servers, server, syncedAt, localHost }: ViewDeps): View {
+export function createView({ db, box, servers, server, syncedAt, localHost, arriving }: ViewDeps): View {
   const inboundRows = db
     .select({
       serverId: inbounds.serverId,
@@ -111,7 +113,7 @@ export function createView({ db, box, servers, server, syncedAt, localHost }: Vi
     ...traffic.get({ server: id }),
   })
 
-  const people = createPeople({ db, box, servers })
+  const people = createPeople({ db, box, servers, arriving })
   const inboundsOf = (serverId: number): InboundRow[] => inboundRows.all({ server: serverId, id: 0 })
 
   const view: View = {
