@@ -172,7 +172,7 @@ describe('a machine that has joined', () => {
 
     addServerRow(trust.db, 6)
     const another = token(6)
-    await expect(joinAgent(config, another)).rejects.toThrow(refused(/refuses the key/))
+    await expect(joinAgent(config, another)).rejects.toThrow(refused(/token is for server 6/))
     const stranger = await createTestFleetCa()
     addServerRow(stranger.db, 5)
     // The address is the right one: the pin is looked at before anything is sent.
@@ -191,6 +191,16 @@ describe('a machine that has joined', () => {
     expect(await connect().server.health()).toMatchObject({ status: 'online' })
     // The token was not used up: a machine that is nobody yet may have it.
     expect(await joinAgent({ ...config, data: join(folder, 'six') }, another)).toMatchObject({ serverId: 6 })
+  })
+
+  test('and was removed in the chat is told so by the token of its next server, which stays unused', async () => {
+    await joinAgent(config, token())
+    trust.db.prepare('delete from servers where id = 5').run()
+    addServerRow(trust.db, 7)
+    const next = token(7)
+    await expect(joinAgent(config, next)).rejects.toThrow(code('ALREADY_JOINED'))
+    for (const file of ['identity.json', 'agent.key']) rmSync(join(config.data, file))
+    expect(await joinAgent(config, next)).toMatchObject({ serverId: 7 })
   })
 
   test('and is installed anew takes its place with a new key, and the old key opens nothing', async () => {

@@ -42,12 +42,16 @@ export async function joinController(options: {
     refuse(present.serverId, 'it comes from another controller')
   const caPem = await findPinnedCa(token.controller, token.pin)
   const keyPem = loadOrCreateAgentKey(folder)
-  const body = { id: token.id, secret: token.secret, csr: await createRequest(keyPem), port, publicAddress }
+  const { id, secret } = token
+  const csr = await createRequest(keyPem)
+  const body = { id, secret, csr, port, publicAddress, as: present?.serverId }
   const answer = await post(token.controller, caPem, JSON.stringify(body), runtime).catch(
     (error: unknown) => {
-      // A key speaks for one server, so the one of this machine is refused as another's.
       if (present !== undefined && error instanceof FleetError && error.code === 'JOIN_KEY_REFUSED')
-        return refuse(present.serverId, 'the controller refuses the key it has as that server')
+        return refuse(
+          present.serverId,
+          `the controller refuses the machine's key, as ${String(error.details['reason'])}`,
+        )
       throw error
     },
   )

@@ -12,6 +12,8 @@ export const joinRequest = z.strictObject({
   csr: z.string().min(1).max(MAX_CSR),
   /** The port the agent listens on. */
   port: z.number().int().min(1).max(65_535),
+  /** The server it is already, in this same fleet: then it wants a new certificate, not to become another. */
+  as: z.number().int().positive().optional(),
   /** Where it can be reached, if that is not where the request comes from. */
   publicAddress: z.string().refine(isHost, 'a host name or an IP address is wanted').optional(),
 })

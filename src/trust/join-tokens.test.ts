@@ -175,4 +175,17 @@ describe('a join token', () => {
     await expect(redeem(token)).resolves.toMatchObject({ serverId: 5 })
     await trust.close()
   })
+
+  test('ends the others of its server: one given out before and forgotten opens nothing', async () => {
+    const { trust, make, redeem } = await setUp()
+    const forgotten = make().token
+    const { token } = make()
+    const { csrPem } = await newRequest()
+    expect(await redeem(token, csrPem)).toMatchObject({ serverId: 5 })
+    await expect(redeem(forgotten)).rejects.toThrow(code('JOIN_TOKEN_EXPIRED'))
+    // Its own answer may have been lost, so it may be asked again; and the next one is as good as any.
+    expect(await redeem(token, csrPem)).toMatchObject({ serverId: 5 })
+    expect(await redeem(make().token)).toMatchObject({ serverId: 5 })
+    await trust.close()
+  })
 })

@@ -77,12 +77,15 @@ interface TokenRow {
  */
 export async function redeemJoinToken(
   deps: { db: Sqlite; runtime: Pick<Runtime, 'now'>; ca: Ca; identities: Identities },
-  request: { id: string; secret: string; csr: string },
+  request: { id: string; secret: string; csr: string; as?: number | undefined },
   also: (serverId: number) => void,
 ): Promise<{ serverId: number; leaf: Leaf }> {
   const { db, runtime, ca, identities } = deps
   const find = db.prepare('select server_id, secret_hash, expires_at, used_at from join_tokens where id = ?')
   const use = db.prepare('update join_tokens set used_at = coalesce(used_at, ?) where id = ?')
+  const expireOthers = db.prepare(
+    'update join_tokens set expires_at = min(expires_at, ?) where server_id = ? and id <> ? and used_at is null',
+  )
 
   const check = (): TokenRow => {
     const row = find.get(request.id) as TokenRow | undefined
@@ -90,6 +93,10 @@ export async function redeemJoinToken(
     const right = sameHash(hashSecret(request.secret), row?.secret_hash ?? hashSecret(''))
     if (row === undefined || !right) fail('JOIN_TOKEN_WRONG')
     if (row.expires_at <= runtime.now()) fail('JOIN_TOKEN_EXPIRED')
+    if (request.as !== undefined && request.as !== row.server_id) {
+      const reason = `it is that of server ${request.as}, and the token is for server ${row.server_id}`
+      fail('JOIN_KEY_REFUSED', { reason, file: 'agent.key' })
+    }
     return row
   }
 
@@ -103,6 +110,8 @@ export async function redeemJoinToken(
       fail('JOIN_KEY_REFUSED', { reason: 'it was revoked, or belongs to another server', file: 'agent.key' })
     }
     use.run(runtime.now(), request.id)
+    // A command that was given out before and forgotten must not put another machine in this one's place.
+    expireOthers.run(runtime.now(), serverId, request.id)
     also(serverId)
   }).immediate()
   return { serverId, leaf }

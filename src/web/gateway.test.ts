@@ -1,6 +1,7 @@
+import { once } from 'node:events'
 import { mkdtempSync, readdirSync, rmSync, statSync, readFileSync } from 'node:fs'
 import { request as httpsRequest } from 'node:https'
-import type { AddressInfo } from 'node:net'
+import { type AddressInfo, connect as tcpConnect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { connect, createServer as createTlsServer } from 'node:tls'
@@ -270,6 +271,8 @@ describe('the gateway', () => {
       { ...good, csr: 'x' },
       { ...good, publicAddress: 'evil.example/path' },
       { ...good, publicAddress: 'a:1@b' },
+      { ...good, publicAddress: 'fe80::1%eth0' },
+      { ...good, as: 0 },
     ]) {
       expect(await post('/join', body)).toMatchObject({ status: 400, body: { code: 'BAD_INPUT' } })
     }
@@ -282,6 +285,36 @@ describe('the gateway', () => {
       status: 413,
       body: { code: 'PAYLOAD_TOO_LARGE' },
     })
+  })
+
+  test('lets go of who is slow: in the handshake, in the head of a request, in its body', async () => {
+    const impatient = await startGateway({
+      ...trust,
+      listen: { host: '127.0.0.1', port: 0 },
+      tls,
+      runtime,
+      log: { info: () => undefined, warn: () => undefined, error: () => undefined },
+      onJoined: () => undefined,
+      patienceMs: 300,
+    })
+    const { host, port } = impatient.address
+    const head = 'POST /join HTTP/1.1\r\nhost: x\r\n'
+    const slow = [
+      tcpConnect({ host, port }),
+      ...[head, `${head}content-length: 10\r\n\r\n{`].map((part) => {
+        const socket = connect({ host, port, rejectUnauthorized: false })
+        socket.write(part)
+        return socket
+      }),
+    ]
+    await Promise.all(
+      slow.map((socket) => {
+        socket.on('error', () => undefined).resume()
+        return once(socket, 'close')
+      }),
+    )
+    expect(await joinWith(newToken(impatient.address))).toMatchObject({ serverId: 5 })
+    await impatient.close()
   })
 
   test('refuses TLS 1.2', async () => {

@@ -6,7 +6,7 @@ import { type FleetError, fail, toFleetError } from '#src/errors.ts'
 import type { Log } from '#src/log.ts'
 import { randomId, type Runtime } from '#src/runtime.ts'
 import type { Sqlite } from '#src/store/open.ts'
-import { type Address, formatAddress, plainIp } from '#src/trust/address.ts'
+import { type Address, formatAddress, isHost, plainIp } from '#src/trust/address.ts'
 import type { Ca } from '#src/trust/ca.ts'
 import type { ControllerTls } from '#src/trust/controller-tls.ts'
 import type { Identities } from '#src/trust/identities.ts'
@@ -50,8 +50,10 @@ export async function startGateway(options: {
   runtime: Pick<Runtime, 'now' | 'randomBytes'>
   log: Pick<Log, 'info' | 'warn' | 'error'>
   onJoined: (serverId: number, joined: Joined) => void
+  /** How long a handshake, a request's head and a whole request may each take, ms. */
+  patienceMs?: number
 }): Promise<Gateway> {
-  const { listen, tls, db, runtime, log, onJoined } = options
+  const { listen, tls, db, runtime, log, onJoined, patienceMs = REQUEST_TIMEOUT_MS } = options
   const mayTry = createRateLimit({
     limit: ATTEMPTS_PER_MINUTE,
     windowMs: MINUTE_MS,
@@ -67,11 +69,15 @@ export async function startGateway(options: {
     const address = plainIp(request.socket.remoteAddress ?? '')
     const parsed = joinRequest.safeParse(await readJson(request))
     if (!parsed.success) fail('BAD_INPUT', describeIssue(parsed.error.issues[0]))
-    const { id, secret, csr, port, publicAddress } = parsed.data
+    const { id, secret, csr, as, port, publicAddress } = parsed.data
     if (!mayTry(id)) fail('RATE_LIMITED', { seconds: MINUTE_MS / 1000 })
     const host = publicAddress ?? address
     const endpoint = `https://${formatAddress({ host, port })}`
-    const { serverId, leaf } = await redeemJoinToken(options, { id, secret, csr }, (server) => {
+    // An address with a zone (fe80::1%eth0) means something on one machine only.
+    if (!isHost(host) || !URL.canParse(endpoint)) {
+      fail('BAD_INPUT', { field: 'publicAddress', reason: 'this machine must say where it is reached' })
+    }
+    const { serverId, leaf } = await redeemJoinToken(options, { id, secret, csr, as }, (server) => {
       const { changes } = updateServer.run(endpoint, host, runtime.now(), server)
       // The server was removed, or is this machine itself.
       if (changes === 0) fail('JOIN_TOKEN_WRONG')
@@ -105,9 +111,11 @@ export async function startGateway(options: {
   const server = createServer(
     {
       ...tls.material(),
-      requestTimeout: REQUEST_TIMEOUT_MS,
-      headersTimeout: REQUEST_TIMEOUT_MS,
-      handshakeTimeout: REQUEST_TIMEOUT_MS,
+      requestTimeout: patienceMs,
+      headersTimeout: patienceMs,
+      handshakeTimeout: patienceMs,
+      // Node looks only so often who is late: every 30 s, unless told.
+      connectionsCheckingInterval: patienceMs / 5,
     },
     (request, response) => {
       void serve(request, response)

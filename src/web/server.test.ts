@@ -1,4 +1,5 @@
-import { createServer } from 'node:net'
+import { once } from 'node:events'
+import { connect, createServer } from 'node:net'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { type FakeRuntime, createFakeRuntime } from '#test/support/fake-runtime.ts'
 import { type Web, startWeb } from './server.ts'
@@ -133,6 +134,15 @@ describe('everything else', () => {
     await expect(
       startWeb({ listen: '/etc/passwd', fleet, runtime, version: '1', log }),
     ).rejects.toMatchObject({ code: 'BAD_INPUT' })
+  })
+
+  it.each(['', 'GET / HTTP/1.1\r\nhost: x\r\n'])('lets go of who is slow: %j', async (part) => {
+    await web.close()
+    web = await startWeb({ listen: HERE, fleet, runtime, version: '1', log, patienceMs: 300 })
+    const socket = connect(Number(new URL(web.url).port), '127.0.0.1').on('error', () => undefined)
+    socket.write(part)
+    socket.resume()
+    await once(socket, 'close')
   })
 
   it('frees its port at once when closed, also with a connection held open', async () => {

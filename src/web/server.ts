@@ -28,6 +28,8 @@ export interface WebOptions {
   log: { info: Write; error: Write }
   /** Left out: health is taken to do its work. */
   health?: (() => WebHealth) | undefined
+  /** How long a request may take to arrive, ms. */
+  patienceMs?: number
 }
 
 /** ms. A crowd that reloads while something is down costs one rendering in this time, not one each. */
@@ -56,7 +58,7 @@ const headers: Readonly<Record<string, string>> = {
  * @throws FleetError ADDRESS_TAKEN, or BAD_INPUT when `listen` is no address
  */
 export async function startWeb(options: WebOptions): Promise<Web> {
-  const { fleet, runtime, version, log } = options
+  const { fleet, runtime, version, log, patienceMs = REQUEST_TIMEOUT_MS } = options
   const listen = parseAddress(options.listen)
   if (listen === undefined) fail('BAD_INPUT', { field: 'listen', reason: 'write it as host:port' })
   const health = options.health ?? ((): WebHealth => ({ ok: true }))
@@ -90,8 +92,10 @@ export async function startWeb(options: WebOptions): Promise<Web> {
   const server = createAdaptorServer({
     fetch: app.fetch,
     serverOptions: {
-      requestTimeout: REQUEST_TIMEOUT_MS,
-      headersTimeout: REQUEST_TIMEOUT_MS,
+      requestTimeout: patienceMs,
+      headersTimeout: patienceMs,
+      // Node looks only so often who is late: every 30 s, unless told.
+      connectionsCheckingInterval: patienceMs / 5,
       maxHeaderSize: MAX_HEADER_BYTES,
     },
   })
