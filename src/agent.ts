@@ -46,7 +46,6 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   const data = resolve(config.data)
   const identity = readIdentity(data)
   if (identity === undefined) fail('NOT_JOINED')
-  warnOfExpiry(identity, runtime.now(), log)
 
   const key = loadKey({ env: env['FLEETGRAM_KEY'], file: join(data, 'fleetgram.key') })
   const version = productVersion()
@@ -95,6 +94,10 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       throw error
     }
     const address = { host: listening.host, port: listening.port }
+    const warning = new AbortController()
+    endings.add('warnings', () => warning.abort())
+    // Ends by the abort alone.
+    keepWarning(identity, runtime, log, warning.signal).catch(() => undefined)
     log.info({ version, server: identity.serverId, address: formatAddress(address) }, 'the agent is ready')
     return {
       serverId: identity.serverId,
@@ -149,9 +152,22 @@ function after(started: Promise<void>, operations: NodeOperations): NodeOperatio
   ) as unknown as NodeOperations
 }
 
-function warnOfExpiry(identity: AgentIdentity, now: number, log: Log): void {
-  const left = identity.notAfter - now
-  if (left > WARN_BEFORE_MS) return
-  const days = Math.max(0, Math.floor(left / DAY_MS))
-  log.warn({ days }, 'the certificate of this agent ends soon; join again with a new token from the chat')
+/** Once a day, from 30 days before the end of the certificate on: an agent may run for longer than that. */
+async function keepWarning(
+  identity: AgentIdentity,
+  runtime: Runtime,
+  log: Log,
+  signal: AbortSignal,
+): Promise<void> {
+  for (;;) {
+    const left = identity.notAfter - runtime.now()
+    if (left <= WARN_BEFORE_MS) {
+      const days = Math.max(0, Math.floor(left / DAY_MS))
+      log.warn(
+        { days },
+        'the certificate of this agent ends soon; join again with a new command from the chat',
+      )
+    }
+    await runtime.sleep(DAY_MS, signal)
+  }
 }

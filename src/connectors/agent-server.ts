@@ -10,8 +10,10 @@ import { listen, type Listening } from './listening.ts'
 
 /** Longer than the controller keeps an idle connection, so that it never sends into one we are just closing. */
 const KEEP_ALIVE_MS = 120_000
-/** One controller, four connections; the rest is room for one that has just restarted. */
-const MAX_CONNECTIONS = 64
+/** One controller has four connections. The rest is room for strangers, who come no further than the handshake. */
+const MAX_CONNECTIONS = 512
+/** Longer than the controller itself waits for a connection, and by far not Node's two minutes. */
+const HANDSHAKE_TIMEOUT_MS = 10_000
 
 /**
  * The agent's door: HTTPS, TLS 1.3, and a certificate of the fleet's CA that says `controller`, or no conversation.
@@ -32,6 +34,7 @@ export async function startAgentServer(options: {
       minVersion: 'TLSv1.3',
       requestCert: true,
       rejectUnauthorized: true,
+      handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
       keepAliveTimeout: KEEP_ALIVE_MS,
     },
     createContractHandler(operations, { log, runtime }),

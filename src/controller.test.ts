@@ -1,0 +1,94 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { type AddressInfo, type Server, type Socket, createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { silentLog } from '#test/support/silent-log.ts'
+import { xrayBinary } from '#test/support/xray-binary.ts'
+import { loadConfig } from './config.ts'
+import { type Controller, startController } from './controller.ts'
+import type { Actor } from './fleet/types.ts'
+import { parseJoinToken } from './trust/join-tokens.ts'
+
+const actor: Actor = { kind: 'system', id: 'test' }
+let dir: string
+let pit: Server
+let swallowed: Set<Socket>
+let pitAddress: string
+let controller: Controller | undefined
+
+beforeEach(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'controller-'))
+  swallowed = new Set()
+  // Takes every connection and never says a word.
+  pit = createServer((socket) => {
+    swallowed.add(socket.on('error', () => undefined))
+  })
+  await new Promise<void>((resolve) => pit.listen(0, '127.0.0.1', resolve))
+  pitAddress = `127.0.0.1:${(pit.address() as AddressInfo).port}`
+})
+
+afterEach(async () => {
+  await controller?.stop({ stopXray: true })
+  controller = undefined
+  for (const socket of swallowed) socket.destroy()
+  pit.close()
+  await rm(dir, { recursive: true, force: true })
+})
+
+async function start(more: Record<string, string> = {}): Promise<Controller> {
+  const config = loadConfig(join(dir, 'none.json'), {
+    FLEETGRAM_TELEGRAM_TOKEN: `123456789:${'x'.repeat(35)}`,
+    FLEETGRAM_TELEGRAM_API_ROOT: `http://${pitAddress}`,
+    FLEETGRAM_TELEGRAM_OWNERS: '42',
+    FLEETGRAM_DATABASE: join(dir, 'fleetgram.db'),
+    FLEETGRAM_WEB_LISTEN: '127.0.0.1:0',
+    FLEETGRAM_GATEWAY_LISTEN: '127.0.0.1:0',
+    FLEETGRAM_LOCAL_PUBLIC_ADDRESS: '127.0.0.1',
+    FLEETGRAM_HEALTH_INTERVAL_SECONDS: '1',
+    ...more,
+  })
+  controller = await startController({ config, env: { XRAY_BIN: xrayBinary() }, log: silentLog() })
+  return controller
+}
+
+describe('the controller', () => {
+  test('serves though Telegram swallows everything, and ends in time though a server hangs', async () => {
+    const { fleet, webUrl, stop } = await start()
+    expect((await fetch(new URL('healthz', webUrl))).status).toBe(200)
+    await expect.poll(() => fleet.servers.get(1).status, { timeout: 30_000 }).toBe('online')
+    await expect
+      .poll(
+        async () =>
+          ((await (await fetch(new URL('healthz', webUrl))).json()) as { judgedAt: unknown }).judgedAt,
+        {
+          timeout: 30_000,
+        },
+      )
+      .toMatch(/Z$/)
+
+    const { id } = fleet.servers.create({ name: 'pit' }, actor)
+    const before = swallowed.size
+    fleet.noteJoined(id, `https://${pitAddress}`)
+    // A probe is under way there.
+    await expect.poll(() => swallowed.size, { timeout: 30_000 }).toBeGreaterThan(before)
+    const begun = Date.now()
+    await stop({ stopXray: true })
+    // What Docker allows; by far less than any of the calls would have waited.
+    expect(Date.now() - begun).toBeLessThan(10_000)
+    await expect(fetch(webUrl)).rejects.toThrow()
+  }, 90_000)
+
+  test('writes join commands as it is told, for a server that has joined too', async () => {
+    const { fleet, gateway } = await start({
+      // Nobody listens there.
+      FLEETGRAM_TELEGRAM_API_ROOT: 'http://127.0.0.1:9',
+      FLEETGRAM_GATEWAY_JOIN_COMMAND: 'docker compose run --rm agent agent join',
+    })
+    const { id } = fleet.servers.create({ name: 'far' }, actor)
+    fleet.noteJoined(id, `https://${pitAddress}`)
+    const { command, token } = fleet.servers.invite(id, actor)
+    expect(command).toBe(`docker compose run --rm agent agent join '${token}'`)
+    expect(parseJoinToken(token).controller).toEqual(gateway)
+  }, 90_000)
+})
