@@ -105,7 +105,7 @@ describe('a stranger', () => {
     await mallory.in(group).taps('Restart Xray')
     // What comes after all that has been handled, so all that has been too: the queues are in order.
     await alice.in(group).sends('/help')
-    await alice.in(group).sees('/find name')
+    await alice.in(group).sees('/find anna')
     await mallory.sends('/start')
     await mallory.until(() => (mallory.notifications().length >= 2 ? true : undefined))
     expect(mallory.notifications().map(({ text }) => text)).toEqual([line.text, line.text])

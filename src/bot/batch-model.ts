@@ -17,61 +17,85 @@ export function batchModel(fleet: Fleet, id: string, tasks: TaskView[], settled:
   const first = tasks[0]
   const input = (first?.input ?? {}) as KnownInput
   const email = input.email ?? input.clients?.[0]?.email
+  const serverId = first?.serverId ?? 0
+  const tag = input.tag ?? (input.id === undefined ? '' : tagOf(fleet, serverId, input.id))
+  const words = wordsOf(first?.operation, input)
+  const isInbound = first?.operation.startsWith('inbounds.') === true
+  const name = isInbound ? tag : (email ?? '')
+  const home = [button(t('button.home'), 'home', {})]
   const model = {
     id,
     tasks: perServer(tasks),
     settled,
+    name,
+    doing: t(`batch.${words}.doing`, { name }),
+    done: t(`batch.${words}.done`, { name }),
     links: [],
-    next: [[button(t('button.home'), 'home', {})]],
   }
-  const serverId = first?.serverId ?? 0
-  const tag = input.tag ?? (input.id === undefined ? '' : tagOf(fleet, serverId, input.id))
-  switch (first?.operation) {
-    case 'clients.add':
-      return {
-        ...model,
-        title: t('batch.addClient', { name: email ?? '' }),
-        links: settled ? linksOf(fleet, tasks, email ?? '') : [],
-        next: [...clientButtons(fleet, email ?? '', t), ...model.next],
-      }
-    case 'clients.update':
-      return {
-        ...model,
-        title: t(input.enabled === false ? 'batch.disableClient' : 'batch.enableClient', {
-          name: email ?? '',
-        }),
-        next: [...clientButtons(fleet, email ?? '', t), ...model.next],
-      }
-    case 'clients.delete': {
+  const ofClient = { ...model, path: [t('crumb.clients'), name] }
+  // One server: its own inbound. Several: they have the name in common.
+  const ofInbound = {
+    ...model,
+    path: [...(tasks.length === 1 ? [first?.serverName ?? ''] : []), t('crumb.inbounds'), name],
+  }
+  switch (words) {
+    case 'addClient': {
+      const links = settled ? linksOf(fleet, tasks, name) : []
+      return { ...ofClient, links, next: [...clientButtons(fleet, name, t), home] }
+    }
+    case 'enableClient':
+    case 'disableClient':
+      return { ...ofClient, next: [...clientButtons(fleet, name, t), home] }
+    case 'deleteClient': {
       const list = { server: 0, page: 0, filter: 'all', found: 'no' } as const
-      const next = [[button(t('button.clients'), 'clients', list)], ...model.next]
-      return { ...model, title: t('batch.deleteClient', { name: email ?? '' }), next }
+      return { ...ofClient, next: [[button(t('button.clients'), 'clients', list)], home] }
     }
+    case 'addInbound': {
+      // What one adds an inbound for: clients, and where there is one server, on it.
+      const add = button(
+        t('button.addClient'),
+        'addClient',
+        { server: tasks.length === 1 ? serverId : 0 },
+        'primary',
+      )
+      const next = settled ? [...inboundButtons(fleet, tasks, tag, t), [add], home] : [home]
+      return { ...ofInbound, next }
+    }
+    case 'enableInbound':
+    case 'disableInbound':
+      return { ...ofInbound, next: [...inboundButtons(fleet, tasks, tag, t), home] }
+    case 'deleteInbound': {
+      const list = [button(t('button.inbounds'), 'inbounds', { server: serverId, page: 0 })]
+      return { ...ofInbound, next: [list, home] }
+    }
+    case 'restart': {
+      const back = tasks.length === 1 ? [[button(t('button.back'), 'server', { server: serverId })]] : []
+      const where = tasks.length === 1 ? (first?.serverName ?? '') : t('crumb.all')
+      return { ...model, path: [where, t('button.restart')], next: [...back, home] }
+    }
+    case 'other':
+      return { ...model, path: [], next: [home] }
+  }
+}
+
+function wordsOf(operation: string | undefined, { enabled }: KnownInput) {
+  switch (operation) {
+    case 'clients.add':
+      return 'addClient'
+    case 'clients.update':
+      return enabled === false ? 'disableClient' : 'enableClient'
+    case 'clients.delete':
+      return 'deleteClient'
     case 'inbounds.add':
-      return {
-        ...model,
-        title: t('batch.addInbound', { tag }),
-        next: [...inboundButtons(fleet, tasks, tag, t), ...model.next],
-      }
-    case 'inbounds.update': {
-      const title = t(input.enabled === false ? 'batch.disableInbound' : 'batch.enableInbound', { tag })
-      return { ...model, title, next: [...inboundButtons(fleet, tasks, tag, t), ...model.next] }
-    }
-    case 'inbounds.delete': {
-      const next = [[button(t('button.inbounds'), 'inbounds', { server: serverId, page: 0 })], ...model.next]
-      return { ...model, title: t('batch.deleteInbound', { tag }), next }
-    }
+      return 'addInbound'
+    case 'inbounds.update':
+      return enabled === false ? 'disableInbound' : 'enableInbound'
+    case 'inbounds.delete':
+      return 'deleteInbound'
     case 'xray.restart':
-      return {
-        ...model,
-        title: t('batch.restart'),
-        next: [
-          ...(tasks.length === 1 ? [[button(t('button.back'), 'server', { server: serverId })]] : []),
-          ...model.next,
-        ],
-      }
+      return 'restart'
     default:
-      return { ...model, title: first?.operation ?? t('batch.nothing') }
+      return 'other'
   }
 }
 
@@ -91,14 +115,15 @@ function tagOf(fleet: Fleet, serverId: number, ref: string): string {
 }
 
 /** Links of a client on the servers where it has arrived. */
-function linksOf(fleet: Fleet, tasks: TaskView[], email: string): { server: string; link: string }[] {
-  const links = new Map<string, { server: string; link: string }>()
-  for (const task of tasks) {
-    if (task.status !== 'applied' && task.status !== 'unchanged') continue
-    const client = fleet.view.clientByEmail(task.serverId, email)
+function linksOf(fleet: Fleet, tasks: TaskView[], email: string): BatchModel['links'] {
+  const links = new Map<string, BatchModel['links'][number]>()
+  for (const { status, serverId, serverName } of tasks) {
+    if (status !== 'applied' && status !== 'unchanged') continue
+    const client = fleet.view.clientByEmail(serverId, email)
     if (client === undefined) continue
-    for (const { link } of fleet.view.links(task.serverId, client.id)) {
-      links.set(link, { server: task.serverName, link })
+    const server = { id: serverId, name: serverName }
+    for (const [index, { tag, link }] of fleet.view.links(serverId, client.id).entries()) {
+      links.set(link, { server, clientId: client.id, tag, link, index })
     }
   }
   return [...links.values()]

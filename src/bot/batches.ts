@@ -2,16 +2,15 @@ import { InputFile } from 'grammy'
 import QRCode from 'qrcode'
 import { batchModel } from './batch-model.ts'
 import { encodeTap } from './callback-data.ts'
-import { html } from './html.ts'
+import { type Html, html } from './html.ts'
 import { batchScreen } from './screens/batch.ts'
+import type { LinkRef } from './screens/qr.ts'
 import type { Services } from './services.ts'
 import { safeFields } from './api-errors.ts'
 import type { StageContext } from './types.ts'
 
 /** Edits of a progress message come at most this often: Telegram allows about one message a second and chat. */
 const BETWEEN_EDITS_MS = 800
-/** QR pictures sent by themselves with a result; every other link has a button. */
-const MOST_PICTURES = 3
 
 const OPEN = new Set(['pending', 'running'])
 
@@ -23,6 +22,11 @@ export function batchAddress(id: string): string {
 export async function qrPicture(link: string): Promise<InputFile> {
   const png = await QRCode.toBuffer(link, { errorCorrectionLevel: 'L', margin: 3, scale: 6 })
   return new InputFile(png, 'qr.png')
+}
+
+/** Under a QR picture: whose it is, and where it leads. */
+export function qrCaption(name: string, { server, tag }: Pick<LinkRef, 'server' | 'tag'>): Html {
+  return html`<b>${name}</b>\n${server.name} · ${tag}`
 }
 
 export interface Followers {
@@ -43,6 +47,9 @@ export function createFollowers(
   /** One follower for each place: the screen shown there. */
   const running = new Map<string, { stop: AbortController; work: Promise<void> }>()
 
+  const isShown = (ctx: StageContext, address: string): boolean =>
+    s.chats.get(ctx.spot.key)?.screen === address
+
   async function run(
     ctx: StageContext,
     batch: string,
@@ -53,9 +60,11 @@ export function createFollowers(
     let isSettled = settled === undefined
     let news = Promise.withResolvers<void>()
     let tasks = s.fleet.tasks.batch(batch)
-    let pictures = settled !== undefined
+    let picture = settled !== undefined
     const stopWatching = s.fleet.tasks.watch(batch, (now) => {
       tasks = now
+      // Nothing is left to wait for: said at once, for who moves on leaves this as the last word.
+      isSettled ||= !now.some((task) => OPEN.has(task.status))
       news.resolve()
     })
     const onAbort = (): void => news.resolve()
@@ -71,13 +80,16 @@ export function createFollowers(
         if (signal.aborted) return
         news = Promise.withResolvers()
         const model = batchModel(s.fleet, batch, tasks, isSettled, ctx.t)
-        if (!(await s.live.refresh(ctx, batchScreen(model, ctx.t), address))) return
-        if (isSettled && pictures) {
-          pictures = false
-          for (const { server, link } of model.links.slice(0, MOST_PICTURES)) {
-            await s.live.photo(ctx, await qrPicture(link), html`<b>${model.title}</b>\n${server}`)
+        const [only] = tasks.length === 1 ? model.links : []
+        if (isSettled && picture) {
+          picture = false
+          // One link: its picture comes by itself, and the result stays the last message. More have a button each.
+          if (only !== undefined && isShown(ctx, address)) {
+            await s.live.photo(ctx, await qrPicture(only.link), qrCaption(model.name, only))
+            ctx.fresh = true
           }
         }
+        if (!(await s.live.refresh(ctx, batchScreen(model, ctx.t), address))) return
         if (isSettled && !tasks.some((task) => OPEN.has(task.status))) return
         await s.runtime.sleep(BETWEEN_EDITS_MS, signal)
       }

@@ -4,7 +4,7 @@ import { fail } from '#src/errors.ts'
 import type { Delivery, Outgoing } from '#src/notify/sender.ts'
 import { spotOf, spotOfKey, whoIs } from './access.ts'
 import { answered } from './answered.ts'
-import { retryTransformer, safeFields } from './api-errors.ts'
+import { forApi, retryTransformer, safeFields } from './api-errors.ts'
 import { createFollowers } from './batches.ts'
 import { decodeTap, encodeTap } from './callback-data.ts'
 import { createCommands, registerCommands } from './commands.ts'
@@ -18,6 +18,7 @@ import { poll } from './poller.ts'
 import { createDispatch, type Dispatch } from './router.ts'
 import { showHome } from './routes/browse.ts'
 import { runBatch } from './routes/change.ts'
+import { createRedraw } from './redraw.ts'
 import { createRoutes } from './routes/index.ts'
 import { joined, showJoin } from './routes/join.ts'
 import { refreshServer } from './routes/server.ts'
@@ -31,7 +32,7 @@ import { createDrafts } from './store/drafts.ts'
 import { createInboxStore } from './store/inbox.ts'
 import { createTaps } from './store/taps.ts'
 import { updateTree } from './tree.ts'
-import type { BotContext, BotDeps, StageContext } from './types.ts'
+import type { BotDeps, StageContext } from './types.ts'
 import { createWizards } from './wizards/index.ts'
 
 export type { BotDeps } from './types.ts'
@@ -54,6 +55,8 @@ const HOUR_MS = 60 * 60 * 1000
 const INBOX_LIFE_MS = 2 * 24 * HOUR_MS
 /** A question left open for a day is not going to be answered. */
 const DRAFT_LIFE_MS = 24 * HOUR_MS
+/** The start waits for this, and the client alone would wait for minutes where the network swallows everything. */
+const MEET_WITHIN_MS = 10_000
 const FIRST_RETRY_MS = 1_000
 const LONGEST_RETRY_MS = 30_000
 
@@ -94,8 +97,10 @@ export function createBot(deps: BotDeps): Bot {
     signal,
     answered: (ctx, work) => answered(ctx, runtime, work),
     runBatch: (ctx, request) => runBatch(s, followers, ctx, request),
-    goTo: (ctx, server) =>
-      fleet.servers.find(server) === undefined ? showHome(s, ctx) : showServer(s, ctx, server),
+    async goBack(ctx, address, server) {
+      if (await redrawing.at(ctx, address)) return
+      await (fleet.servers.find(server) === undefined ? showHome(s, ctx) : showServer(s, ctx, server))
+    },
     showJoin: (ctx, server) => showJoin(s, ctx, server),
     showEdit: (ctx, server) =>
       live.show(
@@ -104,18 +109,11 @@ export function createBot(deps: BotDeps): Bot {
         encodeTap('editServer', { server }),
       ),
   }
-  const routes: Routes = createRoutes(s, followers, redraw)
+  const redrawing = createRedraw(s, () => routes)
+  const routes: Routes = createRoutes(s, followers, (ctx) => redrawing.shown(ctx))
   const dispatchTo = createDispatch(s, () => routes)
   const commands = createCommands(s, dispatch)
   telegram.use(updateTree({ s, languages, menus, drafts, dispatch, commands, wizards: createWizards(s) }))
-
-  /** Draws what a person looks at once more, with fresh buttons. */
-  async function redraw(ctx: BotContext): Promise<void> {
-    const tap = decodeTap((chats.get(ctx.spot.key)?.screen ?? '').split(' ')[0] ?? '')
-    const isLooking = tap !== undefined && tap.verb !== 'do' && tap.verb !== 'retry' && tap.verb !== 'join'
-    if (!isLooking) return showHome(s, ctx)
-    await (routes[tap.verb].run as (ctx: BotContext, fields: unknown) => Promise<unknown>)(ctx, tap.fields)
-  }
 
   /** A context to draw with where there is no update: a server has joined, progress goes on after a restart. */
   function stageOf(key: string): StageContext {
@@ -148,7 +146,8 @@ export function createBot(deps: BotDeps): Bot {
   /** @returns whether Telegram was reached. @throws FleetError TELEGRAM_TOKEN_REFUSED */
   async function meet(): Promise<boolean> {
     try {
-      telegram.botInfo = await impatient.getMe()
+      const soon = AbortSignal.any([signal, AbortSignal.timeout(MEET_WITHIN_MS)])
+      telegram.botInfo = await impatient.getMe(forApi(soon))
       return true
     } catch (error) {
       const code = error instanceof GrammyError ? error.error_code : undefined

@@ -28,7 +28,7 @@ function oneOf<const T extends string>(...values: T[]): Field<T> {
 }
 
 const server = { server: int }
-export const editFields = ['name', 'publicAddress', 'alias', 'notes'] as const
+export const editFields = ['name', 'publicAddress', 'alias', 'notes', 'region'] as const
 
 const verbs = {
   home: ['h', {}],
@@ -43,6 +43,7 @@ const verbs = {
   join: ['j', server],
   inbounds: ['is', { server: int, page: int }],
   inbound: ['i', { server: int, inbound: int }],
+  disableInbound: ['ix', { server: int, inbound: int }],
   deleteInbound: ['id', { server: int, inbound: int }],
   /** Server 0: the whole fleet. `found`: the search words stand with the screen that is shown. */
   clients: ['cs', { server: int, page: int, filter: oneOf('all', 'disabled'), found: oneOf('no', 'yes') }],

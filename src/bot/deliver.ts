@@ -3,8 +3,8 @@ import type { Delivery, Outgoing } from '#src/notify/sender.ts'
 import { GrammyError } from 'grammy'
 import { forApi, isChatGone, retryAfterMs } from './api-errors.ts'
 import { button } from './buttons.ts'
-import { dateTime, duration } from './format.ts'
-import { html, lines } from './html.ts'
+import { duration, moment } from './format.ts'
+import { HERE, html, lines, placed } from './html.ts'
 import { errorWords, type Languages, type T } from './i18n/texts.ts'
 import type { Keyboard, Screen } from './types.ts'
 
@@ -25,7 +25,7 @@ function alertScreen(message: Outgoing, t: T): Screen & { keyboard: Keyboard } {
       const text = lines(
         html`${state === 'offline' ? '🔴' : '🟠'} <b>${t(`alert.${state}`, { name })}</b>`,
         errorWords(t, reason),
-        t('alert.since', { time: dateTime(since) }),
+        html`${placed(t('alert.since', { time: HERE }), moment(since, 'at'))} · ${moment(since, 'ago')}`,
         state === 'offline' && t('alert.offlineHint'),
       )
       return { text, keyboard }
@@ -42,7 +42,10 @@ function alertScreen(message: Outgoing, t: T): Screen & { keyboard: Keyboard } {
       const { state, reason, downSince, upAt } = message.payload
       const text = lines(
         html`🟢 <b>${t('alert.up', { name })}</b>`,
-        t(`alert.had.${state}`, { time: duration(t, upAt - downSince), since: dateTime(downSince) }),
+        placed(
+          t(`alert.had.${state}`, { time: duration(t, upAt - downSince), since: HERE }),
+          moment(downSince, 'at'),
+        ),
         errorWords(t, reason),
       )
       return { text, keyboard: [keyboard[0]?.slice(0, 1) ?? []] }

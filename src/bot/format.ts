@@ -1,4 +1,5 @@
 import type { Server } from '#src/fleet/types.ts'
+import { type Html, html } from './html.ts'
 import type { T } from './i18n/texts.ts'
 
 const UNITS = ['B', 'KB', 'MB', 'GB', 'TB', 'PB'] as const
@@ -29,18 +30,28 @@ function joined(large: string, rest: number, small: (n: number) => string): stri
   return rest === 0 ? large : `${large} ${small(rest)}`
 }
 
-/** The time of day, in UTC: where the reader is, nobody told us. */
-export function clock(ms: number): string {
-  return `${new Date(ms).toISOString().slice(11, 19)} UTC`
+function dateTime(ms: number): string {
+  return `${new Date(ms).toISOString().slice(0, 16).replace('T', ' ')} UTC`
 }
 
-export function dateTime(ms: number): string {
-  return `${new Date(ms).toISOString().slice(0, 16).replace('T', ' ')} UTC`
+/**
+ * A moment that the reader's app writes in their language and time zone (Bot API 9.5): `ago` as "2 minutes ago", which
+ * it keeps true, `at` as date and time. The UTC inside is for apps that are older.
+ */
+export function moment(ms: number, as: 'ago' | 'at'): Html {
+  const seconds = Math.floor(ms / 1000)
+  return html`<tg-time unix="${seconds}" format="${as === 'ago' ? 'r' : 'dt'}">${dateTime(ms)}</tg-time>`
 }
 
 export function statusDot(server: Pick<Server, 'status' | 'enabled'>): string {
   if (!server.enabled) return '⏸'
   return { online: '🟢', offline: '🔴', error: '🟠', pending: '⚪' }[server.status]
+}
+
+/** A few names, and how many more. */
+export function namesOf(names: readonly string[], most = 5): string {
+  const rest = names.length - most
+  return names.slice(0, most).join(', ') + (rest > 0 ? ` +${rest}` : '')
 }
 
 export function percent(used: number, total: number): number {

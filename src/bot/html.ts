@@ -36,6 +36,15 @@ export function html(strings: TemplateStringsArray, ...parts: HtmlPart[]): Html 
   return Html.build(strings, parts)
 }
 
+/** Stands in a text where markup goes: texts are plain, a moment is not. Private use, so no text has it itself. */
+export const HERE = '\u{E000}'
+
+/** A text with something marked up in the place of `HERE`. */
+export function placed(text: string, part: HtmlPart): Html {
+  const at = text.indexOf(HERE)
+  return at < 0 ? html`${text}` : html`${text.slice(0, at)}${part}${text.slice(at + 1)}`
+}
+
 /** Lines of a message; an empty one stays as a blank line, undefined is left out. */
 export function lines(...items: (Html | string | undefined | false)[]): Html {
   const present = items.filter((item) => item !== undefined && item !== false)

@@ -2,7 +2,7 @@ import type { Context, InputFile } from 'grammy'
 import type { InlineKeyboardMarkup } from 'grammy/types'
 import type { Runtime } from '#src/runtime.ts'
 import { isMessageGone, isNotModified, isThreadGone } from './api-errors.ts'
-import { encodeTap } from './callback-data.ts'
+import { decodeTap, encodeTap } from './callback-data.ts'
 import { type Html } from './html.ts'
 import type { Chats } from './store/chats.ts'
 import type { MenuRef, Screen, Stage, StageContext } from './types.ts'
@@ -67,16 +67,21 @@ export function createLive(options: {
     return message.message_id
   }
 
-  async function dropKeyboard(ctx: StageContext, messageId: number): Promise<void> {
-    // The old message may be gone or too old to edit; then there is no keyboard to drop.
+  /** What is not live any more goes, or, where it is worth reading, loses its buttons. */
+  async function retire(ctx: StageContext, messageId: number, stays: boolean): Promise<void> {
+    const { chatId } = ctx.spot
+    const isGone = !stays && (await ctx.api.deleteMessage(chatId, messageId).catch(() => false))
+    if (isGone) return
+    // It may be gone already, or too old to edit; then there is no keyboard to drop.
     await ctx.api
-      .editMessageReplyMarkup(ctx.spot.chatId, messageId, { reply_markup: { inline_keyboard: [] } })
+      .editMessageReplyMarkup(chatId, messageId, { reply_markup: { inline_keyboard: [] } })
       .catch(() => undefined)
   }
 
   async function draw(ctx: StageContext, screen: Screen, address: string, tapped?: number): Promise<void> {
     const { key } = ctx.spot
-    const before = chats.get(key)?.screenMessageId ?? undefined
+    const previous = chats.get(key)
+    const before = previous?.screenMessageId ?? undefined
     const target = ctx.fresh === true ? undefined : (tapped ?? before)
     ctx.fresh = false
     // Before it is sent: what it waits for may happen while Telegram is still answering.
@@ -85,7 +90,9 @@ export function createLive(options: {
     const messageId = edited ? target : await send(ctx, screen)
     chats.set(key, { screenMessageId: messageId }, runtime.now())
     options.bind(screen.nonces ?? [], messageId)
-    if (before !== undefined && before !== messageId) await dropKeyboard(ctx, before)
+    if (before !== undefined && before !== messageId) {
+      await retire(ctx, before, staysToRead(previous?.screen ?? '') && previous?.screen !== address)
+    }
   }
 
   return {
@@ -113,6 +120,12 @@ export function createLive(options: {
       )
     },
   }
+}
+
+/** The result of a change with its links, and a join command: somebody may still need them. */
+function staysToRead(address: string): boolean {
+  const verb = decodeTap(address)?.verb
+  return verb === 'batch' || verb === 'join'
 }
 
 /** A button pressed makes its message the live one, but only where a screen can be drawn: a photo has no text. */

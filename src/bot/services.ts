@@ -25,8 +25,8 @@ export interface Services extends BotDeps {
     ctx: BotContext,
     request: { operation: N; targets: Target<N>[]; id: string },
   ): Promise<void>
-  /** The screen of a server, or with 0 the fleet's. */
-  goTo(ctx: BotContext, server: number): Promise<void>
+  /** The screen at an address; where there is none that only looks, that of a server, or with 0 the fleet's. */
+  goBack(ctx: BotContext, address: string, server: number): Promise<void>
   showJoin(ctx: BotContext, server: number): Promise<void>
   showEdit(ctx: BotContext, server: number): Promise<void>
 }

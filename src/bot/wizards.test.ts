@@ -32,7 +32,7 @@ describe('add inbound', () => {
     const { alice } = house
     const servers = await twoServers()
     await alice.sends('/start')
-    await alice.seesScreen('Servers: 3')
+    await alice.seesScreen('of 3 online')
     await alice.taps('Add inbound')
     await alice.seesScreen('Step 1/6')
     await alice.taps('VLESS + REALITY')
@@ -74,19 +74,22 @@ describe('add inbound', () => {
 })
 
 describe('add client', () => {
-  test('on all servers while one is away: two lines, links, a QR picture, and the card', async () => {
+  test('on all servers while one is away: two lines, links, QR pictures by button, and the card', async () => {
     const { alice } = house
     const [, away] = await twoServers('main')
     house.nodeOf(away).offline = true
     house.fleet.servers.report(away.id, { status: 'offline' })
     await toSummary('bob & <co>')
     const summary = await alice.seesScreen('1 of 2 reachable')
-    expect(summary.text).toContain('1 will follow')
+    expect(summary.text).toContain('1 is away: changes reach it when it is back.')
     await alice.taps('Create')
     const result = await alice.seesScreen('waiting: 1')
     expect(result.text).toContain('✅ de-1')
     expect(result.text).toContain('⏳ nl-1: will follow when it is back')
     expect(result.text).toContain('vless://')
+    expect(result.text).toMatch(/^Fleet › Clients › bob & <co>\n\nAdding bob & <co>\n/)
+    expect(alice.messages().some((message) => message.photo !== undefined)).toBe(false)
+    await alice.taps('QR · de-1')
     await alice.until(() =>
       alice.messages().some((message) => message.photo !== undefined) ? true : undefined,
     )
@@ -105,17 +108,34 @@ describe('add client', () => {
     )
 
     await alice.taps('Disable')
-    await alice.sees('Disable bob & <co>')
-    await alice.sees('Done on 2 of 2')
+    await alice.sees(/bob & <co> is disabled[^]*Done on 2 of 2/)
     await alice.taps('Open client')
     await alice.sees('⏸ disabled')
     await alice.taps('Delete')
     await alice.sees('The links stop working on 2 servers')
     await alice.taps('Delete')
-    await alice.sees('Delete bob & <co>\n')
-    await alice.sees('Done on 2 of 2')
+    await alice.sees(/bob & <co> is deleted[^]*Done on 2 of 2/)
     expect(house.nodeOf(away).clients.size).toBe(0)
     expect(house.fleet.view.person('bob & <co>')).toBeUndefined()
+  })
+
+  test('on one server: the picture comes by itself, and the result stays the last message', async () => {
+    const { alice } = house
+    const server = await house.join('de-1', 'main')
+    await alice.sends(`/start srv_${server.id}`)
+    await alice.seesScreen(/^Fleet › de-1/)
+    await alice.taps('Add client')
+    await alice.seesScreen('What is the client called?')
+    await alice.sends('carl')
+    await alice.seesScreen('Name: carl')
+    await alice.taps('Create')
+    const result = await alice.sees(/carl is added[^]*vless:/)
+    await alice.until(() => (alice.messages().at(-2)?.photo === undefined ? undefined : true))
+    const last = alice.messages().at(-1)
+    expect(last?.text).toContain('carl is added')
+    expect(last?.buttons).toEqual([['QR · de-1'], ['Open client'], ['‹ Home']])
+    expect(alice.messages().filter(({ text }) => text.includes('carl is added'))).toHaveLength(1)
+    expect(result.text).toContain('✅ de-1')
   })
 
   test('a double tap on Create starts one batch', async () => {
@@ -170,16 +190,16 @@ describe('add client', () => {
     await alice.sends('/add')
     await alice.seesScreen('What is the client called?')
     await alice.sends('/cancel')
-    await alice.seesScreen('Servers: 3')
+    await alice.seesScreen('of 3 online')
     await alice.sends('dave')
-    await alice.seesScreen('not waiting for text')
+    await alice.seesScreen('nothing is being asked')
     expect(house.fleet.view.person('dave')).toBeUndefined()
     await alice.sends('/add')
     await alice.seesScreen('What is the client called?')
     await alice.sends('/help')
-    await alice.seesScreen('/find name')
+    await alice.seesScreen('/find anna')
     await alice.sends('dave')
-    await alice.seesScreen('not waiting for text')
+    await alice.seesScreen('nothing is being asked')
   })
 })
 

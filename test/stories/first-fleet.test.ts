@@ -39,7 +39,7 @@ describe('from an empty chat to traffic on three servers', () => {
     await joins(world, 'de-1')
     await joins(world, 'nl-1')
     await world.alice.sends('/start')
-    await world.alice.sees('Servers: 3, online: 3')
+    await world.alice.sees('3 of 3 online')
   }, 120_000)
 
   test('an inbound and a client on all servers; every link carries traffic, and the card shows the bytes', async () => {
@@ -52,6 +52,7 @@ describe('from an empty chat to traffic on three servers', () => {
     expect(links).toHaveLength(3)
     const picture = (): true | undefined =>
       alice.messages().some((message) => message.photo !== undefined) || undefined
+    await alice.taps('QR · de-1')
     await alice.until(picture, { what: 'a QR picture' })
     expect(alice.photo().subarray(1, 4).toString()).toBe('PNG')
 

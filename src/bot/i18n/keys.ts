@@ -51,6 +51,7 @@ export interface Texts {
   'button.checkNow': none
   'button.help': none
   'button.copyCommand': none
+  'button.toClients': none
   'command.start': none
   'command.servers': none
   'command.add': none
@@ -132,9 +133,10 @@ export interface Texts {
   'join.run': none
   'join.valid': { minutes: string | number }
   'join.waiting': none
-  'restart.question': { count: number }
   'restart.effect': none
   'restart.away': { count: number; names: string | number }
+  'restart.question': { name: string | number }
+  'restart.questionAll': { count: number }
   'inbounds.none': none
   'inbounds.count': { count: number }
   'inbound.on': none

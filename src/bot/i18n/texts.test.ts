@@ -24,6 +24,11 @@ describe('texts', () => {
     expect(words).not.toMatch(/\{\{|errors\./)
   })
 
+  test('no words are left for a code that is gone', () => {
+    const codes = flatten(en).flatMap(([key]) => (key.startsWith('errors.') ? [key.slice(7)] : []))
+    expect(codes.filter((code) => !(code in errorKinds))).toEqual([])
+  })
+
   test('texts hold no markup: that belongs to the screens', () => {
     for (const [key, text] of flatten(en)) expect(text, key).not.toMatch(/<\/?[a-z]|&[a-z]+;/i)
   })

@@ -1,7 +1,7 @@
 import { pageOf } from '../paging.ts'
 import { encodeTap, type Fields } from '../callback-data.ts'
 import { helpScreen, noteScreen } from '../screens/confirm.ts'
-import { clientItem, clientsScreen, personItem } from '../screens/clients.ts'
+import { clientItem, type ClientsModel, clientsScreen, personItem } from '../screens/clients.ts'
 import { allScreen, homeScreen, pickerScreen } from '../screens/home.ts'
 import { inboundScreen, inboundsScreen } from '../screens/inbounds.ts'
 import { editScreen } from '../screens/server-edit.ts'
@@ -51,15 +51,19 @@ export async function showClients(
   // With one server there is no fleet-wide list beside its own.
   const id = fields.server === 0 && servers.isSingle() ? servers.default().id : fields.server
   const server = id === 0 ? undefined : servers.get(id)
-  const query = { page: fields.page, size: PAGE_SIZE, ...(search === '' ? {} : { search }) }
-  const found =
-    server === undefined ? view.people(query) : view.clients(server.id, { ...query, filter: fields.filter })
-  const items =
-    server === undefined
-      ? view.people(query).items.flatMap((person) => personItem(person) ?? [])
-      : view.clients(server.id, { ...query, filter: fields.filter }).items.map(clientItem)
-  const { total, page, pages } = found
-  const model = { server, rows: { total, page, pages, items }, filter: fields.filter, search }
+  const { filter } = fields
+  const query = { page: fields.page, size: PAGE_SIZE, filter, ...(search === '' ? {} : { search }) }
+  const listed = (): ClientsModel['rows'] => {
+    if (server !== undefined) {
+      const rows = view.clients(server.id, query)
+      return { ...rows, items: rows.items.map(clientItem) }
+    }
+    const people = view.people(query)
+    return { ...people, items: people.items.flatMap((person) => personItem(person) ?? []) }
+  }
+  const rows = listed()
+  const { page } = rows
+  const model = { server, rows, filter, search }
   const address = encodeTap('clients', { ...fields, server: id, page, found: search === '' ? 'no' : 'yes' })
   await s.live.show(ctx, clientsScreen(model, ctx.t), search === '' ? address : `${address} ${search}`)
 }
@@ -78,7 +82,7 @@ export function browseRoutes(s: Services): Routes<Browsing> {
       async run(ctx, fields) {
         const list = servers.list()
         const { page, pages } = pageOf(list, fields.page)
-        const screen = pickerScreen({ page, pages, servers: list.length }, ctx.t)
+        const screen = pickerScreen({ page, pages }, ctx.t)
         await s.live.show(ctx, screen, encodeTap('servers', { page }))
       },
     },
@@ -109,12 +113,12 @@ export function browseRoutes(s: Services): Routes<Browsing> {
           await s.live.show(ctx, noteScreen(ctx.t('inbound.gone'), ctx.t), 'note')
           return
         }
-        const input = { id: String(inbound.id), enabled: !inbound.enabled }
+        const input = { id: String(inbound.id), enabled: true }
         const targets = [{ serverId: server.id, input }]
-        const toggle = s.taps.offer(ownerOf(ctx), { kind: 'tasks', operation: 'inbounds.update', targets })
+        const enable = s.taps.offer(ownerOf(ctx), { kind: 'tasks', operation: 'inbounds.update', targets })
         await s.live.show(
           ctx,
-          inboundScreen({ server, inbound, toggle }, ctx.t),
+          inboundScreen({ server, inbound, enable }, ctx.t),
           encodeTap('inbound', fields),
         )
       },

@@ -1,8 +1,7 @@
 import { fail } from '#src/errors.ts'
 import type { Person } from '#src/fleet/types.ts'
-import { qrPicture } from '../batches.ts'
+import { qrCaption, qrPicture } from '../batches.ts'
 import { encodeTap, type Fields } from '../callback-data.ts'
-import { html } from '../html.ts'
 import { pageOf } from '../paging.ts'
 import { type ClientModel, clientScreen, type LinkEntry, LINKS_PER_PAGE } from '../screens/client.ts'
 import { noteScreen } from '../screens/confirm.ts'
@@ -26,9 +25,13 @@ function entriesOf(s: Services, person: Person): LinkEntry[] {
 
 /** The change of one switch on every server where it is not so yet; undefined where it is so everywhere. */
 function offerSwitch(s: Services, ctx: BotContext, person: Person, enabled: boolean): string | undefined {
-  const targets = person.placements
-    .filter(({ client }) => client.enabled !== enabled)
-    .map(({ server, client }) => ({ serverId: server.id, input: { email: client.email, enabled } }))
+  const differing = person.placements.filter(({ client }) => client.enabled !== enabled)
+  // It arrives enabled: only disabling has something to do there, unless the switch is turned back on everywhere.
+  const arriving = enabled && differing.length === 0 ? [] : person.waiting
+  const targets = [...differing.map(({ server }) => server), ...arriving].map(({ id }) => ({
+    serverId: id,
+    input: { email: person.email, enabled },
+  }))
   if (targets.length === 0) return undefined
   return s.taps.offer(ownerOf(ctx), { kind: 'tasks', operation: 'clients.update', targets })
 }
@@ -57,6 +60,9 @@ export async function showQr(
 ): Promise<void> {
   const row = s.fleet.view.client(server, client) ?? fail('CLIENT_NOT_FOUND', { email: '' })
   const entry = s.fleet.view.links(server, client)[link] ?? fail('CLIENT_NOT_FOUND', { email: row.email })
-  const name = s.fleet.servers.get(server).name
-  await s.live.photo(ctx, await qrPicture(entry.link), html`<b>${row.email}</b>\n${name} · ${entry.tag}`)
+  await s.live.photo(
+    ctx,
+    await qrPicture(entry.link),
+    qrCaption(row.email, { server: s.fleet.servers.get(server), tag: entry.tag }),
+  )
 }

@@ -1,6 +1,7 @@
 import type { Followers } from '../batches.ts'
 import type { Services } from '../services.ts'
 import type { BotContext } from '../types.ts'
+import { askRoutes } from './ask.ts'
 import { browseRoutes } from './browse.ts'
 import { changeRoutes } from './change.ts'
 import { startRoutes } from './join.ts'
@@ -12,5 +13,5 @@ export function createRoutes(
   followers: Followers,
   redraw: (ctx: BotContext) => Promise<void>,
 ): Routes {
-  return { ...browseRoutes(s), ...changeRoutes(s, followers, redraw), ...startRoutes(s) }
+  return { ...browseRoutes(s), ...askRoutes(s), ...changeRoutes(s, followers, redraw), ...startRoutes(s) }
 }

@@ -4,16 +4,22 @@ import { type Html, html, lines } from '../html.ts'
 import { errorWords, type T } from '../i18n/texts.ts'
 import type { Keyboard, Screen } from '../types.ts'
 import { crumbs } from './crumbs.ts'
+import { type LinkRef, qrButtons } from './qr.ts'
 
 export interface BatchModel {
   id: string
   tasks: TaskView[]
   /** True once every task is done or waits for a server that is away. */
   settled: boolean
-  /** What the change was, in words: "Add client alice". */
-  title: string
+  /** Where the thing lives: the breadcrumb. */
+  path: string[]
+  /** What was changed: the name of a client, of an inbound. */
+  name: string
+  /** The change in words while it happens, and once it is so on every server: "Adding anna", "anna is added". */
+  doing: string
+  done: string
   /** Links that exist now, for a client that was added. */
-  links: { server: string; link: string }[]
+  links: (LinkRef & { link: string })[]
   /** Where to go from here. */
   next: Keyboard
 }
@@ -21,6 +27,9 @@ export interface BatchModel {
 /** Characters for the lines of servers, and for links: together with the rest they stay below Telegram's 4096. */
 const ROOM_FOR_LINES = 1_800
 const ROOM_FOR_LINKS = 1_800
+
+/** Buttons for QR pictures on a result; all of them are on the client's card. */
+const MOST_QR = 6
 
 const MARKS = {
   pending: '⏳',
@@ -44,35 +53,46 @@ function taskLine(task: TaskView, settled: boolean, t: T): Html {
 }
 
 /** A change on one or many servers while it happens, and its result: a line for every server. */
-export function batchScreen({ id, tasks, settled, title, links, next }: BatchModel, t: T): Screen {
+export function batchScreen(model: BatchModel, t: T): Screen {
+  const { id, tasks, settled, links, next } = model
   const count = (mark: string): number => tasks.filter((task) => MARKS[task.status] === mark).length
   const [done, waiting, failed] = [count('✅') + count('➖'), count('⏳'), count('❌')]
+  const isDone = settled && failed === 0 && waiting === 0
+  const counts = [
+    ...(done > 0 ? [t('batch.countDone', { n: done })] : []),
+    ...(waiting > 0 ? [t('batch.countWaiting', { n: waiting })] : []),
+    ...(failed > 0 ? [t('batch.countFailed', { n: failed })] : []),
+  ]
   // Failures first: they are what somebody must act on, and not everything may fit.
   const all = [...tasks]
     .sort((a, b) => Number(MARKS[b.status] === '❌') - Number(MARKS[a.status] === '❌'))
     .map((task) => taskLine(task, settled, t))
   const shown = fitting(all, ROOM_FOR_LINES)
   const shownLinks = fitting(
-    links.map((entry) => html`\n<b>${short(entry.server, 80)}</b>\n<code>${entry.link}</code>`),
+    links.map(
+      ({ server, tag, link }) => html`\n<b>${short(server.name)}</b> · ${short(tag)}\n<code>${link}</code>`,
+    ),
     ROOM_FOR_LINKS,
   )
   return {
     text: lines(
-      crumbs(t, [title]),
+      crumbs(t, model.path),
       '',
+      html`<b>${isDone ? model.done : model.doing}</b>`,
       ...shown,
       shown.length < all.length && t('batch.more', { n: all.length - shown.length }),
       '',
       !settled && t('batch.working', { done, total: tasks.length }),
-      settled && failed === 0 && waiting === 0 && t('batch.done', { done, total: tasks.length }),
-      settled && (failed > 0 || waiting > 0) && t('batch.summary', { done, waiting, failed }),
+      isDone && t('batch.done', { done, total: tasks.length }),
+      settled && !isDone && counts.join(' · '),
       ...shownLinks,
-      shownLinks.length < links.length && t('batch.moreLinks', { n: links.length - shownLinks.length }),
+      shownLinks.length < links.length && t('batch.moreLinks', { count: links.length - shownLinks.length }),
     ),
     keyboard: [
       ...(settled && failed > 0
         ? [[button(t('button.retryFailed'), 'retry', { batch: id }, 'primary')]]
         : []),
+      ...qrButtons(links.slice(0, MOST_QR), t),
       ...next,
     ],
   }

@@ -1,11 +1,12 @@
 import type { Person, Server } from '#src/fleet/types.ts'
-import { button, inRows } from '../buttons.ts'
-import { bytes, dateTime, statusDot } from '../format.ts'
-import { type Html, html, lines } from '../html.ts'
+import { button, pager } from '../buttons.ts'
+import { bytes, moment, statusDot } from '../format.ts'
+import { HERE, type Html, html, lines, placed } from '../html.ts'
 import type { T } from '../i18n/texts.ts'
 import { type Paged } from '../paging.ts'
 import type { Keyboard, Screen } from '../types.ts'
 import { crumbs } from './crumbs.ts'
+import { qrButtons } from './qr.ts'
 
 /** One way to connect: a link of a client on a server. `index` counts the links of that server. */
 export interface LinkEntry {
@@ -44,27 +45,6 @@ export function clientScreen({ person, at, entries, enable, disable }: ClientMod
   const servers = new Set(person.placements.map((placement) => placement.server.id)).size
   const lastActive = Math.max(0, ...person.placements.map((placement) => placement.client.lastActiveAt ?? 0))
   const go = (page: number) => ({ server, client, page })
-  const qr = entries.items.flatMap((entry) =>
-    entry.link === undefined
-      ? []
-      : [
-          button(t('button.qr', { server: entry.server.name }), 'qr', {
-            server: entry.server.id,
-            client: entry.clientId,
-            link: entry.index,
-          }),
-        ],
-  )
-  const turn: Keyboard =
-    entries.pages <= 1
-      ? []
-      : [
-          [
-            button('◀', 'client', go((entries.page + entries.pages - 1) % entries.pages)),
-            button(`${entries.page + 1}/${entries.pages}`, 'client', go(entries.page)),
-            button('▶', 'client', go((entries.page + 1) % entries.pages)),
-          ],
-        ]
   const switches: Keyboard[number] = []
   if (enable !== undefined) switches.push(button(t('button.enable'), 'do', { nonce: enable }, 'success'))
   if (disable !== undefined) switches.push(button(t('button.disable'), 'do', { nonce: disable }))
@@ -79,16 +59,17 @@ export function clientScreen({ person, at, entries, enable, disable }: ClientMod
         total: bytes(person.up + person.down),
       }),
       t('client.servers', { count: servers }),
-      lastActive > 0 && t('client.lastActive', { time: dateTime(lastActive) }),
+      lastActive > 0 && placed(t('client.lastActive', { time: HERE }), moment(lastActive, 'ago')),
       ...entries.items.map((entry) => entryLines(entry, t)),
+      ...person.waiting.map((waiting) => html`⏳ <b>${waiting.name}</b>: ${t('batch.follows')}`),
     ),
     nonces: [enable, disable].filter((nonce) => nonce !== undefined),
     keyboard: [
-      ...inRows(qr, 2),
-      ...turn,
+      ...qrButtons(entries.items, t),
+      ...pager(entries, 'client', go),
       switches,
       [
-        button(t('button.clients'), 'clients', { server: 0, page: 0, filter: 'all', found: 'no' }),
+        button(t('button.toClients'), 'clients', { server: 0, page: 0, filter: 'all', found: 'no' }),
         button(t('button.refresh'), 'client', go(entries.page)),
       ],
     ],

@@ -1,7 +1,7 @@
 import type { ClientRow, Page, Person, Server } from '#src/fleet/types.ts'
 import { button, pager } from '../buttons.ts'
 import { bytes } from '../format.ts'
-import { html, lines } from '../html.ts'
+import { type Html, html, lines } from '../html.ts'
 import type { T } from '../i18n/texts.ts'
 import type { Keyboard, Screen } from '../types.ts'
 import { crumbs } from './crumbs.ts'
@@ -17,7 +17,8 @@ export interface ClientsModel {
       serverId: number
       clientId: number
       email: string
-      enabled: boolean
+      /** Partly: on some servers only. */
+      enabled: 'yes' | 'partly' | 'no'
       traffic: number
       servers: number
     }[]
@@ -28,7 +29,12 @@ export interface ClientsModel {
 
 export function clientItem(row: ClientRow): ClientsModel['rows']['items'][number] {
   const { serverId, id, email, enabled, up, down } = row
-  return { serverId, clientId: id, email, enabled, traffic: up + down, servers: 1 }
+  return { serverId, clientId: id, email, enabled: enabled ? 'yes' : 'no', traffic: up + down, servers: 1 }
+}
+
+function enabledOn({ placements }: Person): 'yes' | 'partly' | 'no' {
+  if (placements.every(({ client }) => client.enabled)) return 'yes'
+  return placements.some(({ client }) => client.enabled) ? 'partly' : 'no'
 }
 
 /** A person of the fleet as one line; undefined where they stand on no server any more. */
@@ -39,10 +45,19 @@ export function personItem(person: Person): ClientsModel['rows']['items'][number
     serverId: first.server.id,
     clientId: first.client.id,
     email: person.email,
-    enabled: person.placements.some(({ client }) => client.enabled),
+    enabled: enabledOn(person),
     traffic: person.up + person.down,
     servers: person.placements.length,
   }
+}
+
+function countWords(total: number, filter: ClientFilter, t: T): string {
+  if (total > 0) return t('clients.count', { count: total })
+  return filter === 'disabled' ? t('clients.noneDisabled') : t('clients.none')
+}
+
+function foundWords(total: number, search: string, t: T): Html {
+  return html`${total === 0 ? t('clients.notFound') : t('clients.found', { count: total })} <b>${search}</b>`
 }
 
 /** Clients of a server or of the fleet, 8 a page; typing a name searches. */
@@ -56,28 +71,26 @@ export function clientsScreen({ server, rows, filter, search }: ClientsModel, t:
       filter: value,
       found,
     })
+  // Nothing to search and nothing to filter.
+  const isEmpty = rows.total === 0 && search === '' && filter === 'all'
   const all = { server: scope, page: 0, filter, found: 'no' } as const
   return {
     text: lines(
       crumbs(t, [...(server === undefined ? [] : [server.name]), t('crumb.clients')], rows),
       '',
-      search === ''
-        ? t('clients.count', { count: rows.total })
-        : html`${t('clients.found', { n: rows.total })} <b>${search}</b>`,
-      t('clients.hint'),
+      search === '' ? countWords(rows.total, filter, t) : foundWords(rows.total, search, t),
+      !isEmpty && t('clients.hint'),
     ),
     keyboard: [
       ...rows.items.map((row) => [
         button(
-          `${row.enabled ? '✅' : '⏸'} ${row.email} · ${bytes(row.traffic)}${row.servers > 1 ? ` · ${row.servers} 🖥` : ''}`,
+          `${{ yes: '✅', partly: '◐', no: '⏸' }[row.enabled]} ${row.email} · ${bytes(row.traffic)}${row.servers > 1 ? ` · ${row.servers} 🖥` : ''}`,
           'client',
           { server: row.serverId, client: row.clientId, page: 0 },
         ),
       ]),
       ...pager(rows, 'clients', (page) => ({ server: scope, page, filter, found })),
-      ...(server === undefined
-        ? []
-        : [[chip('all', t('filter.all')), chip('disabled', t('filter.disabled'))]]),
+      ...(isEmpty ? [] : [[chip('all', t('filter.all')), chip('disabled', t('filter.disabled'))]]),
       ...(search === '' ? [] : [[button(t('button.showAll'), 'clients', all)]]),
       [button(t('button.addClient'), 'addClient', { server: scope }, 'primary')],
       [

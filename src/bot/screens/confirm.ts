@@ -11,6 +11,8 @@ export interface ConfirmModel {
   /** Who is touched by it. */
   effect: string
   yes: string
+  /** Red where something is taken away, which is the rule. */
+  style?: 'danger' | 'success'
   nonce: string
   back: Keyboard[number][number]
 }
@@ -20,13 +22,16 @@ export function confirmScreen(model: ConfirmModel, t: T): Screen {
   return {
     text: lines(crumbs(t, model.crumbs), '', html`<b>${model.question}</b>`, model.effect),
     nonces: [model.nonce],
-    keyboard: [[button(model.yes, 'do', { nonce: model.nonce }, 'danger')], [model.back]],
+    keyboard: [[button(model.yes, 'do', { nonce: model.nonce }, model.style ?? 'danger')], [model.back]],
   }
 }
 
 /** Something that is said, with the way home. */
 export function noteScreen(words: string, t: T): Screen {
-  return { text: lines(crumbs(t, []), '', words), keyboard: [[button(t('button.home'), 'home', {})]] }
+  return {
+    text: lines(crumbs(t, []), '', words),
+    keyboard: [[button(t('button.home'), 'home', {}), button(t('button.help'), 'help', {})]],
+  }
 }
 
 export function helpScreen(t: T): Screen {

@@ -1,7 +1,7 @@
 import type { Server } from '#src/fleet/types.ts'
-import { button, inRows } from '../buttons.ts'
-import { bytes, clock, statusDot } from '../format.ts'
-import { lines } from '../html.ts'
+import { button, inRows, short } from '../buttons.ts'
+import { bytes, moment, statusDot } from '../format.ts'
+import { HERE, type Html, html, lines, placed } from '../html.ts'
 import type { T } from '../i18n/texts.ts'
 import type { Screen } from '../types.ts'
 import { crumbs } from './crumbs.ts'
@@ -13,40 +13,51 @@ export interface HomeModel {
   now: number
 }
 
-/** Problems get a button each, up to here: more would push the rest off the screen. */
+/** Problems get a line and a button each, up to here: more would push the rest off the screen. */
 const MOST_PROBLEMS = 8
+/** Worst first. */
+const PROBLEMS = ['offline', 'error', 'pending'] as const
 
-/** True for a server somebody should look at. */
-function isProblem(server: Server): boolean {
-  return server.enabled && (server.status === 'offline' || server.status === 'error')
+/** Servers somebody should look at, worst first. */
+function problemsOf(servers: Server[]): { server: Server; status: (typeof PROBLEMS)[number] }[] {
+  return PROBLEMS.flatMap((status) =>
+    servers
+      .filter((server) => server.enabled && server.status === status)
+      .map((server) => ({ server, status })),
+  )
 }
 
-/** The fleet at a glance: counts, problem servers first, totals. */
+/** The fleet at a glance: problem servers first, counts, totals. */
 export function homeScreen({ servers, totals, now }: HomeModel, t: T): Screen {
-  const count = (status: Server['status']): number =>
-    servers.filter((server) => server.enabled && server.status === status).length
+  const online = servers.filter((server) => server.enabled && server.status === 'online').length
   const disabled = servers.filter((server) => !server.enabled).length
-  const problems = servers.filter(isProblem)
+  const problems = problemsOf(servers)
+  const shown = problems.slice(0, MOST_PROBLEMS)
+  const problemLine = ({ server, status }: (typeof problems)[number]): Html => {
+    const seen =
+      status !== 'offline' || server.lastSeen === null
+        ? ''
+        : html`, ${placed(t('home.seen', { time: HERE }), moment(server.lastSeen, 'ago'))}`
+    return html`${statusDot(server)} <b>${short(server.name)}</b> ${t(`home.${status}`)}${seen}`
+  }
   return {
     text: lines(
       crumbs(t, []),
       '',
-      t('home.counts', { total: servers.length, online: count('online') }),
-      count('offline') > 0 && t('home.offline', { n: count('offline') }),
-      count('error') > 0 && t('home.error', { n: count('error') }),
-      count('pending') > 0 && t('home.pending', { n: count('pending') }),
+      ...shown.map(problemLine),
+      shown.length < problems.length && t('home.more', { n: problems.length - shown.length }),
+      shown.length > 0 && '',
+      `${online > 0 ? '🟢' : '⚪'} ${t('home.online', { online, total: servers.length })}`,
       disabled > 0 && t('home.disabled', { n: disabled }),
+      t('home.people', { count: totals.clients, up: bytes(totals.up), down: bytes(totals.down) }),
       '',
-      t('home.clients', { n: totals.clients }),
-      t('home.traffic', { up: bytes(totals.up), down: bytes(totals.down) }),
-      '',
-      t('home.updated', { time: clock(now) }),
+      placed(t('home.updated', { time: HERE }), moment(now, 'ago')),
     ),
     keyboard: [
       ...inRows(
-        problems
-          .slice(0, MOST_PROBLEMS)
-          .map((server) => button(`${statusDot(server)} ${server.name}`, 'server', { server: server.id })),
+        shown.map(({ server }) =>
+          button(`${statusDot(server)} ${server.name}`, 'server', { server: server.id }),
+        ),
         2,
       ),
       [
@@ -55,7 +66,7 @@ export function homeScreen({ servers, totals, now }: HomeModel, t: T): Screen {
       ],
       [
         button(t('button.addInbound'), 'addInbound', { server: 0 }),
-        button(t('button.addClient'), 'addClient', { server: 0 }),
+        button(t('button.addClient'), 'addClient', { server: 0 }, 'primary'),
       ],
       [button(t('button.addServer'), 'addServer', {}), button(t('button.refresh'), 'home', {})],
     ],
@@ -71,7 +82,7 @@ export function allScreen({ servers }: { servers: Server[] }, t: T): Screen {
       crumbs(t, [t('crumb.all')]),
       '',
       t('all.reachable', { reachable, total: wanted.length }),
-      reachable < wanted.length && t('all.follow', { n: wanted.length - reachable }),
+      reachable < wanted.length && t('all.follow', { count: wanted.length - reachable }),
     ),
     keyboard: [
       [
@@ -87,9 +98,9 @@ export function allScreen({ servers }: { servers: Server[] }, t: T): Screen {
   }
 }
 
-export function pickerScreen(model: { page: number; pages: number; servers: number }, t: T): Screen {
+export function pickerScreen(model: { page: number; pages: number }, t: T): Screen {
   return {
-    text: lines(crumbs(t, [t('crumb.servers')], model), '', t('picker.which', { n: model.servers })),
+    text: lines(crumbs(t, [t('crumb.servers')], model), '', t('picker.which')),
     keyboard: { menu: 'picker', page: model.page },
   }
 }

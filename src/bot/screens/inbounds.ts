@@ -42,9 +42,10 @@ export function inboundsScreen(
   }
 }
 
-/** One inbound. `toggle` is the nonce behind its switch. */
-export function inboundScreen(model: { server: Server; inbound: InboundRow; toggle: string }, t: T): Screen {
-  const { server, inbound, toggle } = model
+/** One inbound. `enable` is the nonce behind the button that switches it on; off is asked about first. */
+export function inboundScreen(model: { server: Server; inbound: InboundRow; enable: string }, t: T): Screen {
+  const { server, inbound, enable } = model
+  const here = { server: server.id, inbound: inbound.id }
   const { security: layer } = inbound.stream
   return {
     text: lines(
@@ -59,13 +60,13 @@ export function inboundScreen(model: { server: Server; inbound: InboundRow; togg
       t('inbound.clients', { n: inbound.clientCount }),
       t('home.traffic', { up: bytes(inbound.up), down: bytes(inbound.down) }),
     ),
-    nonces: [toggle],
+    nonces: [enable],
     keyboard: [
       [
         inbound.enabled
-          ? button(t('button.disable'), 'do', { nonce: toggle })
-          : button(t('button.enable'), 'do', { nonce: toggle }, 'success'),
-        button(t('button.delete'), 'deleteInbound', { server: server.id, inbound: inbound.id }, 'danger'),
+          ? button(t('button.disable'), 'disableInbound', here)
+          : button(t('button.enable'), 'do', { nonce: enable }, 'success'),
+        button(t('button.delete'), 'deleteInbound', here, 'danger'),
       ],
       [button(t('button.addClient'), 'addClient', { server: server.id })],
       [button(t('button.back'), 'inbounds', { server: server.id, page: 0 })],

@@ -72,6 +72,7 @@ const person = {
   email: NASTY,
   up: LARGEST,
   down: LARGEST,
+  waiting: [first],
   placements: fleet.map((each) => ({ server: each, client: { ...client, serverId: each.id } })),
 } as unknown as Person
 const entries = fleet.map((each) => ({
@@ -124,7 +125,7 @@ const screens: Record<string, Screen> = {
   edit: editScreen({ server: first }, t),
   join: joinScreen({ server: first, command: `npx x ${'y'.repeat(600)}`, minutes: 15 }, t),
   inbounds: inboundsScreen({ server: first, inbounds: fleet.map(() => inbound), page: 500 }, t),
-  inbound: inboundScreen({ server: first, inbound, toggle: nonce }, t),
+  inbound: inboundScreen({ server: first, inbound, enable: nonce }, t),
   clients: clientsScreen(
     {
       server: first,
@@ -136,7 +137,7 @@ const screens: Record<string, Screen> = {
           serverId: each.id,
           clientId: client.id,
           email: NASTY,
-          enabled: false,
+          enabled: 'partly' as const,
           traffic: LARGEST,
           servers: 1_000,
         })),
@@ -162,8 +163,11 @@ const screens: Record<string, Screen> = {
       id: '0'.repeat(36),
       tasks,
       settled: true,
-      title: NASTY,
-      links: entries.map(({ link }) => ({ server: NASTY, link })),
+      path: [NASTY, NASTY],
+      name: NASTY,
+      doing: NASTY,
+      done: NASTY,
+      links: entries,
       next: [],
     },
     t,

@@ -1,21 +1,37 @@
 import type { Server } from '#src/fleet/types.ts'
-import { button } from '../buttons.ts'
-import { editFields } from '../callback-data.ts'
+import { button, inRows } from '../buttons.ts'
+import type { editFields } from '../callback-data.ts'
 import { html, lines } from '../html.ts'
 import type { T } from '../i18n/texts.ts'
 import type { Screen } from '../types.ts'
 import { crumbs } from './crumbs.ts'
 
+/** In the order people look for them; short labels stand together. */
+const SHOWN: readonly (typeof editFields)[number][] = ['name', 'region', 'publicAddress', 'alias', 'notes']
+
 /** What is written about a server, with a button for each field. */
 export function editScreen({ server }: { server: Server }, t: T): Screen {
-  const fields = editFields.map((field) => {
+  // The controller's own machine has nothing to join.
+  const isAgent = server.kind === 'agent'
+  const fields = SHOWN.map((field) => {
     const value = server[field]
     return html`${t(`edit.${field}`)}: ${value === null || value === '' ? '–' : value}`
   })
   return {
-    text: lines(crumbs(t, [server.name, t('crumb.edit')]), '', ...fields, '', t('edit.which')),
+    text: lines(
+      crumbs(t, [server.name, t('crumb.edit')]),
+      '',
+      ...fields,
+      isAgent && html`\n<i>${t('edit.rejoin')}</i>`,
+      '',
+      t('edit.which'),
+    ),
     keyboard: [
-      ...editFields.map((field) => [button(t(`edit.${field}`), 'editField', { server: server.id, field })]),
+      ...inRows(
+        SHOWN.map((field) => button(t(`edit.${field}`), 'editField', { server: server.id, field })),
+        2,
+      ),
+      ...(isAgent ? [[button(t('button.joinCommand'), 'join', { server: server.id })]] : []),
       [button(t('button.back'), 'server', { server: server.id })],
     ],
   }
@@ -26,6 +42,9 @@ export interface JoinModel {
   command: string
   minutes: number
 }
+
+/** What a button can put on the clipboard (Bot API, CopyTextButton). */
+const LONGEST_COPY = 256
 
 /** The line to paste on a new machine, and the wait for it. Turns into the server's screen when it has joined. */
 export function joinScreen({ server, command, minutes }: JoinModel, t: T): Screen {
@@ -40,7 +59,10 @@ export function joinScreen({ server, command, minutes }: JoinModel, t: T): Scree
       t('join.waiting'),
     ),
     keyboard: [
-      [button(t('button.newCommand'), 'join', { server: server.id }, 'primary')],
+      ...(command.length <= LONGEST_COPY
+        ? [[{ text: t('button.copyCommand'), copy_text: { text: command } }]]
+        : []),
+      [button(t('button.newCommand'), 'join', { server: server.id })],
       [button(t('button.back'), 'server', { server: server.id }), button(t('button.fleet'), 'home', {})],
     ],
   }

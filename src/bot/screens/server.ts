@@ -1,8 +1,8 @@
 import type { SystemStats } from '#src/contract/index.ts'
 import type { Server } from '#src/fleet/types.ts'
 import { button, short } from '../buttons.ts'
-import { bytes, dateTime, duration, percent, statusDot } from '../format.ts'
-import { html, lines } from '../html.ts'
+import { bytes, duration, moment, percent, statusDot } from '../format.ts'
+import { HERE, html, lines, placed } from '../html.ts'
 import type { T } from '../i18n/texts.ts'
 import type { Screen } from '../types.ts'
 import { crumbs } from './crumbs.ts'
@@ -38,7 +38,7 @@ function stateWords(server: Server, t: T): string {
 
 /** One server: how it is, what runs on it, and what can be done with it. */
 export function serverScreen(model: ServerModel, t: T): Screen {
-  const { server, totals, now } = model
+  const { server, totals } = model
   const away = server.status === 'offline' || server.status === 'error'
   return {
     text: lines(
@@ -46,7 +46,9 @@ export function serverScreen(model: ServerModel, t: T): Screen {
       '',
       `${statusDot(server)} ${stateWords(server, t)}`,
       away && server.lastError !== null && html`<i>${short(server.lastError, 300)}</i>`,
-      away && server.lastSeen !== null && t('server.seen', { ago: duration(t, now - server.lastSeen) }),
+      away &&
+        server.lastSeen !== null &&
+        placed(t('server.seen', { time: HERE }), moment(server.lastSeen, 'ago')),
       t('server.versions', { xray: server.xrayVersion ?? '–', agent: server.version ?? '–' }),
       server.publicAddress !== null && html`${t('server.address')} <code>${server.publicAddress}</code>`,
       server.region !== '' && t('server.region', { region: server.region }),
@@ -57,7 +59,7 @@ export function serverScreen(model: ServerModel, t: T): Screen {
       model.open > 0 && t('server.open', { count: model.open }),
       model.syncedAt !== null &&
         server.status !== 'online' &&
-        t('server.synced', { ago: duration(t, now - model.syncedAt) }),
+        placed(t('server.synced', { time: HERE }), moment(model.syncedAt, 'ago')),
       server.notes !== '' && html`\n<i>${server.notes}</i>`,
     ),
     keyboard: { menu: 'server', server: server.id },
@@ -90,7 +92,7 @@ export function usageScreen(model: ServerModel, t: T): Screen {
       '',
       t('usage.xray', { up: bytes(totals.up), down: bytes(totals.down) }),
       t('server.counts', { inbounds: totals.inbounds, clients: totals.clients }),
-      t('home.updated', { time: dateTime(model.now) }),
+      placed(t('home.updated', { time: HERE }), moment(model.now, 'ago')),
     ),
     keyboard: [
       [

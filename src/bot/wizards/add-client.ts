@@ -3,9 +3,9 @@ import { email as emailSchema } from '#src/contract/primitives.ts'
 import type { Fleet, Server } from '#src/fleet/types.ts'
 import type { Runtime } from '#src/runtime.ts'
 import type { Services } from '../services.ts'
-import { namesOf } from './add-inbound.ts'
 import {
   asksServers,
+  choiceWords,
   chosenServers,
   noServers,
   reachLine,
@@ -62,7 +62,7 @@ const inbounds: Step<Answers> = {
     const all = chosenServers(answers, fleet).length
     const chosen = answers.tags.length
     return {
-      lines: [t('addClient.inbounds')],
+      lines: [t('addClient.inbounds'), t('wizard.pickInbounds')],
       rows: [
         ...tagsOf(answers, fleet).map((entry) => [
           {
@@ -75,7 +75,7 @@ const inbounds: Step<Answers> = {
         ]),
         ...(chosen === 0
           ? []
-          : [[{ text: t('button.continue', { n: chosen }), verb: 'go', style: 'primary' as const }]]),
+          : [[{ text: t('button.continue', { n: chosen }), verb: 'go', style: 'success' as const }]]),
       ],
     }
   },
@@ -117,7 +117,7 @@ const summary: Step<Answers> = {
     return {
       lines: [
         t('addClient.sumName', { name: answers.name }),
-        t('addInbound.sumServers', { servers: namesOf(servers, answers, t('button.allServers')) }),
+        t('addInbound.sumServers', { servers: choiceWords(servers, answers, t) }),
         t('addClient.sumInbounds', { tags: tagsMeant(answers, fleet).join(', ') }),
         '',
         reachLine(servers, t),

@@ -6,6 +6,7 @@ import type { Services } from '../services.ts'
 import {
   asksServers,
   candidates,
+  choiceWords,
   chosenServers,
   noServers,
   reachLine,
@@ -125,7 +126,7 @@ const summary: Step<Answers> = {
         t('addInbound.sumPort', { port: answers.port }),
         t('addInbound.sumTag', { tag: answers.tag }),
         answers.template === 'reality' && t('addInbound.sumTarget', { target: answers.target }),
-        t('addInbound.sumServers', { servers: namesOf(servers, answers, t('button.allServers')) }),
+        t('addInbound.sumServers', { servers: choiceWords(servers, answers, t) }),
         '',
         reachLine(servers, t),
         taken !== undefined && `⚠️ ${t('addInbound.clash', { server: taken.name })}`,
@@ -135,13 +136,6 @@ const summary: Step<Answers> = {
   },
   answer: (answers, input) =>
     input.kind === 'tap' && input.verb === 'create' ? { next: answers } : again(answers),
-}
-
-/** A few names, or how many. */
-export function namesOf(servers: Server[], answers: ServerChoice, all: string): string {
-  if (answers.all) return `${all} (${servers.length})`
-  const names = servers.slice(0, 5).map((server) => server.name)
-  return names.join(', ') + (servers.length > names.length ? ` +${servers.length - names.length}` : '')
 }
 
 function inboundInputOf(answers: Answers, shortId: string): OperationInput<'inbounds.add'> {

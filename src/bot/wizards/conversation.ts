@@ -14,7 +14,7 @@ import type { Input, WizardEnv } from './wizard.ts'
  * The shape of the replay log below and of Run: a draft of another version is dropped. The log is always
  * external, (wait, external)*, so a change inside a wizard needs no new version unless its answers change shape.
  */
-export const WIZARD_VERSION = 1
+export const WIZARD_VERSION = 2
 
 /** The name under which the one conversation of this bot is known. */
 export const WIZARD = 'wizard'
@@ -52,7 +52,7 @@ export function wizardConversation(s: Services, wizards: Record<string, AnyWizar
     const wizard = wizards[name]
     if (wizard === undefined || !authorize(ctx.who, wizard.need)) return null
     const env = envOf(ctx)
-    const run = beginRun(name, wizard, args, env)
+    const run = beginRun(name, wizard, args, env, s.chats.get(ctx.spot.key)?.screen ?? '')
     if ('refuse' in run) {
       await s.live.show(ctx, noteScreen(run.refuse, ctx.t), 'note')
       return null
@@ -77,7 +77,7 @@ export function wizardConversation(s: Services, wizards: Record<string, AnyWizar
     const next = advance(wizard, run, input, env)
     const answers = next.answers as never
     if (next.status === 'cancelled') {
-      await s.goTo(ctx, wizard.origin(answers))
+      await s.goBack(ctx, next.from, wizard.origin(answers))
       return null
     }
     if (next.status === 'finishing') {

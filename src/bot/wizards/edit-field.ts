@@ -14,7 +14,7 @@ interface Answers {
 }
 
 /** What fits a screen beside everything else. */
-const LONGEST = { name: 40, publicAddress: 253, alias: 40, notes: 500 } as const
+const LONGEST = { name: 40, publicAddress: 253, alias: 40, notes: 500, region: 40 } as const
 /** A host name or an IP address, as it stands in a share link. */
 const HOST = /^[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?$|^[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*$/
 
@@ -22,7 +22,9 @@ const HOST = /^[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?$|^[0-9A-Fa-f:]*:[0-9A-F
 export function editFieldWizard(s: Services): Wizard<Answers, { server: number; field: Field }> {
   const value: Step<Answers> = {
     ...textStep<Answers>({
-      question: (answers, t) => [t(`edit.ask.${answers.field}`)],
+      question: ({ field, server }, t) => [
+        field === 'alias' ? t('edit.ask.alias', { id: server }) : t(`edit.ask.${field}`),
+      ],
       take(answers, text, { t }) {
         const { field, server } = answers
         if (text.length > LONGEST[field])

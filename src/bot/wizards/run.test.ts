@@ -45,7 +45,7 @@ const inputs = fc.oneof(
 function begin(name: string, args: unknown): Run {
   const wizard = wizards[name]
   if (wizard === undefined) throw new Error(name)
-  const run = beginRun(name, wizard, args, env)
+  const run = beginRun(name, wizard, args, env, '')
   if ('refuse' in run) throw new Error(run.refuse)
   return run
 }

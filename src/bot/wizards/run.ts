@@ -12,6 +12,8 @@ export interface Run {
   id: string
   /** ms */
   startedAt: number
+  /** Where it was begun: the address of the screen that Cancel leads back to. */
+  from: string
   /** Moves with every answer, so that a button of an earlier question is known as such. */
   turn: number
   step: number
@@ -46,6 +48,7 @@ export function beginRun(
   wizard: AnyWizard,
   args: unknown,
   env: WizardEnv,
+  from: string,
 ): Run | { refuse: string } {
   const begun = wizard.begin(args as never, env)
   if ('refuse' in begun) return begun
@@ -53,6 +56,7 @@ export function beginRun(
     wizard: name,
     id: randomId(env.runtime, 96),
     startedAt: env.runtime.now(),
+    from,
     turn: 0,
     step: 0,
     answers: begun.answers,

@@ -1,5 +1,5 @@
 import type { Fleet, Server } from '#src/fleet/types.ts'
-import { statusDot } from '../format.ts'
+import { namesOf, statusDot } from '../format.ts'
 import type { T } from '../i18n/texts.ts'
 import { pageOf } from '../paging.ts'
 import { again, type Choice, type Step } from './wizard.ts'
@@ -34,12 +34,19 @@ export function chosenServers(answers: ServerChoice, fleet: Fleet): Server[] {
   return servers.filter((server) => answers.servers.includes(server.id))
 }
 
+/** What was chosen, in words: "All servers (5)", or a few names. */
+export function choiceWords(servers: Server[], answers: ServerChoice, t: T): string {
+  return answers.all
+    ? `${t('button.allServers')} (${servers.length})`
+    : namesOf(servers.map((server) => server.name))
+}
+
 /** "3 of 5 reachable, 2 will follow". */
 export function reachLine(servers: Server[], t: T): string {
   const reachable = servers.filter((server) => server.status === 'online' || server.status === 'error').length
   const rest = servers.length - reachable
   const line = t('all.reachable', { reachable, total: servers.length })
-  return rest === 0 ? line : `${line} ${t('all.follow', { n: rest })}`
+  return rest === 0 ? line : `${line} ${t('all.follow', { count: rest })}`
 }
 
 /** One, several or all servers. `check` refuses a choice with a reason. */
@@ -61,6 +68,7 @@ export function serverStep<A extends ServerChoice>(
           arg: String(server.id),
         },
       ])
+      const all: Choice = { text: t('button.allServers'), verb: 'all', style: 'primary' }
       const turn: Choice[] =
         at.pages <= 1
           ? []
@@ -72,12 +80,10 @@ export function serverStep<A extends ServerChoice>(
       const go: Choice[] =
         answers.servers.length === 0 || answers.all
           ? []
-          : [{ text: t('button.continue', { n: answers.servers.length }), verb: 'go', style: 'primary' }]
+          : [{ text: t('button.continue', { n: answers.servers.length }), verb: 'go', style: 'success' }]
       return {
-        lines: [question(t)],
-        rows: [[{ text: t('button.allServers'), verb: 'all' }], ...rows, turn, go].filter(
-          (row) => row.length > 0,
-        ),
+        lines: [question(t), t('wizard.pickServers')],
+        rows: [[all], ...rows, turn, go].filter((row) => row.length > 0),
       }
     },
     answer(answers, input, { fleet, t }) {

@@ -54,7 +54,7 @@ export interface Wizard<A, Args> {
    * same both times.
    */
   finish(answers: A, run: { id: string; startedAt: number }, ctx: BotContext): Promise<void>
-  /** Where Cancel leads: a server, or 0 for the fleet. */
+  /** Where Cancel leads when what it was begun from is no screen: a server, or 0 for the fleet. */
   origin(answers: A): number
 }
 
