@@ -54,7 +54,8 @@ async function start(more: Record<string, string> = {}): Promise<Controller> {
 
 describe('the controller', () => {
   test('serves though Telegram swallows everything, and ends in time though a server hangs', async () => {
-    const { fleet, webUrl, stop } = await start()
+    const started = await start()
+    const { fleet, webUrl } = started
     expect((await fetch(new URL('healthz', webUrl))).status).toBe(200)
     await expect.poll(() => fleet.servers.get(1).status, { timeout: 30_000 }).toBe('online')
     await expect
@@ -73,7 +74,7 @@ describe('the controller', () => {
     // A probe is under way there.
     await expect.poll(() => swallowed.size, { timeout: 30_000 }).toBeGreaterThan(before)
     const begun = Date.now()
-    await stop({ stopXray: true })
+    await started.stop({ stopXray: true })
     // What Docker allows; by far less than any of the calls would have waited.
     expect(Date.now() - begun).toBeLessThan(10_000)
     await expect(fetch(webUrl)).rejects.toThrow()
