@@ -112,6 +112,9 @@ describe('what is shipped', () => {
     const { version } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as { version: string }
     const at = { cwd: elsewhere, env: plain }
     expect((await run(join(dist, 'fleetgram'), ['--version'], at)).stdout).toBe(`${version}\n`)
+    expect((await run(join(dist, 'fleetgram'), ['--help'], at)).stdout).toMatch(
+      /^ {2}fleetgram agent join TOKEN/m,
+    )
     await expect(run(join(dist, 'fleetgram'), ['demo'], at)).rejects.toMatchObject({ code: 2 })
     await expect(run(join(dist, 'fleetgram'), ['start'], at)).rejects.toMatchObject({
       code: 1,
