@@ -1,11 +1,10 @@
 /** Keeps the running Xray in agreement with the rows, and its files ready for the next start. */
 import { fail } from '#src/errors.ts'
-import { addInbound } from '#src/xray/add-inbound.ts'
 import type { XrayApi } from '#src/xray/api.ts'
 import { flowIn } from '#src/xray/flow.ts'
 import type { XrayModel, XrayUser } from '#src/xray/model.ts'
 import type { XrayProcess } from '#src/xray/process.ts'
-import { maskSecrets, renderConfig, renderInbound } from '#src/xray/render.ts'
+import { type RenderedInbound, maskSecrets, renderConfig, renderInbound } from '#src/xray/render.ts'
 import type { ClientRecord, InboundRecord, InboundSettings, Rows } from './rows.ts'
 import type { RowsView } from './rows-view.ts'
 import type { Snapshot } from './snapshot.ts'
@@ -15,14 +14,17 @@ export interface EngineDeps {
   rows: Rows
   process: XrayProcess
   api: XrayApi
-  binary: string
+  /** Opens an inbound in the running Xray, with the users in it. */
+  openInbound: (inbound: RenderedInbound) => Promise<void>
   paths: { socket: string; logDir: string }
   allowPrivateTargets: boolean
 }
 
 export type Engine = ReturnType<typeof createEngine>
 
-export function createEngine({ rows, process, api, binary, paths, allowPrivateTargets }: EngineDeps) {
+export function createEngine(deps: EngineDeps) {
+  const { rows, process, api, paths, allowPrivateTargets } = deps
+
   const userIn = ({ id, stream }: InboundSettings, { email, uuid, flow }: ClientRecord): XrayUser => ({
     email: xrayName(email, id),
     uuid,
@@ -49,7 +51,7 @@ export function createEngine({ rows, process, api, binary, paths, allowPrivateTa
   const render = (): object => renderConfig(model())
 
   async function openInbound(inbound: InboundRecord): Promise<void> {
-    await addInbound(binary, paths.socket, renderInbound(inbound, users(inbound)))
+    await deps.openInbound(renderInbound(inbound, users(inbound)))
   }
 
   async function pushInbounds(before: Snapshot): Promise<Set<number>> {

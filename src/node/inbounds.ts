@@ -1,12 +1,9 @@
-import { mkdir, rm } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
 import type { Inbound, InboundStream, OperationName } from '#src/contract/index.ts'
 import { fail } from '#src/errors.ts'
-import { type Runtime, randomId } from '#src/runtime.ts'
-import { writeFileAtomically } from '#src/xray/config-file.ts'
+import type { Runtime } from '#src/runtime.ts'
 import { makeRealityKeys } from '#src/xray/reality.ts'
 import { renderConfig } from '#src/xray/render.ts'
-import { isPortFree, testConfig, validateModel } from '#src/xray/validate.ts'
+import { validateModel } from '#src/xray/validate.ts'
 import type { Answers } from './answers.ts'
 import type { Engine } from './engine.ts'
 import type { NodeOperations } from './operations.ts'
@@ -21,11 +18,11 @@ export interface InboundDeps {
   answers: Answers
   position: PositionStore
   runtime: Runtime
-  binary: string
   /** Where an inbound listens that names no address. */
   inboundListen: string
-  /** Folder for configurations that are only tested. */
-  dir: string
+  isPortFree: (listen: string, port: number) => Promise<boolean>
+  /** Lets Xray read a configuration without running it. @throws XRAY_REFUSED */
+  testConfig: (config: object) => Promise<void>
 }
 
 type InboundOperations = Pick<NodeOperations, Extract<OperationName, `inbounds.${string}`>>
@@ -37,7 +34,7 @@ export function requireInbound(rows: Rows, ref: string): InboundSettings {
 }
 
 export function createInbounds(deps: InboundDeps): InboundOperations {
-  const { rows, writes, engine, answers, position, runtime, binary, inboundListen, dir } = deps
+  const { rows, writes, engine, answers, position, runtime, inboundListen } = deps
 
   /** Everything that can be known to be wrong with a changed inbound before it is made. */
   async function check(next: InboundRecord, before: InboundRecord | undefined): Promise<void> {
@@ -49,17 +46,10 @@ export function createInbounds(deps: InboundDeps): InboundOperations {
     if (wrong !== null) throw wrong
     if (!next.enabled) return
     const listens = before?.enabled === true && before.port === next.port && before.listen === next.listen
-    if (!listens && !(await isPortFree(next.listen, next.port))) {
+    if (!listens && !(await deps.isPortFree(next.listen, next.port))) {
       fail('PORT_TAKEN', { port: next.port, by: 'another program' })
     }
-    const file = join(dir, 'tested', `${randomId(runtime, 64)}.json`)
-    try {
-      await mkdir(dirname(file), { recursive: true, mode: 0o700 })
-      await writeFileAtomically(file, JSON.stringify(renderConfig(model)))
-      await testConfig(binary, file)
-    } finally {
-      await rm(file, { force: true })
-    }
+    await deps.testConfig(renderConfig(model))
   }
 
   /** The keys of REALITY are made here, once: a change of its other settings keeps every link alive. */

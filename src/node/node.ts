@@ -1,14 +1,12 @@
 /** A node: one server's state, its rules, and the Xray it looks after. Works on with nobody watching. */
-import { rm } from 'node:fs/promises'
 import os from 'node:os'
 import { dirname, join } from 'node:path'
+import type { Faults } from '#src/faults.ts'
 import type { Log } from '#src/log.ts'
 import type { Runtime } from '#src/runtime.ts'
 import type { Sqlite } from '#src/store/open.ts'
 import type { SecretBox } from '#src/trust/secret-box.ts'
-import { connectXrayApi } from '#src/xray/api.ts'
-import { xrayVersion } from '#src/xray/binary.ts'
-import { createXrayProcess, xrayPaths } from '#src/xray/process.ts'
+import { xrayPaths } from '#src/xray/process.ts'
 import { createAccounting } from './accounting.ts'
 import { createAnswers } from './answers.ts'
 import { createChanges } from './changes.ts'
@@ -23,6 +21,7 @@ import { viewRows } from './rows-view.ts'
 import { createSettings } from './settings.ts'
 import { createWrites } from './writes.ts'
 import { createXrayControl } from './xray-control.ts'
+import { type XrayParts, realXray } from './xray-parts.ts'
 
 export interface NodeOptions {
   db: Sqlite
@@ -43,6 +42,7 @@ export interface NodeOptions {
   allowPrivateTargets?: boolean | undefined
   /** How often counters are read, ms. A crash of Xray loses at most the traffic of one such interval. */
   accountingIntervalMs?: number | undefined
+  faults?: Faults | undefined
 }
 
 export interface Node {
@@ -58,18 +58,18 @@ export interface Node {
 
 const DEFAULT_ACCOUNTING_INTERVAL_MS = 10_000
 
-export function createNode(options: NodeOptions): Node {
-  const { db, box, runtime, log, binary, dir, version } = options
+/** @param xray what is done with Xray itself; another one than the real is for tests of everything around it */
+export function createNode(options: NodeOptions, xray: XrayParts = realXray(options)): Node {
+  const { db, box, runtime, log, dir, version } = options
+  const { api } = xray
   const paths = xrayPaths(dir)
   const inboundListen = options.inboundListen ?? '0.0.0.0'
   const rows = createRows(db, box)
   const position = createPosition(db, () => runtime.uuid())
   const settings = createSettings(db)
   const answers = createAnswers(db, rows, options.publicAddress ?? os.hostname())
-  const process = createXrayProcess({ binary, dir, runtime, log })
-  const api = connectXrayApi(paths.socket)
   const allowPrivateTargets = options.allowPrivateTargets ?? false
-  const engine = createEngine({ rows, process, api, binary, paths, allowPrivateTargets })
+  const engine = createEngine({ ...xray, rows, paths, allowPrivateTargets })
   const writes = createWrites({
     db,
     box,
@@ -80,6 +80,7 @@ export function createNode(options: NodeOptions): Node {
     push: (before, now) => engine.push(before, now),
     answer: (operation, before, now) =>
       operation.startsWith('xray.') ? control.answer() : answers.after(operation, before, now),
+    faults: options.faults,
   })
   const accounting = createAccounting({ db, position, now: () => runtime.now() })
   const control = createXrayControl({ engine, writes, settings, accounting, log })
@@ -115,7 +116,7 @@ export function createNode(options: NodeOptions): Node {
   )
 
   const operations: NodeOperations = {
-    ...createInbounds({ rows, writes, engine, answers, position, runtime, binary, inboundListen, dir }),
+    ...createInbounds({ ...xray, rows, writes, engine, answers, position, runtime, inboundListen }),
     ...createClients({ db, rows, writes, engine, position, runtime }),
     ...control.operations,
     'server.health': health,
@@ -135,7 +136,7 @@ export function createNode(options: NodeOptions): Node {
     }),
     'traffic.clients': async () => perClient.all() as { email: string; up: number; down: number }[],
     'traffic.outbounds': async () => perOutbound.all() as { tag: string; up: number; down: number }[],
-    'xray.version': async () => ({ version: await xrayVersion(binary) }),
+    'xray.version': async () => ({ version: await xray.version() }),
     'system.stats': () => machine.stats(),
     'system.logs': ({ source, lines }) =>
       tail(source === 'xray' ? join(paths.logDir, 'error.log') : paths.output, lines),
@@ -146,9 +147,8 @@ export function createNode(options: NodeOptions): Node {
     operations,
 
     async start() {
-      xrayVersionKnown = await xrayVersion(binary).catch(() => null)
-      // A configuration that a kill left while it was being tested: it holds keys.
-      await rm(join(dir, 'tested'), { recursive: true, force: true })
+      xrayVersionKnown = await xray.version().catch(() => null)
+      await xray.tidy()
       await control.begin()
       timer = setInterval(() => {
         void control.account()
