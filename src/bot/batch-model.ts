@@ -58,7 +58,8 @@ export function batchModel(fleet: Fleet, id: string, tasks: TaskView[], settled:
         { server: tasks.length === 1 ? serverId : 0 },
         'primary',
       )
-      const next = settled ? [...inboundButtons(fleet, tasks, tag, t), [add], home] : [home]
+      const isThere = settled && tasks.some(({ status }) => status === 'applied' || status === 'unchanged')
+      const next = isThere ? [...inboundButtons(fleet, tasks, tag, t), [add], home] : [home]
       return { ...ofInbound, next }
     }
     case 'enableInbound':

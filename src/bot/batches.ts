@@ -42,7 +42,7 @@ export interface Followers {
 }
 
 export function createFollowers(
-  s: Pick<Services, 'fleet' | 'live' | 'chats' | 'runtime' | 'log' | 'signal'>,
+  s: Pick<Services, 'fleet' | 'live' | 'chats' | 'runtime' | 'log' | 'signal' | 'faults'>,
 ): Followers {
   /** One follower for each place: the screen shown there. */
   const running = new Map<string, { stop: AbortController; work: Promise<void> }>()

@@ -19,6 +19,11 @@ describe('a fresh controller', () => {
     expect(screen.text).toMatch(/^Fleet › Default Local Server/)
     expect(screen.buttons.flat()).toContain('Add server')
     expect(screen.buttons.flat()).not.toContain('Servers')
+    // Nor does what is typed.
+    await alice.sends('/servers')
+    await alice.seesScreen(
+      (message) => message.messageId > screen.messageId && /^Fleet › Default/.test(message.text),
+    )
   })
 
   test('adds a server: a command, a wait, and the server’s own screen when it has joined', async () => {
@@ -102,11 +107,11 @@ describe('screens', () => {
     await alice.taps('main')
     await alice.seesScreen('VLESS on port 8080')
     await alice.taps('Delete')
-    await alice.seesScreen('0 clients lose access')
+    await alice.seesScreen('No client uses it. This cannot be undone.')
     await alice.taps('Back')
     await alice.seesScreen('VLESS on port 8080')
     await alice.taps('Disable')
-    await alice.seesScreen('0 clients cannot connect')
+    await alice.seesScreen('Enable it again at any time.')
     await alice.taps('Disable')
     const off = await alice.seesScreen('Done on 1 of 1')
     expect(off.text).toMatch(/^Fleet › nl-1 › Inbounds › main\n\nInbound main is disabled\n/)

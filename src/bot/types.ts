@@ -3,6 +3,7 @@ import type { Context } from 'grammy'
 import type { InlineKeyboardButton } from 'grammy/types'
 import type { Role } from '#src/contract/index.ts'
 import type { Actor, Fleet } from '#src/fleet/types.ts'
+import type { Faults } from '#src/faults.ts'
 import type { Log } from '#src/log.ts'
 import type { Runtime } from '#src/runtime.ts'
 import type { Db } from '#src/store/drizzle.ts'
@@ -25,6 +26,7 @@ export interface BotDeps {
   checkServer?: (serverId: number) => Promise<void>
   /** Carries the calls to Telegram; for proxies and tests. */
   fetch?: typeof globalThis.fetch
+  faults?: Faults | undefined
 }
 
 /** Someone known, and what they may do. */

@@ -89,6 +89,7 @@ export interface Texts {
   'home.people': { count: number; down: string | number; up: string | number }
   'all.reachable': { reachable: string | number; total: string | number }
   'all.follow': { count: number }
+  'all.oneAway': { name: string | number }
   'picker.which': none
   'server.seen': { time: string | number }
   'server.versions': { agent: string | number; xray: string | number }
@@ -232,6 +233,8 @@ export interface Texts {
   'batch.countFailed': { n: string | number }
   'batch.more': { n: string | number }
   'batch.moreLinks': { count: number }
+  'batch.failedAll': { doing: string | number }
+  'batch.failedSome': { doing: string | number }
   'alert.offline': { name: string | number }
   'alert.error': { name: string | number }
   'alert.up': { name: string | number }

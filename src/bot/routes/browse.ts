@@ -75,11 +75,15 @@ export function browseRoutes(s: Services): Routes<Browsing> {
     home: { need: 'viewer', run: (ctx) => showHome(s, ctx) },
     all: {
       need: 'viewer',
-      run: (ctx) => s.live.show(ctx, allScreen({ servers: servers.list() }, ctx.t), encodeTap('all', {})),
+      run: (ctx) =>
+        servers.isSingle()
+          ? showHome(s, ctx)
+          : s.live.show(ctx, allScreen({ servers: servers.list() }, ctx.t), encodeTap('all', {})),
     },
     servers: {
       need: 'viewer',
       async run(ctx, fields) {
+        if (servers.isSingle()) return showHome(s, ctx)
         const list = servers.list()
         const { page, pages } = pageOf(list, fields.page)
         const screen = pickerScreen({ page, pages }, ctx.t)

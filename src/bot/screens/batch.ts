@@ -59,10 +59,17 @@ export function batchScreen(model: BatchModel, t: T): Screen {
   const [done, waiting, failed] = [count('✅') + count('➖'), count('⏳'), count('❌')]
   const isDone = settled && failed === 0 && waiting === 0
   const counts = [
-    ...(done > 0 ? [t('batch.countDone', { n: done })] : []),
+    t('batch.countDone', { n: done }),
     ...(waiting > 0 ? [t('batch.countWaiting', { n: waiting })] : []),
     ...(failed > 0 ? [t('batch.countFailed', { n: failed })] : []),
   ]
+  const { doing } = model
+  const headline =
+    !settled || failed === 0
+      ? doing
+      : failed === tasks.length
+        ? t('batch.failedAll', { doing })
+        : t('batch.failedSome', { doing })
   // Failures first: they are what somebody must act on, and not everything may fit.
   const all = [...tasks]
     .sort((a, b) => Number(MARKS[b.status] === '❌') - Number(MARKS[a.status] === '❌'))
@@ -78,7 +85,7 @@ export function batchScreen(model: BatchModel, t: T): Screen {
     text: lines(
       crumbs(t, model.path),
       '',
-      html`<b>${isDone ? model.done : model.doing}</b>`,
+      html`<b>${isDone ? model.done : headline}</b>`,
       ...shown,
       shown.length < all.length && t('batch.more', { n: all.length - shown.length }),
       '',

@@ -61,7 +61,7 @@ export function clientScreen({ person, at, entries, enable, disable }: ClientMod
       t('client.servers', { count: servers }),
       lastActive > 0 && placed(t('client.lastActive', { time: HERE }), moment(lastActive, 'ago')),
       ...entries.items.map((entry) => entryLines(entry, t)),
-      ...person.waiting.map((waiting) => html`⏳ <b>${waiting.name}</b>: ${t('batch.follows')}`),
+      ...person.waiting.map((waiting) => html`\n⏳ <b>${waiting.name}</b>: ${t('batch.follows')}`),
     ),
     nonces: [enable, disable].filter((nonce) => nonce !== undefined),
     keyboard: [

@@ -117,9 +117,9 @@ const summary: Step<Answers> = {
     return {
       lines: [
         t('addClient.sumName', { name: answers.name }),
-        t('addInbound.sumServers', { servers: choiceWords(servers, answers, t) }),
+        !fleet.servers.isSingle() &&
+          t('addInbound.sumServers', { servers: choiceWords(servers, answers, t) }),
         t('addClient.sumInbounds', { tags: tagsMeant(answers, fleet).join(', ') }),
-        '',
         reachLine(servers, t),
         without.length > 0 &&
           `⚠️ ${t('addClient.without', { servers: missing.join(', '), count: without.length })}`,

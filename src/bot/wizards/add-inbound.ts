@@ -126,8 +126,8 @@ const summary: Step<Answers> = {
         t('addInbound.sumPort', { port: answers.port }),
         t('addInbound.sumTag', { tag: answers.tag }),
         answers.template === 'reality' && t('addInbound.sumTarget', { target: answers.target }),
-        t('addInbound.sumServers', { servers: choiceWords(servers, answers, t) }),
-        '',
+        !fleet.servers.isSingle() &&
+          t('addInbound.sumServers', { servers: choiceWords(servers, answers, t) }),
         reachLine(servers, t),
         taken !== undefined && `⚠️ ${t('addInbound.clash', { server: taken.name })}`,
       ],

@@ -1,5 +1,6 @@
 import type { Fleet, Server } from '#src/fleet/types.ts'
 import { namesOf, statusDot } from '../format.ts'
+import { type Html, html } from '../html.ts'
 import type { T } from '../i18n/texts.ts'
 import { pageOf } from '../paging.ts'
 import { again, type Choice, type Step } from './wizard.ts'
@@ -42,11 +43,14 @@ export function choiceWords(servers: Server[], answers: ServerChoice, t: T): str
 }
 
 /** "3 of 5 reachable, 2 will follow". */
-export function reachLine(servers: Server[], t: T): string {
+export function reachLine(servers: Server[], t: T): Html | undefined {
   const reachable = servers.filter((server) => server.status === 'online' || server.status === 'error').length
   const rest = servers.length - reachable
   const line = t('all.reachable', { reachable, total: servers.length })
-  return rest === 0 ? line : `${line} ${t('all.follow', { count: rest })}`
+  const [only] = servers.length === 1 ? servers : []
+  // Of one server there is only one thing worth a word.
+  if (only !== undefined) return rest === 0 ? undefined : html`\n${t('all.oneAway', { name: only.name })}`
+  return html`\n${line}${rest === 0 ? '' : ` ${t('all.follow', { count: rest })}`}`
 }
 
 /** One, several or all servers. `check` refuses a choice with a reason. */

@@ -9,6 +9,8 @@ const SPINNER_MS = 15_000
 const TYPING_MS = 5000
 /** Closer to the end than this, the newest message is followed. */
 const NEAR_BOTTOM_PX = 120
+/** A smooth scroll takes about so long; what comes meanwhile is followed too. */
+const SCROLL_MS = 800
 
 const view = {
   user: 0,
@@ -23,6 +25,8 @@ const view = {
   answered: new Set(),
   pinned: null,
   typingTimer: 0,
+  /** On its way to the newest message until then (ms). */
+  scrollingUntil: 0,
 }
 const history = byId('history')
 const list = byId('messages')
@@ -42,10 +46,12 @@ const context = {
 }
 
 function nearBottom() {
+  if (Date.now() < view.scrollingUntil) return true
   return history.scrollHeight - history.scrollTop - history.clientHeight < NEAR_BOTTOM_PX
 }
 
 function toBottom(smooth = true) {
+  if (smooth) view.scrollingUntil = Date.now() + SCROLL_MS
   history.scrollTo({ top: history.scrollHeight, behavior: smooth ? 'smooth' : 'instant' })
 }
 
