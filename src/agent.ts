@@ -5,6 +5,7 @@ import { startAgentServer } from './connectors/agent-server.ts'
 import { operationNames } from './contract/index.ts'
 import { createEndings } from './endings.ts'
 import { fail } from './errors.ts'
+import type { Faults } from './faults.ts'
 import type { Log } from './log.ts'
 import { createNode } from './node/node.ts'
 import type { NodeOperations } from './node/operations.ts'
@@ -34,6 +35,8 @@ export interface AgentOptions {
   env: Record<string, string | undefined>
   log: Log
   runtime?: Runtime
+  /** For tests alone. */
+  faults?: Faults
 }
 
 /**
@@ -41,7 +44,7 @@ export interface AgentOptions {
  * @throws FleetError NOT_JOINED, XRAY_NOT_FOUND, KEY_INVALID, DATABASE_TOO_NEW, DATABASE_BROKEN, ADDRESS_TAKEN
  */
 export async function startAgent(options: AgentOptions): Promise<Agent> {
-  const { config, env, log, runtime = systemRuntime() } = options
+  const { config, env, log, runtime = systemRuntime(), faults } = options
   // Xray is told these paths, and runs elsewhere.
   const data = resolve(config.data)
   const identity = readIdentity(data)
@@ -71,6 +74,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       publicAddress: config.publicAddress ?? identity.address,
       inboundListen: config.inboundListen,
       allowPrivateTargets: config.allowPrivateTargets,
+      faults,
     })
 
     const started = Promise.withResolvers<void>()
@@ -83,6 +87,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       operations: after(started.promise, node.operations),
       runtime,
       log,
+      faults,
     })
     endings.add('node', () => node.stop({ stopXray }))
     endings.add('door', () => listening.close())

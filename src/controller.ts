@@ -4,6 +4,7 @@ import { type Bot, createBot } from './bot/bot.ts'
 import { type Config, controllerPaths } from './config.ts'
 import { createConnectorFactory } from './connectors/factory.ts'
 import { createEndings } from './endings.ts'
+import type { Faults } from './faults.ts'
 import { createFleet } from './fleet/fleet.ts'
 import type { Fleet } from './fleet/types.ts'
 import { createHealthMonitor } from './health/monitor.ts'
@@ -41,11 +42,13 @@ export interface ControllerOptions {
   env: Record<string, string | undefined>
   log: Log
   runtime?: Runtime
+  /** For tests alone. */
+  faults?: Faults
 }
 
 /** @throws FleetError with what is wrong and what to do: a taken port, a wrong bot token, a newer database. */
 export async function startController(options: ControllerOptions): Promise<Controller> {
-  const { config, env, log, runtime = systemRuntime() } = options
+  const { config, env, log, runtime = systemRuntime(), faults } = options
   const endings = createEndings({ log, runtime })
   let stopXray = false
 
@@ -75,6 +78,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
       publicAddress: localHost,
       inboundListen: config.local.inboundListen,
       allowPrivateTargets: config.local.allowPrivateTargets,
+      faults,
     })
 
     const ca = await loadOrCreateCa({ db: sqlite, box, runtime })
@@ -103,6 +107,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
       },
       revoke: (serverId) => identities.revoke(serverId),
       localHost,
+      faults,
     })
     const gateway = await startGateway({
       listen: config.gateway.listen,
@@ -121,6 +126,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
       runtime,
       log,
       deliver: (message, signal) => bot.deliver(message, signal),
+      faults,
     })
     const monitor = createHealthMonitor({
       db,
@@ -140,6 +146,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
       runtime,
       log,
       checkServer: (serverId) => monitor.check(serverId),
+      faults,
     })
 
     const web = await startWeb({

@@ -90,7 +90,10 @@ export function createFollowers(
           }
         }
         if (!(await s.live.refresh(ctx, batchScreen(model, ctx.t), address))) return
-        if (isSettled && !tasks.some((task) => OPEN.has(task.status))) return
+        if (isSettled && !tasks.some((task) => OPEN.has(task.status))) {
+          await s.faults?.at('chat told', tasks[0]?.operation)
+          return
+        }
         await s.runtime.sleep(BETWEEN_EDITS_MS, signal)
       }
     } finally {

@@ -88,7 +88,7 @@ export function createBot(deps: BotDeps): Bot {
     menu: (stage, ref) => menus.render(stage, ref),
     bind: (nonces, messageId) => taps.bind(nonces, messageId),
   })
-  const followers = createFollowers({ fleet, live, chats, runtime, log, signal })
+  const followers = createFollowers({ ...deps, live, chats, signal })
   const s: Services = {
     ...deps,
     live,
@@ -189,7 +189,7 @@ export function createBot(deps: BotDeps): Bot {
     background('a screen was not taken up again', takeUp)
     background('the list of commands was not set', announce)
     workers.resume()
-    await poll({ api: impatient, runtime, log, signal, take: (updates) => workers.take(updates) })
+    await poll({ ...deps, api: impatient, signal, take: (updates) => workers.take(updates) })
   }
 
   /** What was on a screen when this process's predecessor ended, and moved on since. */

@@ -1,5 +1,6 @@
 import { type Api, GrammyError } from 'grammy'
 import type { Update } from 'grammy/types'
+import { type Faults, noFaults } from '#src/faults.ts'
 import type { Runtime } from '#src/runtime.ts'
 import type { Log } from '#src/log.ts'
 import { forApi, retryAfterMs, safeFields } from './api-errors.ts'
@@ -25,15 +26,17 @@ export async function poll(options: {
   log: Pick<Log, 'warn'>
   signal: AbortSignal
   take: (updates: Update[]) => void
+  faults?: Faults | undefined
 }): Promise<void> {
-  const { runtime, log, signal } = options
+  const { runtime, log, signal, faults = noFaults } = options
   let offset = 0
   let lastUpdateAt = runtime.now()
   let backoff = 0
   while (!signal.aborted) {
     if (runtime.now() - lastUpdateAt > OFFSET_LIFE_MS) offset = 0
     try {
-      const updates = await fetchUpdates(options, offset)
+      const polling = fetchUpdates(options, offset)
+      const [updates] = await Promise.all([polling, offset > 0 ? faults.at('update confirmed') : undefined])
       backoff = 0
       if (updates.length === 0) continue
       options.take(updates)

@@ -1,6 +1,7 @@
 import { X509Certificate } from 'node:crypto'
 import { createServer } from 'node:https'
 import type { TLSSocket } from 'node:tls'
+import type { Faults } from '#src/faults.ts'
 import type { Log } from '#src/log.ts'
 import type { NodeOperations } from '#src/node/operations.ts'
 import type { Runtime } from '#src/runtime.ts'
@@ -24,8 +25,9 @@ export async function startAgentServer(options: {
   operations: NodeOperations
   runtime: Pick<Runtime, 'randomBytes'>
   log: Log
+  faults?: Faults | undefined
 }): Promise<Listening> {
-  const { identity, operations, runtime, log } = options
+  const { identity, operations, runtime, log, faults } = options
   const server = createServer(
     {
       cert: identity.certificatePem,
@@ -37,7 +39,7 @@ export async function startAgentServer(options: {
       handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
       keepAliveTimeout: KEEP_ALIVE_MS,
     },
-    createContractHandler(operations, { log, runtime }),
+    createContractHandler(operations, { log, runtime, faults }),
   )
   server.maxConnections = MAX_CONNECTIONS
   // First in line, so that a stranger's connection is gone before HTTP sees it.

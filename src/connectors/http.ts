@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { OpenAPIHandler } from '@orpc/openapi/node'
 import { apiPrefix, type CallContext } from '#src/contract/index.ts'
 import { FleetError, fail } from '#src/errors.ts'
+import { type Faults, noFaults } from '#src/faults.ts'
 import type { Log } from '#src/log.ts'
 import type { NodeOperations } from '#src/node/operations.ts'
 import { randomId, type Runtime, systemRuntime } from '#src/runtime.ts'
@@ -14,6 +15,11 @@ const MAX_BODY_BYTES = 16 * 1024 * 1024
 /** Ours are UUIDs; anything printable of moderate length is let through for other callers. */
 const idempotencyKeyPattern = /^[\x21-\x7e]{1,128}$/
 
+/** What a call carries here beside its own context. */
+interface HttpContext extends CallContext {
+  response: ServerResponse
+}
+
 export type RequestListener = (request: IncomingMessage, response: ServerResponse) => void
 
 /**
@@ -22,10 +28,19 @@ export type RequestListener = (request: IncomingMessage, response: ServerRespons
  */
 export function createContractHandler(
   operations: NodeOperations,
-  options: { log: Log; runtime?: Pick<Runtime, 'randomBytes'> },
+  options: { log: Log; runtime?: Pick<Runtime, 'randomBytes'>; faults?: Faults | undefined },
 ): RequestListener {
+  const { faults = noFaults } = options
   const runtime = options.runtime ?? systemRuntime()
-  const handler = new OpenAPIHandler(createRouter(operations), {
+  const handler = new OpenAPIHandler<HttpContext>(createRouter(operations), {
+    clientInterceptors: [
+      async (call) => {
+        const operation = call.path.join('.')
+        call.context.response.once('finish', () => void faults.at('answered', operation))
+        await faults.at('received', operation)
+        return call.next()
+      },
+    ],
     interceptors: [
       async (call) => {
         try {
@@ -54,7 +69,10 @@ export function createContractHandler(
       const context = callContext(request)
       // The handler takes a body that is there already; reading it here gives limit and form coded errors.
       Object.assign(request, { body: await readJson(request) })
-      const { matched } = await handler.handle(request, response, { prefix: apiPrefix, context })
+      const { matched } = await handler.handle(request, response, {
+        prefix: apiPrefix,
+        context: { ...context, response },
+      })
       if (!matched) fail('NOT_FOUND')
     } catch (error) {
       // The caller is gone: nobody to answer, and nothing of ours went wrong.

@@ -1,4 +1,5 @@
 import { FleetError, fail } from '#src/errors.ts'
+import { type Faults, noFaults } from '#src/faults.ts'
 import type { Log } from '#src/log.ts'
 import type { Runtime } from '#src/runtime.ts'
 import type { Db } from '#src/store/drizzle.ts'
@@ -31,6 +32,7 @@ export interface FleetDeps {
   revoke(serverId: number): void
   /** The host in links of the own machine, where its row names none. */
   localHost?: string | undefined
+  faults?: Faults | undefined
 }
 
 /** ms. Watchers of a change wait this long for the mirror to show it; it follows in any case. */
@@ -42,7 +44,7 @@ const FLUSHES_PER_SWEEP = 24
 
 /** The controller's domain, over one database. Nothing is sent before `start()`. */
 export function createFleet(deps: FleetDeps): Fleet {
-  const { db, box, runtime, log } = deps
+  const { db, box, runtime, log, faults = noFaults } = deps
   const sqlite = db.$client
   const stopping = new AbortController()
   const onError = (error: unknown): void => log.error({ err: error }, 'a listener of the fleet failed')
@@ -80,6 +82,7 @@ export function createFleet(deps: FleetDeps): Fleet {
     changed: (task) => progress.changed(toView(task)),
     answered: (task) => mirrored(task.serverId),
     waiting: () => progress.waiting(),
+    faults,
   })
 
   const servers = createServers({
@@ -107,6 +110,7 @@ export function createFleet(deps: FleetDeps): Fleet {
     runtime,
     server: (id) => servers.get(id),
     find: (id) => servers.find(id),
+    faults,
   })
 
   const view = createView({

@@ -4,6 +4,7 @@
  */
 import { type OperationName, type ServerConnector, operationMeta } from '#src/contract/index.ts'
 import { FleetError, toFleetError } from '#src/errors.ts'
+import type { Faults } from '#src/faults.ts'
 import type { Log } from '#src/log.ts'
 import { type Runtime, randomId } from '#src/runtime.ts'
 import type { GroupCommit } from './group-commit.ts'
@@ -25,6 +26,7 @@ export interface QueueDeps {
   answered(task: TaskRow): Promise<void>
   /** What is pending on this server now waits for it. */
   waiting(serverId: number): void
+  faults: Faults
 }
 
 export type TaskQueue = ReturnType<typeof createTaskQueue>
@@ -44,7 +46,7 @@ const FAULT_PAUSE = 60_000
 const LONGEST_SLEEP = 60 * 60 * 1000
 
 export function createTaskQueue(deps: QueueDeps) {
-  const { journal, commit, runtime, log } = deps
+  const { journal, commit, runtime, log, faults } = deps
   const lanes = new Map<number, Lane>()
   /** Settled, but the mirror may not show it yet. */
   const telling = new Map<Promise<void>, TaskRow>()
@@ -142,12 +144,13 @@ export function createTaskQueue(deps: QueueDeps) {
     lane.call = call
     const operation = task.operation as OperationName
     try {
-      await sendTask({
+      const sending = sendTask({
         task: claimed,
         input: journal.input(claimed),
         connector: deps.connection(server),
         stopped: call.signal,
       })
+      await Promise.all([sending, faults.at('sent', operation)])
     } catch (thrown) {
       // Stopped, or the server was removed: the row says already what is to be said.
       if (call.signal.aborted) return
@@ -158,6 +161,7 @@ export function createTaskQueue(deps: QueueDeps) {
     // It has answered, so it is there: what waited behind needs not wait on.
     lane.kicked = true
     const applied = await commit(() => journal.settle(task.id, { status: 'applied', error: null }))
+    await faults.at('recorded', operation)
     if (applied !== undefined) tellWhenMirrored(applied)
   }
 
@@ -180,6 +184,7 @@ export function createTaskQueue(deps: QueueDeps) {
     // A refusal is an answer too.
     if (outcome.status !== 'pending' && !error.retryable) lane.kicked = true
     const settled = await commit(() => journal.settle(task.id, outcome))
+    await faults.at('recorded', operation)
     if (settled === undefined) return
     // Only a last word may be told late: told after a newer one, it would stand for the truth.
     if (settled.status === 'pending' || error.retryable) tell(settled)

@@ -7,6 +7,7 @@ import {
   parseInput,
 } from '#src/contract/index.ts'
 import { FleetError, fail } from '#src/errors.ts'
+import type { Faults } from '#src/faults.ts'
 import type { Runtime } from '#src/runtime.ts'
 import type { Sqlite } from '#src/store/open.ts'
 import { type Journal, type NewTask, toView } from './journal.ts'
@@ -24,10 +25,11 @@ export interface TasksDeps {
   /** @throws FleetError SERVER_NOT_FOUND */
   server(id: number): Server
   find(id: number): Server | undefined
+  faults: Faults
 }
 
 export function createTasks(deps: TasksDeps): Tasks {
-  const { sqlite, journal, queue, progress, runtime } = deps
+  const { sqlite, journal, queue, progress, runtime, faults } = deps
   const contractNames = new Set<string>(operationNames())
 
   /** How a task begins its life, by what is known of its server now. */
@@ -88,6 +90,7 @@ export function createTasks(deps: TasksDeps): Tasks {
           ...beginning(server, meta),
         })),
       )
+      await faults.at('task committed', operation)
       return handle(id)
     },
 

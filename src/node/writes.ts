@@ -10,6 +10,7 @@
  */
 import type { CallContext } from '#src/contract/index.ts'
 import { type ErrorCode, type ErrorDetails, FleetError, fail, toFleetError } from '#src/errors.ts'
+import { type Faults, noFaults } from '#src/faults.ts'
 import type { Log } from '#src/log.ts'
 import { type Runtime, randomId } from '#src/runtime.ts'
 import type { Sqlite } from '#src/store/open.ts'
@@ -58,6 +59,7 @@ export interface WriteDeps {
   push: (before: Snapshot, now: RowsView) => Promise<void>
   /** The answer to an operation, from its rows before and now: it can be given again after a kill. */
   answer: (operation: string, before: Snapshot, now: RowsView) => unknown
+  faults?: Faults | undefined
 }
 
 /** Twice as long as a task may wait for a server: no key is forgotten while it may still be repeated. */
@@ -67,7 +69,8 @@ const FORGET_EVERY_MS = 24 * 60 * 60 * 1000
 
 export type Writes = ReturnType<typeof createWrites>
 
-export function createWrites({ db, box, runtime, log, position, view, push, answer }: WriteDeps) {
+export function createWrites(deps: WriteDeps) {
+  const { db, box, runtime, log, position, view, push, answer, faults = noFaults } = deps
   const serial = createSerial()
   const snapshots = createSnapshots(db)
   const find = db.prepare(
@@ -147,6 +150,7 @@ export function createWrites({ db, box, runtime, log, position, view, push, answ
     if (runtime.now() - forgotAt >= FORGET_EVERY_MS) forgetOld()
     const planned = await plan()
     const undo = commitApplying.immediate(key, operation, inputHash, planned)
+    await faults.at('applying committed', operation)
     return settleOne<R>(key, { operation, undo }, () => planned.effect?.())
   }
 
@@ -169,8 +173,10 @@ export function createWrites({ db, box, runtime, log, position, view, push, answ
       await compensate(key, snapshot, error)
       throw error
     }
+    await faults.at('hot-applied', task.operation)
     const result = answer(task.operation, snapshot, now)
     finish.run(box.seal(JSON.stringify(result), resultPlace(key)), runtime.now(), key)
+    await faults.at('result committed', task.operation)
     return result as R
   }
 

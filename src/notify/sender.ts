@@ -1,5 +1,6 @@
 import { and, asc, eq } from 'drizzle-orm'
 import type { Runtime } from '#src/runtime.ts'
+import { type Faults, noFaults } from '#src/faults.ts'
 import type { Log } from '#src/log.ts'
 import { type Db, tables } from '#src/store/drizzle.ts'
 import type { Message } from './messages.ts'
@@ -33,6 +34,7 @@ export interface SenderOptions {
   log: Pick<Log, 'warn' | 'error'>
   /** Makes the words and sends them. Must end soon after the signal. */
   deliver: (message: Outgoing, signal: AbortSignal) => Promise<Delivery>
+  faults?: Faults | undefined
 }
 
 /** Quick at first, since most troubles last a moment; then rare, but never given up: an alert must arrive. */
@@ -46,7 +48,8 @@ const STOP_PATIENCE_MS = 3_000
 const OWN_ERROR_PAUSE_MS = 1_000
 
 /** Empties the outbox: in order within a chat, chats beside one another. */
-export function createSender({ db, runtime, log, deliver }: SenderOptions): Sender {
+export function createSender(options: SenderOptions): Sender {
+  const { db, runtime, log, deliver, faults = noFaults } = options
   /** One runner per chat that has something to send. */
   const runners = new Map<string, Promise<void>>()
   const stopping = new AbortController()
@@ -112,6 +115,7 @@ export function createSender({ db, runtime, log, deliver }: SenderOptions): Send
       return later(row, runtime.now() + delivery.retryAfterMs, 'asked to wait')
     }
     if (delivery.ok) {
+      await faults.at('outbox sent')
       const sentAt = runtime.now()
       set(row.id, { status: 'sent', messageId: delivery.messageId, sentAt, lastError: null })
       return
