@@ -22,7 +22,7 @@ describe('a fresh controller', () => {
     // Nor does what is typed.
     await alice.sends('/servers')
     await alice.seesScreen(
-      (message) => message.messageId > screen.messageId && /^Fleet › Default/.test(message.text),
+      (message) => message.messageId > screen.messageId && message.text.startsWith('Fleet › Default'),
     )
   })
 
