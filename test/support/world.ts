@@ -47,6 +47,8 @@ export interface World {
 export interface WorldOptions {
   healthIntervalSeconds?: number
   startupGraceSeconds?: number
+  /** Where a machine's agent listens; its own address and port 8443, where it is dialled, unless told. */
+  agentListen?: (address: string) => string
 }
 
 export async function createWorld(options: WorldOptions = {}): Promise<World> {
@@ -110,7 +112,7 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
       const home = join(dir, name)
       return add(name, 'agent', address, home, {
         FLEETGRAM_AGENT_DATA: home,
-        FLEETGRAM_AGENT_LISTEN: `${address}:8443`,
+        FLEETGRAM_AGENT_LISTEN: options.agentListen?.(address) ?? `${address}:8443`,
         FLEETGRAM_AGENT_PUBLIC_ADDRESS: address,
         FLEETGRAM_AGENT_INBOUND_LISTEN: address,
         FLEETGRAM_AGENT_ALLOW_PRIVATE_TARGETS: 'true',
