@@ -122,7 +122,7 @@ describe('from an empty chat to traffic on three servers', () => {
     await alice.taps('Delete')
     await alice.sees('Delete anna everywhere?')
     await alice.taps('Delete')
-    await alice.sees(/Delete anna[\s\S]*Done on 3 of 3\./)
+    await alice.sees(/anna is deleted[\s\S]*Done on 3 of 3\./)
     for (const link of links) {
       await expect((await world.app(link)).get(world.site.pageUrl)).rejects.toThrow()
     }
