@@ -1,12 +1,13 @@
 import { InputFile } from 'grammy'
 import QRCode from 'qrcode'
+import type { TaskView } from '#src/fleet/types.ts'
 import { batchModel } from './batch-model.ts'
 import { encodeTap } from './callback-data.ts'
 import { type Html, html } from './html.ts'
 import { batchScreen } from './screens/batch.ts'
 import type { LinkRef } from './screens/qr.ts'
 import type { Services } from './services.ts'
-import { safeFields } from './api-errors.ts'
+import { persisting, safeFields } from './api-errors.ts'
 import type { StageContext } from './types.ts'
 
 /** Edits of a progress message come at most this often: Telegram allows about one message a second and chat. */
@@ -74,24 +75,33 @@ export function createFollowers(
       isSettled = true
       news.resolve()
     })
+    /** Draws what is so now, and returns it; undefined where somebody looks at something else by now. */
+    const draw = async (): Promise<{ tasks: TaskView[]; isSettled: boolean } | undefined> => {
+      // While Telegram answers more may happen, which then is drawn too.
+      const shown = { tasks, isSettled }
+      const model = batchModel(s.fleet, batch, shown.tasks, shown.isSettled, ctx.t)
+      const [only] = shown.tasks.length === 1 ? model.links : []
+      if (shown.isSettled && picture) {
+        // One link: its picture comes by itself, and the result stays the last message. More have a button each.
+        if (only !== undefined && isShown(ctx, address)) {
+          await s.live.photo(ctx, await qrPicture(only.link), qrCaption(model.name, only))
+          ctx.fresh = true
+        }
+        picture = false
+      }
+      const isDrawn = await s.live.refresh(ctx, batchScreen(model, ctx.t), address)
+      return isDrawn ? shown : undefined
+    }
     try {
       for (;;) {
         await news.promise
         if (signal.aborted) return
         news = Promise.withResolvers()
-        const model = batchModel(s.fleet, batch, tasks, isSettled, ctx.t)
-        const [only] = tasks.length === 1 ? model.links : []
-        if (isSettled && picture) {
-          picture = false
-          // One link: its picture comes by itself, and the result stays the last message. More have a button each.
-          if (only !== undefined && isShown(ctx, address)) {
-            await s.live.photo(ctx, await qrPicture(only.link), qrCaption(model.name, only))
-            ctx.fresh = true
-          }
-        }
-        if (!(await s.live.refresh(ctx, batchScreen(model, ctx.t), address))) return
-        if (isSettled && !tasks.some((task) => OPEN.has(task.status))) {
-          await s.faults?.at('chat told', tasks[0]?.operation)
+        // Whoever asked for a change hears what became of it, also where Telegram is away just then.
+        const shown = await persisting({ runtime: s.runtime, signal }, draw)
+        if (shown === undefined) return
+        if (shown.isSettled && !shown.tasks.some((task) => OPEN.has(task.status))) {
+          await s.faults?.at('chat told', shown.tasks[0]?.operation)
           return
         }
         await s.runtime.sleep(BETWEEN_EDITS_MS, signal)

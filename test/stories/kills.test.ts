@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import Database from 'better-sqlite3'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { connectXrayApi } from '#src/xray/api.ts'
 import {
   addsInboundEverywhere,
@@ -22,6 +22,9 @@ beforeAll(async () => {
   await addsInboundEverywhere(world.alice, { tag: 'main', port: 8444 })
   await world.alice.sees('Done on 3 of 3.')
 }, 120_000)
+afterEach(({ task }) => {
+  if (task.result?.state === 'fail') console.log(world.logs().slice(-6_000))
+})
 afterAll(() => world.stop())
 
 /** How often a client stands in a machine's own rows, and in its running Xray. */

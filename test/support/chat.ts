@@ -60,7 +60,7 @@ export async function asksForClientEverywhere(alice: User, name: string): Promis
 /** The card of a client, opened by searching for its name. */
 export async function opensClient(alice: User, name: string): Promise<SeenMessage> {
   await alice.sends(`/find ${name}`)
-  await alice.sees((message) => message.buttons.flat().some((label) => label.includes(name)))
+  await alice.seesScreen((message) => message.buttons.flat().some((label) => label.includes(name)))
   await alice.taps((button) => button.text.includes(name))
-  return alice.sees((message) => message.text.includes(`› ${name}`) && message.text.includes('Traffic'))
+  return alice.seesScreen((message) => message.text.includes(`› ${name}`) && message.text.includes('Traffic'))
 }
