@@ -28,7 +28,7 @@ const agents = [
   { name: 'nl-1', address: '127.0.0.4', region: 'Amsterdam' },
 ]
 /** Easy to remember, and seldom taken; where one is, any free port does. */
-const wantedPorts = { chat: 8090, web: 8080 }
+const wantedPorts = { chat: 8090, web: 8080, agent: 8443 }
 
 /** An agent beside its own Xray, as a process of its own, so that it can be stopped and started like a real one. */
 class DemoAgent {
@@ -105,9 +105,11 @@ export async function runDemo(env: Env): Promise<void> {
   })
   const controller = await startController({ config, env: { ...env, XRAY_BIN: binary }, log, runtime })
   controller.fleet.servers.edit(1, { name: 'home', alias: 'Home', region: 'This machine' }, actor)
-  const demoAgents = agents.map((agent) =>
-    joinAgent(controller, { ...agent, dir, env: { ...env, XRAY_BIN: binary } }),
-  )
+  const demoAgents: DemoAgent[] = []
+  for (const agent of agents) {
+    const port = await freePort(wantedPorts.agent, agent.address)
+    demoAgents.push(joinAgent(controller, { ...agent, port, dir, env: { ...env, XRAY_BIN: binary } }))
+  }
   actions.push(...demoAgents.map(stopOrStart))
   actions.push(
     ...['home', ...agents.map(({ name }) => name)].map((name, index) => killXray(name, xrays[index])),
@@ -131,15 +133,15 @@ export async function runDemo(env: Env): Promise<void> {
     await rm(dir, { recursive: true, force: true })
     process.exit(0)
   }
-  process.once('SIGINT', () => void end())
-  process.once('SIGTERM', () => void end())
+  // SIGHUP too: a terminal that is closed.
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => void end())
 }
 
 /** The wanted port if nobody listens on it, else one that the system picks. */
-async function freePort(wanted: number): Promise<number> {
-  const port = (await isPortFree('127.0.0.1', wanted)) ? wanted : 0
+async function freePort(wanted: number, host = '127.0.0.1'): Promise<number> {
+  const port = (await isPortFree(host, wanted)) ? wanted : 0
   const server = createServer()
-  server.listen(port, '127.0.0.1')
+  server.listen(port, host)
   await once(server, 'listening')
   const { port: free } = server.address() as AddressInfo
   server.close()
@@ -149,14 +151,21 @@ async function freePort(wanted: number): Promise<number> {
 
 function joinAgent(
   controller: Controller,
-  { name, address, region, dir, env }: (typeof agents)[number] & { dir: string; env: Env },
+  {
+    name,
+    address,
+    region,
+    port,
+    dir,
+    env,
+  }: (typeof agents)[number] & { port: number; dir: string; env: Env },
 ): DemoAgent {
   const server = controller.fleet.servers.create({ name, region, publicAddress: address }, actor)
   controller.fleet.servers.edit(server.id, { alias: region }, actor)
   const agent = new DemoAgent(name, {
     ...env,
     FLEETGRAM_AGENT_DATA: join(dir, name),
-    FLEETGRAM_AGENT_LISTEN: `${address}:8443`,
+    FLEETGRAM_AGENT_LISTEN: `${address}:${port}`,
     FLEETGRAM_AGENT_PUBLIC_ADDRESS: address,
     FLEETGRAM_AGENT_INBOUND_LISTEN: address,
     FLEETGRAM_AGENT_ALLOW_PRIVATE_TARGETS: 'true',
