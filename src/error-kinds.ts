@@ -207,6 +207,12 @@ export const errorKinds = {
     retryable: false,
     message: 'Cannot listen on {address}: {reason}. Free it, or choose another address in the settings.',
   },
+  CHANGE_UNSETTLED: {
+    status: 503,
+    retryable: true,
+    message:
+      'The server could not write down what became of this change: {reason}. Make room on its disk; it is then brought to its end by itself.',
+  },
   INTERNAL: {
     status: 500,
     retryable: false,

@@ -116,14 +116,20 @@ export function createEngine(deps: EngineDeps) {
       if (before.scope.inbounds.length > 0) await process.writeConfig(render())
     },
 
-    /** Compares all of the running Xray with the rows and mends every difference. Returns how many there were. */
-    async reconcile(): Promise<number> {
+    /**
+     * Compares all of the running Xray with the rows and mends every difference. Returns how many there were.
+     * @param reopen inbounds that may listen otherwise than in the rows, which Xray cannot be asked about
+     */
+    async reconcile(reopen: readonly number[]): Promise<number> {
+      if (!process.state().running) return 0
       let mended = 0
       const wanted = rows.inbounds().filter((inbound) => inbound.enabled)
       const present = new Set(await api.inboundTags())
       for (const tag of present) {
-        if (tag === 'api' || wanted.some((inbound) => inbound.tag === tag)) continue
+        if (tag === 'api') continue
+        if (wanted.some((inbound) => inbound.tag === tag && !reopen.includes(inbound.id))) continue
         await api.removeInbound(tag)
+        present.delete(tag)
         mended++
       }
       for (const inbound of wanted) {

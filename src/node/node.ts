@@ -78,6 +78,7 @@ export function createNode(options: NodeOptions, xray: XrayParts = realXray(opti
     position,
     view: () => viewRows(rows),
     push: (before, now) => engine.push(before, now),
+    reconcile: (reopen) => engine.reconcile(reopen),
     answer: (operation, before, now) =>
       operation.startsWith('xray.') ? control.answer() : answers.after(operation, before, now),
     faults: options.faults,
@@ -88,7 +89,15 @@ export function createNode(options: NodeOptions, xray: XrayParts = realXray(opti
   const machine = createMachine(dirname(dir), (ms) => runtime.sleep(ms))
 
   let xrayVersionKnown: string | null = null
-  let timer: NodeJS.Timeout | null = null
+  const stopping = new AbortController()
+
+  async function keepAccounting(): Promise<void> {
+    for (;;) {
+      await runtime.sleep(options.accountingIntervalMs ?? DEFAULT_ACCOUNTING_INTERVAL_MS, stopping.signal)
+      await control.account()
+      await writes.mend()
+    }
+  }
 
   async function health(): ReturnType<NodeOperations['server.health']> {
     const { running, lastError } = control.state()
@@ -150,14 +159,12 @@ export function createNode(options: NodeOptions, xray: XrayParts = realXray(opti
       xrayVersionKnown = await xray.version().catch(() => null)
       await xray.tidy()
       await control.begin()
-      timer = setInterval(() => {
-        void control.account()
-      }, options.accountingIntervalMs ?? DEFAULT_ACCOUNTING_INTERVAL_MS)
-      timer.unref()
+      // Ends by the abort alone.
+      keepAccounting().catch(() => undefined)
     },
 
     async stop({ stopXray = false } = {}) {
-      if (timer !== null) clearInterval(timer)
+      stopping.abort()
       await control.end(stopXray)
       api.close()
     },

@@ -17,6 +17,7 @@ function setup() {
   const position = createPosition(db, () => runtime.uuid())
   const rows = createRows(db, box)
   const pushed: number[][] = []
+  const reconciled: (readonly number[])[] = []
   /** What the process would be after a restart: new memory, the same file. */
   const writesWith = (push: WriteDeps['push']) =>
     createWrites({
@@ -29,6 +30,10 @@ function setup() {
       push: async (before, now) => {
         pushed.push(before.scope.clients)
         await push(before, now)
+      },
+      reconcile: async (reopen) => {
+        reconciled.push(reopen)
+        return 0
       },
       answer: (_operation, before, now) => now.client(before.scope.clients[0] ?? 0)?.email ?? 'gone',
     })
@@ -74,7 +79,7 @@ function setup() {
     },
   })
   const statuses = () => db.prepare('select key, status from applied_tasks order by key').all()
-  return { rows, runtime, pushed, writesWith, add, remove, statuses }
+  return { db, rows, runtime, pushed, reconciled, writesWith, add, remove, statuses }
 }
 
 let it: ReturnType<typeof setup>

@@ -6,16 +6,18 @@
  *   applied    the answer is committed; or the rows are put back, Xray is told again, and the failure is committed
  *
  * A kill between any two of these leaves an `applying` row, which `settle` brings to its true outcome at the next
- * start. A repeated key gets that outcome, never a second change.
+ * start. A repeated key gets that outcome, never a second change. At most one change is `applying` at any time.
  */
 import type { CallContext } from '#src/contract/index.ts'
-import { type ErrorCode, type ErrorDetails, FleetError, fail, toFleetError } from '#src/errors.ts'
+import { FleetError, fail, toFleetError } from '#src/errors.ts'
 import { type Faults, noFaults } from '#src/faults.ts'
 import type { Log } from '#src/log.ts'
 import { type Runtime, randomId } from '#src/runtime.ts'
 import type { Sqlite } from '#src/store/open.ts'
 import type { SecretBox } from '#src/trust/secret-box.ts'
 import { hashOf } from './canonical.ts'
+import { createDoubt } from './doubt.ts'
+import { createOutcomes } from './outcomes.ts'
 import type { PositionStore } from './position.ts'
 import type { RowsView } from './rows-view.ts'
 import { createSerial } from './serial.ts'
@@ -38,15 +40,6 @@ export interface WriteRequest {
   plan: () => Promise<Plan>
 }
 
-interface AppliedTask {
-  operation: string
-  inputHash: string
-  status: 'applying' | 'applied' | 'failed'
-  undo: string | null
-  result: string | null
-  error: string | null
-}
-
 export interface WriteDeps {
   db: Sqlite
   box: SecretBox
@@ -59,7 +52,16 @@ export interface WriteDeps {
   push: (before: Snapshot, now: RowsView) => Promise<void>
   /** The answer to an operation, from its rows before and now: it can be given again after a kill. */
   answer: (operation: string, before: Snapshot, now: RowsView) => unknown
+  /** Compares all of the running Xray with the rows, opens these inbounds anew, and mends what differs: so much. */
+  reconcile: (reopen: readonly number[]) => Promise<number>
   faults?: Faults | undefined
+}
+
+/** One change, as it is asked for again. */
+interface Change {
+  key: string
+  operation: string
+  inputHash: string
 }
 
 /** Twice as long as a task may wait for a server: no key is forgotten while it may still be repeated. */
@@ -70,88 +72,122 @@ const FORGET_EVERY_MS = 24 * 60 * 60 * 1000
 export type Writes = ReturnType<typeof createWrites>
 
 export function createWrites(deps: WriteDeps) {
-  const { db, box, runtime, log, position, view, push, answer, faults = noFaults } = deps
+  const { db, box, runtime, log, position, view, push, answer, reconcile, faults = noFaults } = deps
   const serial = createSerial()
   const snapshots = createSnapshots(db)
-  const find = db.prepare(
-    'select operation, input_hash as inputHash, status, undo, result, error from applied_tasks where key = ?',
-  )
-  const begin = db.prepare(
-    `insert into applied_tasks (key, operation, input_hash, status, undo, created_at)
-     values (?, ?, ?, 'applying', ?, ?)`,
-  )
-  const finish = db.prepare(
-    `update applied_tasks set status = 'applied', undo = null, result = ?, finished_at = ? where key = ?`,
-  )
-  const refuse = db.prepare(
-    `update applied_tasks set status = 'failed', undo = null, error = ?, finished_at = ? where key = ?`,
-  )
-  const forget = db.prepare('delete from applied_tasks where key = ?')
-  const prune = db.prepare("delete from applied_tasks where status <> 'applying' and created_at < ?")
-  const open = db.prepare(
-    "select key, operation, undo from applied_tasks where status = 'applying' order by created_at",
-  )
+  const doubt = createDoubt(db)
+  const outcomes = createOutcomes(db, box, () => runtime.now())
 
   let forgotAt = runtime.now()
+  /** Whether a change stands in the rows whose outcome could not be written, as on a full disk. */
+  let unsettled = false
 
   /** Outcomes nobody can ask for any more. */
   function forgetOld(): void {
     forgotAt = runtime.now()
-    prune.run(forgotAt - KEEP_OUTCOMES_MS)
+    outcomes.prune(forgotAt - KEEP_OUTCOMES_MS)
   }
 
-  const resultPlace = (key: string): string => `applied_tasks:${key}:result`
-
-  const commitApplying = db.transaction(
-    (key: string, operation: string, inputHash: string, planned: Plan): string => {
-      const taken = snapshots.take(planned.before)
-      const snapshot = JSON.stringify({ ...taken, scope: planned.commit(position.nextChange()) })
-      begin.run(key, operation, inputHash, snapshot, runtime.now())
-      return snapshot
-    },
-  )
-  const commitTakenBack = db.transaction((key: string, snapshot: Snapshot, error: FleetError): void => {
+  const commitApplying = db.transaction((change: Change, planned: Plan): string => {
+    const taken = snapshots.take(planned.before)
+    const undo = JSON.stringify({ ...taken, scope: planned.commit(position.nextChange()) })
+    outcomes.begin({ ...change, undo })
+    return undo
+  })
+  const commitTakenBack = db.transaction((change: Change, snapshot: Snapshot, error: FleetError): void => {
     const moved = { changeSeq: position.nextChange(), trafficSeq: position.nextTraffic() }
     snapshots.restore(snapshot, moved)
+    doubt.add(snapshot.scope.inbounds)
     // What may pass is forgotten, so that the same key can be tried again; anything else is the key's outcome.
-    if (error.retryable) forget.run(key)
-    else refuse.run(JSON.stringify({ code: error.code, details: error.details }), runtime.now(), key)
+    if (error.retryable) outcomes.forget(change.key)
+    else outcomes.refused(change, error)
   })
 
-  function outcome<R>(key: string, task: AppliedTask): R {
-    if (task.status === 'failed') {
-      const { code, details } = JSON.parse(task.error ?? '{}') as { code: ErrorCode; details: ErrorDetails }
-      fail(code, details)
-    }
-    return JSON.parse(box.open(task.result ?? '', resultPlace(key))) as R
-  }
-
   /** Puts the rows back and tells Xray so. */
-  async function compensate(key: string, snapshot: Snapshot, error: FleetError): Promise<void> {
+  async function compensate(change: Change, snapshot: Snapshot, error: FleetError): Promise<void> {
     const failed = snapshots.take(snapshot.scope)
-    commitTakenBack.immediate(key, snapshot, error)
+    settled(() => commitTakenBack.immediate(change, snapshot, error))
     try {
       await push(failed, view())
+      doubt.clear()
     } catch (again) {
-      // The rows are right; the next start of Xray renders them, and the next start of ours compares the two.
+      // The rows are right, and Xray is compared with them before the next change, or soon.
       log.error({ error: again }, 'Xray could not be told that a change was taken back')
+    }
+  }
+
+  /**
+   * Commits an outcome. One that cannot be written stays open: whoever asks again under the key brings the change to
+   * its end, and so does the next change before it begins.
+   */
+  function settled(commit: () => void): void {
+    try {
+      commit()
+    } catch (cause) {
+      fail('CHANGE_UNSETTLED', { reason: cause instanceof Error ? cause.message : 'unknown' }, { cause })
+    }
+    unsettled = false
+  }
+
+  async function compare(): Promise<void> {
+    const mended = await reconcile(doubt.read() ?? [])
+    doubt.clear()
+    if (mended > 0) log.warn({ mended }, 'Xray differed from the database and was mended')
+  }
+
+  async function mend(): Promise<void> {
+    if (doubt.read() === undefined) return
+    try {
+      await compare()
+    } catch (error) {
+      log.error({ error }, 'Xray may still differ from the database')
+    }
+  }
+
+  /** Brings to its end what a kill, or a full disk, has interrupted. A refusal is on record under its key. */
+  async function settleOpen(onRefused: (error: unknown) => void): Promise<void> {
+    for (const change of outcomes.open()) {
+      try {
+        await settleOne(change)
+      } catch (error) {
+        if (unsettled) throw error
+        onRefused(error)
+      }
+    }
+  }
+
+  /**
+   * A refusal is the key's outcome too. Not kept, the same request, held up on its way and long given up, could be
+   * carried out once the reason has gone, though its sender was told that it was refused.
+   */
+  async function planOrRefuse(change: Change, plan: WriteRequest['plan']): Promise<Plan> {
+    try {
+      return await plan()
+    } catch (thrown) {
+      const isLastWord = thrown instanceof FleetError && !thrown.retryable && thrown.code !== 'INTERNAL'
+      if (isLastWord) outcomes.refused(change, thrown)
+      throw thrown
     }
   }
 
   async function execute<R>({ operation, input, call, plan }: WriteRequest): Promise<R> {
     const key = call.idempotencyKey ?? fail('IDEMPOTENCY_KEY_REQUIRED')
     const inputHash = hashOf({ operation, input })
-    const known = find.get(key) as AppliedTask | undefined
+    const known = outcomes.find(key)
     if (known !== undefined) {
       if (known.inputHash !== inputHash) fail('IDEMPOTENCY_CONFLICT')
-      if (known.status !== 'applying') return outcome(key, known)
-      return settleOne<R>(key, known)
+      if (known.status !== 'applying') return outcomes.answer(known) as R
+      return settleOne<R>({ ...known, undo: known.undo ?? '' })
     }
     if (runtime.now() - forgotAt >= FORGET_EVERY_MS) forgetOld()
-    const planned = await plan()
-    const undo = commitApplying.immediate(key, operation, inputHash, planned)
+    // Taken back later, it would take what came after it along.
+    if (unsettled) await settleOpen((error) => log.warn({ error }, 'an interrupted change was taken back'))
+    await mend()
+    const change = { key, operation, inputHash }
+    const planned = await planOrRefuse(change, plan)
+    const undo = commitApplying.immediate(change, planned)
     await faults.at('applying committed', operation)
-    return settleOne<R>(key, { operation, undo }, () => planned.effect?.())
+    return settleOne<R>({ ...change, undo }, () => planned.effect?.())
   }
 
   /**
@@ -159,24 +195,24 @@ export function createWrites(deps: WriteDeps) {
    * refuses is taken back.
    */
   async function settleOne<R>(
-    key: string,
-    task: Pick<AppliedTask, 'operation' | 'undo'>,
+    change: Change & { undo: string },
     effect?: () => Promise<void> | undefined,
   ): Promise<R> {
-    const snapshot = JSON.parse(task.undo ?? '{}') as Snapshot
+    unsettled = true
+    const snapshot = JSON.parse(change.undo) as Snapshot
     const now = view()
     try {
       await effect?.()
       await push(snapshot, now)
     } catch (thrown) {
       const error = toFleetError(thrown, randomId(runtime, 64))
-      await compensate(key, snapshot, error)
+      await compensate(change, snapshot, error)
       throw error
     }
-    await faults.at('hot-applied', task.operation)
-    const result = answer(task.operation, snapshot, now)
-    finish.run(box.seal(JSON.stringify(result), resultPlace(key)), runtime.now(), key)
-    await faults.at('result committed', task.operation)
+    await faults.at('hot-applied', change.operation)
+    const result = answer(change.operation, snapshot, now)
+    settled(() => outcomes.applied(change.key, result))
+    await faults.at('result committed', change.operation)
     return result as R
   }
 
@@ -187,11 +223,13 @@ export function createWrites(deps: WriteDeps) {
     settle: (onRefused: (error: unknown) => void): Promise<void> =>
       serial(async () => {
         forgetOld()
-        for (const task of open.all() as (Pick<AppliedTask, 'operation' | 'undo'> & { key: string })[]) {
-          // A refusal is on record under its key, for whoever asks again.
-          await settleOne(task.key, task).catch(onRefused)
-        }
+        await settleOpen(onRefused).catch(onRefused)
       }),
+
+    /** Makes the running Xray agree with the rows in everything. @throws what Xray refuses */
+    compare: (): Promise<void> => serial(compare),
+    /** The same, where there is reason to believe that it does not. Never rejects. */
+    mend: (): Promise<void> => serial(mend),
 
     /** Runs work that must not meet a change half made, such as a restart of Xray. */
     exclusive: serial,

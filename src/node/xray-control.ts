@@ -51,8 +51,7 @@ export function createXrayControl({ engine, writes, settings, accounting, log }:
 
   async function compare(): Promise<void> {
     try {
-      const mended = await writes.exclusive(() => engine.reconcile())
-      if (mended > 0) log.warn({ mended }, 'Xray differed from the database and was mended')
+      await writes.compare()
     } catch (error) {
       // What it refuses it refused at its start too; health tells of that.
       log.error({ error }, 'Xray could not be brought in line with the database')

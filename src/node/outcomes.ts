@@ -1,0 +1,81 @@
+import { type ErrorCode, type ErrorDetails, type FleetError, fail } from '#src/errors.ts'
+import type { Sqlite } from '#src/store/open.ts'
+import type { SecretBox } from '#src/trust/secret-box.ts'
+
+/** A change under way, and how to take it back: a snapshot as JSON. */
+export interface OpenChange {
+  key: string
+  operation: string
+  inputHash: string
+  undo: string
+}
+
+export interface KnownChange extends Omit<OpenChange, 'undo'> {
+  status: 'applying' | 'applied' | 'failed'
+  undo: string | null
+  result: string | null
+  error: string | null
+}
+
+/** What became of the changes of this node, by their keys. */
+export function createOutcomes(db: Sqlite, box: SecretBox, now: () => number) {
+  const find = db.prepare(
+    'select key, operation, input_hash as inputHash, status, undo, result, error from applied_tasks where key = ?',
+  )
+  const begin = db.prepare(
+    `insert into applied_tasks (key, operation, input_hash, status, undo, created_at)
+     values (?, ?, ?, 'applying', ?, ?)`,
+  )
+  const finish = db.prepare(
+    `update applied_tasks set status = 'applied', undo = null, result = ?, finished_at = ? where key = ?`,
+  )
+  const refuse = db.prepare(
+    `insert into applied_tasks (key, operation, input_hash, status, error, created_at, finished_at)
+     values (@key, @operation, @inputHash, 'failed', @error, @now, @now)
+     on conflict (key) do update set status = 'failed', undo = null, error = excluded.error,
+       finished_at = excluded.finished_at`,
+  )
+  const forget = db.prepare('delete from applied_tasks where key = ?')
+  const prune = db.prepare("delete from applied_tasks where status <> 'applying' and created_at < ?")
+  const open = db.prepare(
+    "select key, operation, input_hash as inputHash, undo from applied_tasks where status = 'applying' order by created_at",
+  )
+  const resultPlace = (key: string): string => `applied_tasks:${key}:result`
+
+  return {
+    find: (key: string) => find.get(key) as KnownChange | undefined,
+    /** Changes without an outcome, oldest first. */
+    open: () => open.all() as OpenChange[],
+
+    begin(change: OpenChange): void {
+      begin.run(change.key, change.operation, change.inputHash, change.undo, now())
+    },
+
+    applied(key: string, result: unknown): void {
+      finish.run(box.seal(JSON.stringify(result), resultPlace(key)), now(), key)
+    },
+
+    refused(change: { key: string; operation: string; inputHash: string }, error: FleetError): void {
+      const { key, operation, inputHash } = change
+      const { code, details } = error
+      refuse.run({ key, operation, inputHash, error: JSON.stringify({ code, details }), now: now() })
+    },
+
+    /** The key may be used again, for the same change. */
+    forget: (key: string): void => void forget.run(key),
+    /** Forgets outcomes of changes from before this moment, ms. */
+    prune: (before: number): void => void prune.run(before),
+
+    /** What was answered under a key. @throws what was refused under it */
+    answer(change: KnownChange): unknown {
+      if (change.status === 'failed') {
+        const { code, details } = JSON.parse(change.error ?? '{}') as {
+          code: ErrorCode
+          details: ErrorDetails
+        }
+        fail(code, details)
+      }
+      return JSON.parse(box.open(change.result ?? '', resultPlace(change.key)))
+    },
+  }
+}
