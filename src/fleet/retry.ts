@@ -30,12 +30,9 @@ export function heldBy(
 }
 
 /** Why what cannot wait was not sent. */
-export function unreachable(
-  server: { lastError: string | null },
-  held: ReturnType<typeof heldBy>,
-): FleetError {
+export function unreachable(held: ReturnType<typeof heldBy>): FleetError {
   if (held !== undefined) return new FleetError(held)
-  return new FleetError('SERVER_UNREACHABLE', { reason: server.lastError ?? 'it did not answer' })
+  return new FleetError('SERVER_UNREACHABLE', { reason: 'it is away, and this is not kept for later' })
 }
 
 /** True when the server is known to be away: nothing is sent at once, only by back-off or when it is heard of. */

@@ -95,7 +95,7 @@ export function createTaskQueue(deps: QueueDeps) {
         const step = nextStep({ task, held: held !== undefined, kicked: lane.kicked, now })
         lane.kicked = false
         if (step.do === 'wait') {
-          if (refuseAllBehind(server, held)) continue
+          if (refuseAllBehind(server.id, held)) continue
           rest(serverId, lane, step.until - now)
           return
         }
@@ -124,15 +124,11 @@ export function createTaskQueue(deps: QueueDeps) {
   }
 
   /** What is for this moment only must not wait behind what can wait. @returns whether anything was refused */
-  function refuseAllBehind(
-    server: Server,
-    held: 'SERVER_DISABLED' | 'SERVER_NOT_JOINED' | undefined,
-  ): boolean {
+  function refuseAllBehind(serverId: number, held: ReturnType<typeof heldBy>): boolean {
     const refused = journal
-      .open(server.id)
+      .open(serverId)
       .filter((task) => operationMeta(task.operation as OperationName).whenOffline === 'refuse')
-    for (const task of refused)
-      tell(journal.settle(task.id, { status: 'failed', error: unreachable(server, held) }))
+    for (const task of refused) tell(journal.settle(task.id, { status: 'failed', error: unreachable(held) }))
     return refused.length > 0
   }
 

@@ -200,7 +200,7 @@ describe('a server that is away', () => {
     node.offline = true
     const [known] = await (await restartXray([de])).settled
     expect(known).toMatchObject({ status: 'failed', error: { code: 'SERVER_UNREACHABLE' } })
-    expect(known?.error?.details).toEqual({ reason: 'no route' })
+    expect(known?.error?.details).toEqual({ reason: 'it is away, and this is not kept for later' })
 
     // Still thought to be there: sent, refused, and not tried again.
     house.fleet.servers.report(de.id, { status: 'online' })

@@ -43,7 +43,7 @@ export function createTasks(deps: TasksDeps): Tasks {
       return { status: 'skipped', error: new FleetError('SERVER_DISABLED'), nextAttemptAt: now }
     const away = isAway(server) || queue.isWaiting(server.id)
     if (away && meta.whenOffline === 'refuse')
-      return { status: 'failed', error: unreachable(server, held), nextAttemptAt: now }
+      return { status: 'failed', error: unreachable(held), nextAttemptAt: now }
     return { status: 'pending', error: null, nextAttemptAt: away ? now + backoff(1) : now }
   }
 
