@@ -1,6 +1,5 @@
-import { type Api, BotError, GrammyError, HttpError, type Transformer } from 'grammy'
+import { type Api, BotError, GrammyError, HttpError } from 'grammy'
 import { FleetError } from '#src/errors.ts'
-import type { Runtime } from '#src/runtime.ts'
 
 /** What Telegram's refusals mean to us, by the words its server uses (tdlib/telegram-bot-api). */
 const NOT_MODIFIED = /message is not modified/
@@ -63,21 +62,4 @@ export function forApi(signal: AbortSignal): Parameters<Api['getMe']>[0] {
 /** A Bot API token as it stands in addresses: bot<id>:<secret>. */
 function withoutToken(text: string): string {
   return text.replace(/\d{5,}:[\w-]{20,}/g, '[token]')
-}
-
-/** A person waits: three tries, and none of them longer than this. */
-const TRIES = 3
-const LONGEST_WAIT_MS = 20_000
-
-/** Waits out short rate limits of interactive calls. Alerts do not pass here: they wait in their outbox. */
-export function retryTransformer(runtime: Runtime, signal: AbortSignal): Transformer {
-  return async (prev, method, payload, abort) => {
-    for (let tries = 1; ; tries++) {
-      const answer = await prev(method, payload, abort)
-      if (answer.ok || answer.error_code !== 429 || tries === TRIES) return answer
-      const wait = (answer.parameters?.retry_after ?? 1) * 1000
-      if (wait > LONGEST_WAIT_MS) return answer
-      await runtime.sleep(wait, signal)
-    }
-  }
 }

@@ -7,7 +7,8 @@ import { type Html, html } from './html.ts'
 import { batchScreen } from './screens/batch.ts'
 import type { LinkRef } from './screens/qr.ts'
 import type { Services } from './services.ts'
-import { persisting, safeFields } from './api-errors.ts'
+import { safeFields } from './api-errors.ts'
+import { persisting } from './patience.ts'
 import type { StageContext } from './types.ts'
 
 /** Edits of a progress message come at most this often: Telegram allows about one message a second and chat. */

@@ -4,7 +4,7 @@ import { fail } from '#src/errors.ts'
 import type { Delivery, Outgoing } from '#src/notify/sender.ts'
 import { spotOf, spotOfKey, whoIs } from './access.ts'
 import { answered } from './answered.ts'
-import { forApi, retryTransformer, safeFields } from './api-errors.ts'
+import { forApi, safeFields } from './api-errors.ts'
 import { createFollowers } from './batches.ts'
 import { decodeTap, encodeTap } from './callback-data.ts'
 import { createCommands, registerCommands } from './commands.ts'
@@ -13,6 +13,7 @@ import { loadLanguages } from './i18n/texts.ts'
 import { createInboxWorkers } from './inbox.ts'
 import { createLive } from './live.ts'
 import { createMenus } from './menus.ts'
+import { deadlineTransformer, retryTransformer } from './patience.ts'
 import { platformFetch } from './platform-fetch.ts'
 import { poll } from './poller.ts'
 import { createDispatch, type Dispatch } from './router.ts'
@@ -70,9 +71,12 @@ export function createBot(deps: BotDeps): Bot {
     ...(deps.fetch === undefined ? {} : { fetch: platformFetch(deps.fetch) }),
   }
   const telegram = new Telegram(token, { client })
-  telegram.api.config.use(retryTransformer(runtime, signal))
+  // The one used last comes first: every single try has its deadline.
+  const interactive = [deadlineTransformer(runtime), retryTransformer(runtime, signal)]
+  telegram.api.config.use(...interactive)
   /** Without waiting for rate limits: for polling and for the outbox, which have their own patience. */
   const impatient = new Api(token, client)
+  impatient.config.use(deadlineTransformer(runtime))
 
   const languages = loadLanguages()
   const chats = createChats(db)
@@ -118,7 +122,7 @@ export function createBot(deps: BotDeps): Bot {
   /** A context to draw with where there is no update: a server has joined, progress goes on after a restart. */
   function stageOf(key: string): StageContext {
     const api = new Api(token, client)
-    api.config.use(retryTransformer(runtime, signal))
+    api.config.use(...interactive)
     const language = languages.forCode(chats.get(key)?.language)
     const bare = new Context({ update_id: 0 }, api, telegram.botInfo)
     return Object.assign(bare, { language, t: language.t, spot: spotOfKey(key) })

@@ -83,11 +83,11 @@ export function createLive(options: {
     const previous = chats.get(key)
     const before = previous?.screenMessageId ?? undefined
     const target = ctx.fresh === true ? undefined : (tapped ?? before)
-    ctx.fresh = false
     // Before it is sent: what it waits for may happen while Telegram is still answering.
     chats.set(key, { screen: address, language: ctx.language.code }, runtime.now())
     const edited = target !== undefined && (await edit(ctx, target, screen))
     const messageId = edited ? target : await send(ctx, screen)
+    ctx.fresh = false
     chats.set(key, { screenMessageId: messageId }, runtime.now())
     options.bind(screen.nonces ?? [], messageId)
     if (before !== undefined && before !== messageId) {

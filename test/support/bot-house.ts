@@ -4,7 +4,7 @@ import { createFleet } from '#src/fleet/fleet.ts'
 import type { Actor, Fleet, Server } from '#src/fleet/types.ts'
 import { type Playground, startPlayground } from '#src/playground/playground.ts'
 import type { User } from '#src/playground/user.ts'
-import { randomId, systemRuntime } from '#src/runtime.ts'
+import { type Runtime, randomId, systemRuntime } from '#src/runtime.ts'
 import type { Db } from '#src/store/drizzle.ts'
 import { secretBoxFor } from '#src/trust/secret-box.ts'
 import { type SimulatedNode, createSimulatedNode } from './simulated-node.ts'
@@ -38,11 +38,20 @@ export interface BotHouse {
 
 const actor: Actor = { kind: 'system', id: 'test' }
 
-export async function openBotHouse(options: { owners?: number[] } = {}): Promise<BotHouse> {
-  const runtime = systemRuntime()
-  const telegram = await startPlayground({ token: TOKEN })
+export interface BotHouseOptions {
+  owners?: number[]
+  /** The clock of everybody: the bot, the fleet and Telegram. */
+  runtime?: Runtime
+  /** What lies between the bot and Telegram: takes Telegram's address, and gives the one to call. */
+  through?: (apiRoot: string) => Promise<string>
+}
+
+export async function openBotHouse(options: BotHouseOptions = {}): Promise<BotHouse> {
+  const runtime = options.runtime ?? systemRuntime()
+  const telegram = await startPlayground({ token: TOKEN, runtime })
+  const apiRoot = (await options.through?.(telegram.apiRoot)) ?? telegram.apiRoot
   const alice = telegram.user({ id: 7, firstName: 'Alice', languageCode: 'en' })
-  const store = createTempStore(Date.now())
+  const store = createTempStore(runtime.now())
   const box = secretBoxFor(Buffer.alloc(32, 3))
   const nodes = new Map<number, SimulatedNode>()
   const log: string[] = []
@@ -71,7 +80,7 @@ export async function openBotHouse(options: { owners?: number[] } = {}): Promise
       connect: (server) => nodeOf(server).connector,
       invite: (serverId) => {
         const token = randomId(runtime)
-        return { command: `join ${serverId} ${token}`, token, expiresAt: Date.now() + 900_000 }
+        return { command: `join ${serverId} ${token}`, token, expiresAt: runtime.now() + 900_000 }
       },
       revoke: () => undefined,
       localHost: '127.0.0.2',
@@ -95,7 +104,7 @@ export async function openBotHouse(options: { owners?: number[] } = {}): Promise
     }
     const deps: BotDeps = {
       token: TOKEN,
-      apiRoot: telegram.apiRoot,
+      apiRoot,
       owners: options.owners ?? [7],
       db: store.db(),
       box,
@@ -124,7 +133,7 @@ export async function openBotHouse(options: { owners?: number[] } = {}): Promise
     async join(name, inbound) {
       const { id } = house.fleet.servers.create({ name, publicAddress: `${name}.example` }, actor)
       house.fleet.noteJoined(id, `https://${name}.example:8443`)
-      house.fleet.servers.report(id, { status: 'online', lastSeen: Date.now(), xrayVersion: '26.1.1' })
+      house.fleet.servers.report(id, { status: 'online', lastSeen: runtime.now(), xrayVersion: '26.1.1' })
       if (inbound !== undefined) {
         const stream = { transport: { type: 'raw' as const }, security: { type: 'none' as const } }
         const input = { tag: inbound, protocol: 'vless' as const, port: 8080, stream }

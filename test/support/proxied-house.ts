@@ -7,10 +7,11 @@ import type { MirroredClient, MirroredInbound, OperationInput, OperationName } f
 import { createConnectorFactory } from '#src/connectors/factory.ts'
 import { createFleet } from '#src/fleet/fleet.ts'
 import type { Actor, Fleet, TaskView } from '#src/fleet/types.ts'
-import { type Runtime, systemRuntime } from '#src/runtime.ts'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { secretBoxFor } from '#src/trust/secret-box.ts'
 import { connectXrayApi } from '#src/xray/api.ts'
 import { type FaultProxy, startFaultProxy } from './fault-proxy.ts'
+import { hurriedRuntime } from './hurried-runtime.ts'
 import { silentLog } from './silent-log.ts'
 import { createTempStore } from './temp-store.ts'
 import { createTestFleetCa } from './test-fleet-ca.ts'
@@ -50,16 +51,10 @@ export interface ProxiedHouse {
 }
 
 export async function openProxiedHouse(): Promise<ProxiedHouse> {
-  const real = systemRuntime()
-  const begun = real.now()
-  const runtime: Runtime = {
-    ...real,
-    now: () => begun + (real.now() - begun) * HASTE,
-    sleep: (ms, signal) => real.sleep(ms / HASTE, signal),
-  }
+  const runtime = hurriedRuntime(HASTE)
   const trust = await createTestFleetCa()
   const node = await startTestNode()
-  const store = createTempStore(begun)
+  const store = createTempStore(runtime.now())
   const connect = createConnectorFactory({
     operations: node.node.operations,
     secureContext: trust.secureContext,
@@ -105,7 +100,7 @@ export async function openProxiedHouse(): Promise<ProxiedHouse> {
       for (;;) {
         const task = house.task(batch)
         if (task.status !== 'pending' && task.status !== 'running') return task
-        await real.sleep(10)
+        await sleep(10)
       }
     },
     outcomes: (key) =>

@@ -1,4 +1,5 @@
 import { safeFields } from '../api-errors.ts'
+import { persisting } from '../patience.ts'
 import { encodeTap } from '../callback-data.ts'
 import { joinScreen } from '../screens/server-edit.ts'
 import type { Services, Toast } from '../services.ts'
@@ -25,10 +26,9 @@ export async function joined(
   serverId: number,
 ): Promise<void> {
   const address = encodeTap('join', { server: serverId })
-  for (const chat of s.chats.showing(address)) {
-    // The pattern also finds join.12 for join.1.
-    if (chat.screen === address) await showServer(s, stageOf(chat.id), serverId)
-  }
+  // The pattern also finds join.12 for join.1.
+  const waiting = s.chats.showing(address).filter((chat) => chat.screen === address)
+  await Promise.all(waiting.map(({ id }) => persisting(s, () => showServer(s, stageOf(id), serverId))))
 }
 
 /** Buttons that begin a wizard, and those under an alert, which leave one alone. */

@@ -3,6 +3,7 @@ import { type Load, serverScreen, type ServerModel, usageScreen } from '../scree
 import type { Services } from '../services.ts'
 import type { Screen, StageContext } from '../types.ts'
 import { safeFields } from '../api-errors.ts'
+import { persisting } from '../patience.ts'
 
 /** A server that does not answer by then is not reachable now. */
 const PATIENCE_MS = 3_000
@@ -85,11 +86,15 @@ export async function refreshServer(
   const looking = s.chats.showing(address).filter((chat) => chat.screen === address)
   if (looking.length === 0 || s.fleet.servers.find(serverId) === undefined) return
   const load = await readLoad(s, serverId)
-  if (s.fleet.servers.find(serverId) === undefined) return
-  for (const { id } of looking) {
-    const ctx = stageOf(id)
-    await s.live.refresh(ctx, serverScreen(serverModel(s, serverId, load), ctx.t), address)
-  }
+  await Promise.all(
+    looking.map(({ id }) =>
+      persisting(s, async () => {
+        if (s.fleet.servers.find(serverId) === undefined) return
+        const ctx = stageOf(id)
+        await s.live.refresh(ctx, serverScreen(serverModel(s, serverId, load), ctx.t), address)
+      }),
+    ),
+  )
 }
 
 /** Beside the live message, which a wizard is using. @throws FleetError SERVER_NOT_FOUND */
