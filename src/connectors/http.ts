@@ -15,11 +15,6 @@ const MAX_BODY_BYTES = 16 * 1024 * 1024
 /** Ours are UUIDs; anything printable of moderate length is let through for other callers. */
 const idempotencyKeyPattern = /^[\x21-\x7e]{1,128}$/
 
-/** What a call carries here beside its own context. */
-interface HttpContext extends CallContext {
-  response: ServerResponse
-}
-
 export type RequestListener = (request: IncomingMessage, response: ServerResponse) => void
 
 /**
@@ -32,11 +27,13 @@ export function createContractHandler(
 ): RequestListener {
   const { faults = noFaults } = options
   const runtime = options.runtime ?? systemRuntime()
-  const handler = new OpenAPIHandler<HttpContext>(createRouter(operations), {
+  /** By the context of a call: where it will be answered. */
+  const responses = new WeakMap<CallContext, ServerResponse>()
+  const handler = new OpenAPIHandler(createRouter(operations), {
     clientInterceptors: [
       async (call) => {
         const operation = call.path.join('.')
-        call.context.response.once('finish', () => void faults.at('answered', operation))
+        responses.get(call.context)?.once('finish', () => void faults.at('answered', operation))
         await faults.at('received', operation)
         return call.next()
       },
@@ -69,10 +66,8 @@ export function createContractHandler(
       const context = callContext(request)
       // The handler takes a body that is there already; reading it here gives limit and form coded errors.
       Object.assign(request, { body: await readJson(request) })
-      const { matched } = await handler.handle(request, response, {
-        prefix: apiPrefix,
-        context: { ...context, response },
-      })
+      responses.set(context, response)
+      const { matched } = await handler.handle(request, response, { prefix: apiPrefix, context })
       if (!matched) fail('NOT_FOUND')
     } catch (error) {
       // The caller is gone: nobody to answer, and nothing of ours went wrong.

@@ -29,8 +29,17 @@ export async function joins(world: World, name: string): Promise<Machine> {
   return machine
 }
 
-/** Adds a plain inbound to every server and waits for the result. */
+/** Adds a plain inbound to every server. */
 export async function addsInboundEverywhere(
+  alice: User,
+  inbound: { tag: string; port: number },
+): Promise<void> {
+  await asksForInboundEverywhere(alice, inbound)
+  await alice.taps('Create')
+}
+
+/** Walks through "Add inbound" for all servers up to the summary; the last tap is the caller's. */
+export async function asksForInboundEverywhere(
   alice: User,
   { tag, port }: { tag: string; port: number },
 ): Promise<void> {
@@ -44,7 +53,6 @@ export async function addsInboundEverywhere(
   await alice.sees('On which servers?')
   await alice.taps('All servers')
   await alice.sees(`Name: ${tag}`)
-  await alice.taps('Create')
 }
 
 /** Walks through "Add client" for all servers up to the summary; the last tap is the caller's. */

@@ -13,12 +13,17 @@ export interface Program {
   kill(): Promise<void>
   /** Resolves with the first line of its output that matches, from its last start on. */
   says(wanted: RegExp, timeoutMs?: number): Promise<string>
+  /** Writes a line to its standard input. */
+  tells(line: string): void
+  /** Resolves when it has ended by itself. */
+  ends(timeoutMs?: number): Promise<void>
   /** Everything it ever wrote, over all its lives. */
   output(): string
   readonly running: boolean
 }
 
-export function program(command: string, env: Record<string, string>): Program {
+/** @param entry the program's file: ours, or one of the tests' own that runs ours */
+export function program(command: string, env: Record<string, string>, entry = 'src/main.ts'): Program {
   let child: ChildProcess | undefined
   let everything = ''
   let thisLife = ''
@@ -37,12 +42,14 @@ export function program(command: string, env: Record<string, string>): Program {
     start(...args) {
       if (child !== undefined) throw new Error(`${command} runs already`)
       thisLife = ''
-      const mine = spawn(process.execPath, [join(root, 'src/main.ts'), command, ...args], {
+      const mine = spawn(process.execPath, [join(root, entry), command, ...args], {
         cwd: root,
         env: { PATH: process.env['PATH'] ?? '', ...env },
-        stdio: ['ignore', 'pipe', 'pipe'],
+        stdio: ['pipe', 'pipe', 'pipe'],
       })
       child = mine
+      // It may end while a line is on its way to it.
+      mine.stdin.on('error', () => undefined)
       for (const stream of [mine.stdout, mine.stderr]) {
         stream.setEncoding('utf8')
         stream.on('data', (text: string) => {
@@ -56,6 +63,11 @@ export function program(command: string, env: Record<string, string>): Program {
     },
     stop: () => end('SIGTERM'),
     kill: () => end('SIGKILL'),
+    tells: (line) => void child?.stdin?.write(`${line}\n`),
+    async ends(timeoutMs = 30_000) {
+      if (child === undefined) return
+      await once(child, 'exit', { signal: AbortSignal.timeout(timeoutMs) })
+    },
     output: () => everything,
     async says(wanted, timeoutMs = 30_000) {
       const giveUpAt = Date.now() + timeoutMs

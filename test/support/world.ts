@@ -47,6 +47,8 @@ export interface World {
 export interface WorldOptions {
   healthIntervalSeconds?: number
   startupGraceSeconds?: number
+  /** Runs all programs so that a test can kill them at a point of its choice: see faulty-program.ts. */
+  faulty?: boolean
   /** Where a machine's agent listens; its own address and port 8443, where it is dialled, unless told. */
   agentListen?: (address: string) => string
 }
@@ -76,7 +78,11 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
       name,
       address,
       dir: home,
-      program: program(command, { ...common, ...env }),
+      program: program(
+        command,
+        { ...common, ...env },
+        options.faulty ? 'test/support/faulty-program.ts' : undefined,
+      ),
       xray: () => readFile(join(home, 'xray', 'xray.pid.json'), 'utf8'),
     }
     machines.set(name, machine)
