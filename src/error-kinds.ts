@@ -11,8 +11,6 @@ export interface ErrorKind {
 
 export const errorKinds = {
   BAD_INPUT: { status: 400, retryable: false, message: 'The {field} is not valid: {reason}.' },
-  UNAUTHORIZED: { status: 401, retryable: false, message: 'This certificate is not allowed here.' },
-  FORBIDDEN: { status: 403, retryable: false, message: 'You are not allowed to do this.' },
   NOT_FOUND: { status: 404, retryable: false, message: 'There is nothing at this address.' },
   IDEMPOTENCY_KEY_REQUIRED: {
     status: 400,
@@ -49,7 +47,7 @@ export const errorKinds = {
   XRAY_NOT_FOUND: {
     status: 500,
     retryable: false,
-    message: 'Xray was not found and could not be fetched: {reason}. Put it on PATH or set XRAY_BIN.',
+    message: 'There is no Xray to run: {reason}. Put it on PATH or set XRAY_BIN.',
   },
   XRAY_REFUSED: { status: 422, retryable: false, message: 'Xray refused the configuration: {reason}.' },
   XRAY_UNAVAILABLE: { status: 503, retryable: true, message: 'Xray does not answer: {reason}.' },
@@ -76,6 +74,11 @@ export const errorKinds = {
     retryable: false,
     message: 'The server fleetgram itself runs on cannot be removed. It can be switched off.',
   },
+  OUTCOME_UNKNOWN: {
+    status: 504,
+    retryable: false,
+    message: 'The server did not say whether this was done. Look at it before you repeat it.',
+  },
   TASK_EXPIRED: {
     status: 504,
     retryable: false,
@@ -96,6 +99,12 @@ export const errorKinds = {
     status: 500,
     retryable: false,
     message: 'The database cannot be used: {reason}. Put back a copy from before.',
+  },
+  DISK_FULL: {
+    status: 503,
+    // Whether it was written is known only once there is room again: then the same key gets the true outcome.
+    retryable: true,
+    message: 'The disk is full. Free some space on it; what was asked for then follows by itself.',
   },
   SECRET_UNREADABLE: {
     status: 500,

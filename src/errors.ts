@@ -44,5 +44,14 @@ export function errorText(code: ErrorCode, details: ErrorDetails): string {
 
 /** Anything thrown, as a FleetError: its own kind unchanged, everything else INTERNAL with the cause kept. */
 export function toFleetError(error: unknown, trace: string): FleetError {
-  return error instanceof FleetError ? error : new FleetError('INTERNAL', { trace }, { cause: error })
+  if (error instanceof FleetError) return error
+  if (isNoRoom(error)) return new FleetError('DISK_FULL', {}, { cause: error })
+  return new FleetError('INTERNAL', { trace }, { cause: error })
+}
+
+/** What SQLite and the file system say when nothing more can be written: it may befall every write anywhere. */
+const NO_ROOM = new Set<unknown>(['SQLITE_FULL', 'ENOSPC', 'EDQUOT'])
+
+function isNoRoom(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && NO_ROOM.has(error.code)
 }

@@ -13,6 +13,8 @@ const TRIES = 3
 /** Telegram or the network away: what a person tapped is still wanted when it is back, but not an hour later. */
 const PASSING_LIFE_TRIES = 60
 const LONGEST_WAIT_MS = 30_000
+/** The database takes no writes, as with a full disk: looked at again soon, but not in every turn. */
+const FAULT_PAUSE_MS = 5_000
 
 export interface InboxWorkers {
   /** Commits updates; returns when they are safe. */
@@ -113,7 +115,10 @@ export function createInboxWorkers(options: {
   function wake(queue: string): void {
     if (running.has(queue) || signal.aborted) return
     const work = run(queue)
-      .catch((error: unknown) => log.error({ error: safeFields(error) }, 'a queue of updates stopped'))
+      .catch(async (error: unknown) => {
+        log.error({ error: safeFields(error) }, 'a queue of updates stopped; it goes on in a moment')
+        await runtime.sleep(FAULT_PAUSE_MS, signal).catch(() => undefined)
+      })
       .finally(() => {
         running.delete(queue)
         // An update may have come between the last look and now.

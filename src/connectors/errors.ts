@@ -1,6 +1,6 @@
 import { ORPCError } from '@orpc/client'
 import { describeIssue } from '#src/contract/index.ts'
-import { type ErrorDetails, FleetError, isErrorCode } from '#src/errors.ts'
+import { type ErrorDetails, FleetError, isErrorCode, toFleetError } from '#src/errors.ts'
 
 /** What an error carries over the wire besides code, status and message. */
 interface WireData {
@@ -12,11 +12,10 @@ interface WireData {
 
 /** Anything thrown while an operation ran, as the error its caller meets; what is unknown becomes INTERNAL. */
 export function toCallError(error: unknown, trace: string): FleetError {
-  if (error instanceof FleetError) return error
   if (error instanceof ORPCError && error.code === 'BAD_REQUEST') {
     return new FleetError('BAD_INPUT', describeIssue(issuesOf(error)[0]), { cause: error })
   }
-  return new FleetError('INTERNAL', { trace }, { cause: error })
+  return toFleetError(error, trace)
 }
 
 /** A coded error as it is sent. */

@@ -74,7 +74,7 @@ export async function findXray(options: FindXrayOptions): Promise<string> {
 export async function xrayVersion(binary: string): Promise<string> {
   const { exitCode, output } = await runXray(binary, ['version'])
   const version = exitCode === 0 ? /^Xray (\S+)/m.exec(output)?.[1] : undefined
-  return version ?? fail('XRAY_NOT_FOUND', { reason: `${binary}: ${lastMeaningfulLine(output)}` })
+  return version ?? fail('XRAY_NOT_FOUND', { reason: `${binary} is no Xray: ${lastMeaningfulLine(output)}` })
 }
 
 async function fetchRelease(folder: string, { download }: FindXrayOptions): Promise<string> {

@@ -5,6 +5,7 @@ import { FleetError, fail } from '#src/errors.ts'
 import type { Runtime } from '#src/runtime.ts'
 import type { XrayApi } from './api.ts'
 import { connectXrayApi } from './api.ts'
+import { xrayVersion } from './binary.ts'
 import { lastMeaningfulLine, xrayEnvironment } from './command.ts'
 import type { ProcessIdentity } from './proc.ts'
 import { identify, isStillRunning } from './proc.ts'
@@ -47,7 +48,7 @@ const countEverything = { XRAY_BUF_SPLICE: 'disable' }
 /**
  * Starts Xray in a session of its own, so that it outlives us, and waits until every inbound is open.
  * @throws XRAY_REFUSED with its last words when it ends at once, XRAY_UNAVAILABLE when it never gets ready,
- * XRAY_NOT_FOUND when the file cannot be run
+ * XRAY_NOT_FOUND when the file cannot be run or is no Xray
  */
 export async function launch(options: LaunchOptions): Promise<Running> {
   const { binary, args, dir, socketPath, outputPath } = options
@@ -79,7 +80,7 @@ export async function launch(options: LaunchOptions): Promise<Running> {
   const identity = child.pid === undefined ? null : await identify(child.pid)
   if (identity === null) {
     const status = await exited
-    fail('XRAY_REFUSED', { reason: await describeExit(status, outputPath) })
+    throw await endedAtOnce(options, status)
   }
   try {
     await options.onSpawn(identity)
@@ -89,6 +90,13 @@ export async function launch(options: LaunchOptions): Promise<Running> {
     throw error
   }
   return { identity, exited }
+}
+
+/** Why it ended at once: because of what it was told. @throws FleetError XRAY_NOT_FOUND because it is no Xray */
+async function endedAtOnce({ binary, outputPath }: LaunchOptions, status: ExitStatus): Promise<FleetError> {
+  // Half a download, a build for another machine, another program of that name: the configuration is not at fault.
+  await xrayVersion(binary)
+  return new FleetError('XRAY_REFUSED', { reason: await describeExit(status, outputPath) })
 }
 
 // The kernel's limit for the path of a unix socket, its closing zero byte excluded (unix(7)).
@@ -105,14 +113,14 @@ function checkSocketPath(path: string): void {
 }
 
 async function waitUntilReady(options: LaunchOptions, exited: Promise<ExitStatus>): Promise<void> {
-  const { socketPath, outputPath, runtime } = options
+  const { socketPath, runtime } = options
   const giveUpAt = runtime.now() + startTimeoutMs
   let ended: ExitStatus | null = null
   void exited.then((status) => (ended = status))
   let api: XrayApi | null = null
   try {
     while (runtime.now() < giveUpAt) {
-      if (ended !== null) fail('XRAY_REFUSED', { reason: await describeExit(ended, outputPath) })
+      if (ended !== null) throw await endedAtOnce(options, ended)
       if (api !== null || (await exists(socketPath))) {
         api ??= connectXrayApi(socketPath)
         // Not just any call: this one waits for all inbounds, and a port in use then ends Xray before it answers.

@@ -253,8 +253,6 @@ export interface Texts {
   failed: none
   stranger: none
   'errors.BAD_INPUT': { field: string | number; reason: string | number }
-  'errors.UNAUTHORIZED': none
-  'errors.FORBIDDEN': none
   'errors.NOT_FOUND': none
   'errors.IDEMPOTENCY_KEY_REQUIRED': none
   'errors.IDEMPOTENCY_CONFLICT': none
@@ -274,10 +272,12 @@ export interface Texts {
   'errors.SERVER_NOT_JOINED': none
   'errors.SERVER_DISABLED': none
   'errors.SERVER_IS_LOCAL': none
+  'errors.OUTCOME_UNKNOWN': none
   'errors.TASK_EXPIRED': none
   'errors.CONFIG_INVALID': { file: string | number; key: string | number; reason: string | number }
   'errors.DATABASE_TOO_NEW': { migration: string | number }
   'errors.DATABASE_BROKEN': { reason: string | number }
+  'errors.DISK_FULL': none
   'errors.SECRET_UNREADABLE': { reason: string | number }
   'errors.KEY_INVALID': { source: string | number }
   'errors.TELEGRAM_TOKEN_REFUSED': none

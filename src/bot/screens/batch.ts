@@ -43,13 +43,19 @@ const MARKS = {
 } as const
 
 function taskLine(task: TaskView, settled: boolean, t: T): Html {
+  const isTold = MARKS[task.status] === '❌' || (settled && !isAway(task))
   const why =
-    task.error !== null && MARKS[task.status] === '❌'
+    task.error !== null && isTold
       ? html`: ${short(errorWords(t, task.error), 200)}`
       : settled && MARKS[task.status] === '⏳'
         ? html`: ${t('batch.follows')}`
         : ''
   return html`${MARKS[task.status]} ${short(task.serverName, 80)}${why}`
+}
+
+/** It waits because its server is not to be reached: nothing that would have to be said of each. */
+function isAway({ error }: TaskView): boolean {
+  return ['SERVER_UNREACHABLE', 'SERVER_TIMEOUT', 'SERVER_NOT_JOINED'].includes(error?.code ?? '')
 }
 
 /** A change on one or many servers while it happens, and its result: a line for every server. */
