@@ -53,7 +53,13 @@ const mayImportToo: readonly { from: RegExp; to: RegExp; typeOnly?: true; why: s
 ]
 
 /** They stand beside the folders and may be used anywhere, but know nothing of them. */
-const everywhere = new Set(['src/errors.ts', 'src/error-kinds.ts', 'src/runtime.ts', 'src/log.ts', 'src/faults.ts'])
+const everywhere = new Set([
+  'src/errors.ts',
+  'src/error-kinds.ts',
+  'src/runtime.ts',
+  'src/log.ts',
+  'src/faults.ts',
+])
 /** They put the parts together, so they may import anything. Nothing imports them but each other and the tests. */
 const roots = new Set(['src/main.ts', 'src/controller.ts', 'src/agent.ts', 'src/demo.ts'])
 
