@@ -36,8 +36,16 @@ export const tag = z
  */
 export const inboundRef = z.union([z.string().regex(/^\d{1,15}$/), tag])
 
-// Control characters, line breaks and Xray's counter separator would make a name that cannot be shown or counted.
-const unsafeInName = /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}]|>>>/u
+// Control characters, line breaks, half characters, those of no meaning of their own, and what turns the direction of
+// a line for all that follows: a text with one of them cannot be shown among others.
+const unsafeInLine = /[\p{Cc}\p{Cs}\p{Co}\p{Zl}\p{Zp}\u202A-\u202E\u2066-\u2069]/u
+const visible = /[^\p{C}\p{Z}\p{M}]/u
+
+/** One line that can be shown anywhere; may be empty. Right-to-left names and emoji are lines like any other. */
+export const isLine = (value: string): boolean => !unsafeInLine.test(value)
+
+/** A line of which something is to be seen. */
+export const isName = (value: string): boolean => isLine(value) && visible.test(value)
 
 /** A client's name, called email in Xray: unique per server without regard to case. */
 export const email = z
@@ -45,17 +53,15 @@ export const email = z
   .trim()
   .min(1)
   .max(64)
-  .refine((value) => !unsafeInName.test(value), 'no control characters and no >>>')
+  .refine(isName, 'something to be seen, and no control characters')
+  // Xray's separator in the names of its counters.
+  .refine((value) => !value.includes('>>>'), 'no >>>')
   .refine((value) => !value.includes('/'), 'no slash')
   // As a step of a path these two would be taken for a walk through it, even when percent-encoded.
   .refine((value) => value !== '.' && value !== '..', 'more than dots')
 
 /** One line of text for people. */
-export const remark = z
-  .string()
-  .trim()
-  .max(128)
-  .refine((value) => !unsafeInName.test(value), 'no control characters')
+export const remark = z.string().trim().max(128).refine(isLine, 'no control characters')
 
 /** An IP address to listen on. */
 export const listenAddress = z.union([z.ipv4(), z.ipv6()])

@@ -1,15 +1,12 @@
 import { z } from 'zod'
 import { describeIssue } from '#src/contract/index.ts'
+import { isLine, isName } from '#src/contract/primitives.ts'
 import { fail } from '#src/errors.ts'
 import { isHost } from '#src/trust/address.ts'
 
 /** One line for people: no control characters, which could break a log or a message. */
 const line = (max: number) =>
-  z
-    .string()
-    .trim()
-    .max(max, `at most ${max} characters`)
-    .refine((value) => !/[\p{Cc}\p{Cs}\p{Zl}\p{Zp}]/u.test(value), 'one line of text')
+  z.string().trim().max(max, `at most ${max} characters`).refine(isLine, 'one line of text')
 
 /** Lines, without other control characters. */
 const text = (max: number) =>
@@ -28,10 +25,10 @@ const publicAddress = z
   .refine((value) => isHost(value) && !/%|\.$/.test(value), 'a host name or an IP address, without port')
 
 const fields = {
-  name: line(64).refine((value) => value !== '', 'a name'),
+  name: line(64).refine(isName, 'a name'),
   region: line(64),
   publicAddress,
-  tags: z.array(line(32).refine((value) => value !== '', 'a word')).max(16),
+  tags: z.array(line(32).refine(isName, 'a word')).max(16),
   notes: text(1_000),
   alias: line(64),
 }

@@ -18,8 +18,10 @@ export interface TestNode {
 }
 
 /** A node with a real Xray and a real file, in a folder of its own. Traffic is read when a test asks for it. */
-export async function startTestNode(options: { host?: string } = {}): Promise<TestNode> {
-  const dir = await mkdtemp(join(tmpdir(), 'node-'))
+export async function startTestNode(
+  options: { host?: string; binary?: string; parent?: string } = {},
+): Promise<TestNode> {
+  const dir = await mkdtemp(join(options.parent ?? tmpdir(), 'node-'))
   const runtime = systemRuntime()
   const db = openStore({
     file: join(dir, 'node.db'),
@@ -32,7 +34,7 @@ export async function startTestNode(options: { host?: string } = {}): Promise<Te
       box: createSecretBox([{ id: 'test', key: Buffer.alloc(32, 7) }]),
       runtime,
       log: silentLog(),
-      binary: xrayBinary(),
+      binary: options.binary ?? xrayBinary(),
       dir: join(dir, 'xray'),
       version: '0.0.0-test',
       publicAddress: options.host ?? '127.0.0.1',

@@ -1,3 +1,5 @@
+import { isLine, isName } from '#src/contract/primitives.ts'
+import { nameKey } from '#src/fleet/server-input.ts'
 import type { Services } from '../services.ts'
 import { textStep } from './text-step.ts'
 import type { Step, Wizard } from './wizard.ts'
@@ -17,11 +19,9 @@ export function nameProblem(
   s: Pick<Services, 'fleet'>,
   own?: number,
 ): 'bad' | 'taken' | undefined {
-  if (name === '' || name.length > LONGEST_NAME || /\p{Cc}/u.test(name)) return 'bad'
-  const key = name.toLowerCase()
-  const taken = s.fleet.servers
-    .list()
-    .some((server) => server.name.toLowerCase() === key && server.id !== own)
+  if (name.length > LONGEST_NAME || !isName(name)) return 'bad'
+  const key = nameKey(name)
+  const taken = s.fleet.servers.list().some((server) => nameKey(server.name) === key && server.id !== own)
   return taken ? 'taken' : undefined
 }
 
@@ -40,7 +40,7 @@ export function addServerWizard(s: Services): Wizard<Answers, Record<string, nev
     question: (answers, t) => [t('addServer.region', { name: answers.name })],
     skip: (t) => t('button.skip'),
     take: (answers, text, { t }) =>
-      text.length > LONGEST_REGION
+      text.length > LONGEST_REGION || !isLine(text)
         ? { stay: answers, error: t('addServer.badRegion', { max: LONGEST_REGION }) }
         : { next: { ...answers, region: text } },
   })
