@@ -220,7 +220,7 @@ export const errorKinds = {
     status: 503,
     retryable: true,
     message:
-      'The server could not write down what became of this change: {reason}. Make room on its disk; it is then brought to its end by itself.',
+      'The server could not write down what became of this change: {reason}. Once that is mended, the change is brought to its end by itself.',
   },
   INTERNAL: {
     status: 500,

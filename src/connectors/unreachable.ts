@@ -22,8 +22,9 @@ export function toTransportError(error: unknown, endpoint: string): FleetError {
   }
   for (const link of links) {
     const reason = plainReason(link)
-    if (reason !== undefined)
-      return new FleetError('SERVER_UNREACHABLE', { endpoint, reason }, { cause: error })
+    if (reason === undefined) continue
+    const details = { endpoint, reason, ...(afterConnecting.has(codeOf(link) ?? '') ? { sent: true } : {}) }
+    return new FleetError('SERVER_UNREACHABLE', details, { cause: error })
   }
   return new FleetError(
     'SERVER_UNREACHABLE',
@@ -62,6 +63,16 @@ const reasons: Record<string, string> = {
   UND_ERR_CLOSED: 'the connection was closed',
   UND_ERR_RES_EXCEEDED_MAX_SIZE: 'its answer is too large',
 }
+
+/** These end a connection that was there: what was sent on it may have arrived. */
+const afterConnecting = new Set([
+  'ECONNRESET',
+  'EPIPE',
+  'UND_ERR_SOCKET',
+  'UND_ERR_DESTROYED',
+  'UND_ERR_CLOSED',
+  'UND_ERR_RES_EXCEEDED_MAX_SIZE',
+])
 
 const tlsReasons: Record<string, string> = {
   CERT_HAS_EXPIRED: 'its certificate has expired',

@@ -4,7 +4,7 @@ import { timestamp } from './primitives.ts'
 
 /** Where a node's change log stands. A new value tells a mirror that there is something to fetch. */
 export const position = {
-  /** Names the life of this node's database: a new one after a restore makes every mirror start afresh. */
+  /** Names one run of this node: a new one makes every mirror start afresh, since its database may be another. */
   epoch: z.string(),
   /** Moves with every change of inbounds and clients, traffic excluded. */
   changeSeq: z.number().int().nonnegative(),

@@ -4,6 +4,7 @@ import type { Log } from '#src/log.ts'
 import type { Runtime } from '#src/runtime.ts'
 import type { Db } from '#src/store/drizzle.ts'
 import type { SecretBox } from '#src/trust/secret-box.ts'
+import { createArrivals } from './arrivals.ts'
 import { type Connection, createConnections } from './connections.ts'
 import { newClient } from './credentials.ts'
 import { createEmitter } from './events.ts'
@@ -37,6 +38,8 @@ export interface FleetDeps {
 
 /** ms. Watchers of a change wait this long for the mirror to show it; it follows in any case. */
 const MIRROR_PATIENCE = 3_000
+/** ms. */
+const MIRROR_PAUSE = 250
 /** ms. A sighting an hour old in the row is good enough after a crash. */
 const FLUSH_EVERY = 60 * 60 * 1000
 /** Secrets of failed tasks are swept out once a day: a walk over the whole journal. */
@@ -53,7 +56,10 @@ export function createFleet(deps: FleetDeps): Fleet {
   const journal = createJournal({ sqlite, box, runtime })
   const connections = createConnections({ connect: (server) => deps.connect(server), log })
 
+  const arrivals = createArrivals(journal)
+
   const mirror = createMirror({
+    looking: (serverId) => arrivals.look(serverId),
     rows: createMirrorRows(sqlite, box),
     runtime,
     log,
@@ -80,6 +86,10 @@ export function createFleet(deps: FleetDeps): Fleet {
     server: (id) => servers.find(id),
     connection: (server) => connections.to(server),
     changed: (task) => progress.changed(toView(task)),
+    applied(task) {
+      // The rows of the own node are no mirror.
+      if (servers.find(task.serverId)?.kind === 'agent') arrivals.applied(task)
+    },
     answered: (task) => mirrored(task.serverId),
     waiting: () => progress.waiting(),
     faults,
@@ -98,6 +108,7 @@ export function createFleet(deps: FleetDeps): Fleet {
     removed(id, cancelled) {
       queue.drop(id)
       mirror.forget(id)
+      arrivals.forget(id)
       for (const task of cancelled) progress.changed(toView(task))
     },
   })
@@ -120,13 +131,7 @@ export function createFleet(deps: FleetDeps): Fleet {
     servers: () => servers.list(),
     server: (id) => servers.find(id),
     syncedAt: (id) => mirror.syncedAt(id),
-    arriving() {
-      const adding = queue.unmirrored().filter(({ operation }) => operation === 'clients.add')
-      return [...journal.openOf('clients.add'), ...adding].map(({ serverId, input }) => ({
-        serverId,
-        emails: (input as { clients: { email: string }[] }).clients.map(({ email }) => email),
-      }))
-    },
+    arriving: () => arrivals.list(),
   })
 
   /** Resolves when the mirror shows what the server has just answered to, or when that takes too long to wait for. */
@@ -135,8 +140,17 @@ export function createFleet(deps: FleetDeps): Fleet {
     const enough = new AbortController()
     const signal = AbortSignal.any([enough.signal, stopping.signal])
     const patience = runtime.sleep(MIRROR_PATIENCE, signal).catch(() => undefined)
-    await Promise.race([mirror.sync(serverId), patience])
+    await Promise.race([seenSince(serverId, runtime.now(), signal), patience])
     enough.abort()
+  }
+
+  /** A server that has answered and is cut off or starts again just then is asked once more. */
+  async function seenSince(serverId: number, answeredAt: number, signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      await mirror.sync(serverId)
+      if ((mirror.syncedAt(serverId) ?? 0) >= answeredAt) return
+      await runtime.sleep(MIRROR_PAUSE, signal).catch(() => undefined)
+    }
   }
 
   async function keepFlushing(): Promise<void> {
@@ -179,7 +193,8 @@ export function createFleet(deps: FleetDeps): Fleet {
       const server = servers.find(serverId)
       if (server === undefined) return
       if (queue.isWaiting(serverId)) queue.kick(serverId)
-      if (server.kind !== 'local') await mirror.note(serverId, health)
+      if (server.kind === 'local') return
+      await (arrivals.isOwed(serverId) ? mirror.sync(serverId) : mirror.note(serverId, health))
     },
 
     noteInfo(serverId, info) {
@@ -194,6 +209,7 @@ export function createFleet(deps: FleetDeps): Fleet {
     on: (event, listener) => events.on(event, listener),
 
     start() {
+      arrivals.start()
       queue.start()
       // Ends by the abort alone.
       keepFlushing().catch(() => undefined)

@@ -2,24 +2,15 @@
  * The journal: every change as a row before it is sent, and what became of it. It is the queue, the outbox and the
  * audit log in one. Synchronous; whoever needs several steps at once wraps them in a transaction.
  */
-import { type ErrorCode, type ErrorDetails, type FleetError, isErrorCode } from '#src/errors.ts'
+import type { FleetError } from '#src/errors.ts'
 import type { Runtime } from '#src/runtime.ts'
 import type { Sqlite } from '#src/store/open.ts'
 import type { Actor, TaskStatus } from '#src/store/schema.ts'
 import type { SecretBox } from '#src/trust/secret-box.ts'
 import { chainHash } from './journal-chain.ts'
+import { type RawTask, type TaskRow, errorJson, toRow } from './journal-rows.ts'
 import { type SecretField, putSecrets, takeSecrets } from './secret-fields.ts'
 import type { TaskView } from './types.ts'
-
-/** A row of the journal. */
-export interface TaskRow extends TaskView {
-  seq: number
-  actor: Actor
-  nextAttemptAt: number
-  expiresAt: number
-  /** The sealed rest of the input. */
-  secrets: string | null
-}
 
 export interface NewTask {
   id: string
@@ -37,12 +28,6 @@ export interface NewTask {
   expiresAt: number
 }
 
-interface RawTask extends Omit<TaskRow, 'input' | 'actor' | 'error'> {
-  input: string
-  actor: string
-  error: string | null
-}
-
 const OPEN = `status in ('pending', 'running')`
 /** A failed change can be tried again with its input, so that is kept as long as a pending one would have been. */
 const KEEP_SECRETS_MS = 7 * 24 * 60 * 60 * 1000
@@ -51,6 +36,8 @@ const columns = `t.id, t.seq, t.batch, t.server_id as serverId, coalesce(s.name,
   t.operation, t.input, t.secrets, t.actor, t.status, t.attempts, t.next_attempt_at as nextAttemptAt,
   t.expires_at as expiresAt, t.error, t.created_at as createdAt, t.finished_at as finishedAt`
 const from = 'from server_tasks t left join servers s on s.id = t.server_id'
+
+export type { TaskRow }
 
 export type Journal = ReturnType<typeof createJournal>
 
@@ -77,6 +64,12 @@ export function createJournal(deps: {
   )
   const openOf = sqlite.prepare(
     `select ${columns} ${from} where t.operation = ? and t.${OPEN} order by t.seq`,
+  )
+  // A mirror says since when it is true; in the same ms it may still have been asked before.
+  const unseen = sqlite.prepare(
+    `select ${columns} ${from} left join sync_states m on m.server_id = t.server_id
+     where t.operation = ? and t.status = 'applied' and t.finished_at >= coalesce(m.synced_at, 0)
+       and s.kind <> 'local' order by t.seq`,
   )
   const claim = sqlite.prepare(
     `update server_tasks set status = 'running', attempts = attempts + 1 where id = ? and ${OPEN}`,
@@ -161,6 +154,8 @@ export function createJournal(deps: {
     nextOpen: (serverId: number) => row(firstOpen.get(serverId)),
     open: (serverId: number) => rows(allOpen.all(serverId)),
     openOf: (operation: string) => rows(openOf.all(operation)),
+    /** Carried out, and their server's mirror may not show it. A walk over the whole journal. */
+    unseen: (operation: string) => rows(unseen.all(operation)),
     serversWithOpen: () => serversWithOpen.all() as number[],
 
     /** The input as it was asked for, secrets included. */
@@ -224,25 +219,4 @@ export function toView(task: TaskRow): TaskView {
     finishedAt,
   } = task
   return { id, batch, serverId, serverName, operation, input, status, attempts, error, createdAt, finishedAt }
-}
-
-function errorJson(error: FleetError | null): string | null {
-  return error && JSON.stringify({ code: error.code, message: error.message, details: error.details })
-}
-
-function toRow(raw: RawTask): TaskRow {
-  const error = raw.error === null ? null : (JSON.parse(raw.error) as StoredError)
-  return {
-    ...raw,
-    input: JSON.parse(raw.input) as unknown,
-    actor: JSON.parse(raw.actor) as Actor,
-    // A newer release may have known other codes.
-    error: error && { ...error, code: isErrorCode(error.code) ? error.code : ('INTERNAL' as ErrorCode) },
-  }
-}
-
-interface StoredError {
-  code: string
-  message: string
-  details: ErrorDetails
 }

@@ -10,6 +10,8 @@ export interface MirrorDeps {
   log: Log
   /** The server's connector, or undefined where no mirror is kept. @throws FleetError when it cannot be reached */
   connector: (serverId: number) => ServerConnector | undefined
+  /** A look at a server begins. What it returns is called when the rows show what was seen. */
+  looking: (serverId: number) => () => void
 }
 
 interface Fetching {
@@ -19,7 +21,7 @@ interface Fetching {
 }
 
 /** Follows the rows of every other server, so that screens answer at once, also while it is away. */
-export function createMirror({ rows, runtime, log, connector }: MirrorDeps) {
+export function createMirror({ rows, runtime, log, connector, looking }: MirrorDeps) {
   const fetching = new Map<number, Fetching>()
   /** Later than what is written, where nothing but the time moved: an idle server costs no write. */
   const fresh = new Map<number, number>()
@@ -30,10 +32,14 @@ export function createMirror({ rows, runtime, log, connector }: MirrorDeps) {
     try {
       const source = connector(serverId)
       if (source === undefined) return
+      const seen = looking(serverId)
+      // What is true is true of the moment of the question: the answer may have been long on its way.
+      const askedAt = runtime.now()
       const changes = await fetchChanges(source, rows.position(serverId))
       if (stopped.signal.aborted) return
-      rows.apply(serverId, changes, runtime.now())
+      rows.apply(serverId, changes, askedAt)
       fresh.delete(serverId)
+      seen()
     } catch (thrown) {
       if (stopped.signal.aborted) return
       const error = toFleetError(thrown, randomId(runtime, 64))

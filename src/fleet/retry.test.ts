@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { FleetError } from '#src/errors.ts'
-import { backoff, decideFailure, expiryOf, heldBy, isAway, nextStep } from './retry.ts'
+import { backoff, decideFailure, expired, expiryOf, heldBy, isAway, nextStep } from './retry.ts'
 
 const queued = { whenOffline: { queue: 1_000_000 }, timeout: 30_000 } as const
 const refused = { whenOffline: 'refuse', timeout: 30_000 } as const
@@ -39,10 +39,29 @@ describe('what a failed attempt comes to', () => {
     ])
   })
 
-  test('what is for this moment only is never tried again', () => {
-    const error = new FleetError('SERVER_TIMEOUT', { seconds: 30 })
-    const outcome = decideFailure({ operation: 'xray.restart', ...refused, error, attempts: 1, now: 0 })
-    expect(outcome.status).toBe('failed')
+  describe('of what is for this moment only', () => {
+    const outcome = (error: FleetError, attempts = 1) =>
+      decideFailure({ operation: 'xray.restart', ...refused, error, attempts, now: 0 }).status
+    const away = (details: object) => new FleetError('SERVER_UNREACHABLE', { reason: 'cut', ...details })
+
+    test('a server that was never reached is the end of it', () => {
+      expect(outcome(away({}))).toBe('failed')
+    })
+    test('an answer that was lost is asked for again, also of a server that is away meanwhile', () => {
+      expect(outcome(away({ sent: true }))).toBe('pending')
+      expect(outcome(new FleetError('SERVER_TIMEOUT', { seconds: 30 }))).toBe('pending')
+      expect(outcome(away({}), 2)).toBe('pending')
+    })
+    test('an answer is the end of it', () => {
+      expect(outcome(new FleetError('XRAY_REFUSED', { reason: 'bad' }), 2)).toBe('failed')
+    })
+    test('a moment that is over says what is known', () => {
+      expect(expired({ attempts: 1 }, refused)).toMatchObject({
+        status: 'failed',
+        error: { code: 'OUTCOME_UNKNOWN' },
+      })
+      expect(expired({ attempts: 0 }, refused).status).toBe('expired')
+    })
   })
 
   test('only what was to be deleted may be missing', () => {

@@ -70,6 +70,20 @@ const GONE: Record<string, string> = {
   'inbounds.delete': 'INBOUND_NOT_FOUND',
 }
 
+/** Sent, and the answer was lost: it may have been carried out. */
+function isInDoubt({ code, details }: FleetError): boolean {
+  if (code === 'SERVER_UNREACHABLE') return details['sent'] === true
+  return code === 'SERVER_TIMEOUT' || code === 'SERVER_ANSWER_UNREADABLE' || code === 'CHANGE_UNSETTLED'
+}
+
+/** What is said of a task whose time is over. */
+export function expired(task: { attempts: number }, meta: Pick<OperationMeta, 'whenOffline'>) {
+  // Kept open after an attempt only while nobody knows what came of it.
+  if (meta.whenOffline === 'refuse' && task.attempts > 0)
+    return { status: 'failed', error: new FleetError('OUTCOME_UNKNOWN') } as const
+  return { status: 'expired', error: new FleetError('TASK_EXPIRED') } as const
+}
+
 /** What a failed attempt comes to. */
 export function decideFailure(attempt: {
   operation: string
@@ -81,8 +95,9 @@ export function decideFailure(attempt: {
 }): Outcome {
   const { operation, whenOffline, error, attempts, now } = attempt
   if (GONE[operation] === error.code) return { status: 'unchanged', error: null }
-  // Sent once, it may have had its effect: a second time would not be for the moment it was asked for.
-  if (whenOffline === 'refuse') return { status: 'failed', error }
+  // Whether it had its effect only its server knows, which is asked again under the same key while the moment lasts.
+  if (whenOffline === 'refuse' && !(attempts > 1 ? error.retryable : isInDoubt(error)))
+    return { status: 'failed', error }
   const mayPass = error.code === 'INTERNAL' ? attempts < INTERNAL_ATTEMPTS : error.retryable
   if (!mayPass) return { status: 'failed', error }
   return { status: 'pending', error, nextAttemptAt: now + backoff(attempts) }

@@ -9,7 +9,8 @@ import type { Log } from '#src/log.ts'
 import { type Runtime, randomId } from '#src/runtime.ts'
 import type { GroupCommit } from './group-commit.ts'
 import type { Journal, TaskRow } from './journal.ts'
-import { decideFailure, heldBy, nextStep, unreachable } from './retry.ts'
+import { type Lane, createLane } from './lane.ts'
+import { decideFailure, expired, heldBy, nextStep, unreachable } from './retry.ts'
 import { sendTask } from './send-task.ts'
 import type { Server } from './types.ts'
 
@@ -22,6 +23,8 @@ export interface QueueDeps {
   connection(server: Server): ServerConnector
   /** A task's row has changed. */
   changed(task: TaskRow): void
+  /** The server has carried it out. Told inside the transaction that records it. */
+  applied(task: TaskRow): void
   /** The server has answered, so its rows may have changed: told before `changed`. Never rejects. */
   answered(task: TaskRow): Promise<void>
   /** What is pending on this server now waits for it. */
@@ -30,15 +33,6 @@ export interface QueueDeps {
 }
 
 export type TaskQueue = ReturnType<typeof createTaskQueue>
-
-interface Lane {
-  busy: boolean
-  done: Promise<void>
-  kicked: boolean
-  waiting: boolean
-  timer: AbortController | null
-  call: AbortController | null
-}
 
 /** ms. A full disk, say: not hammered, and noticed soon after it has room again. */
 const FAULT_PAUSE = 60_000
@@ -49,20 +43,13 @@ export function createTaskQueue(deps: QueueDeps) {
   const { journal, commit, runtime, log, faults } = deps
   const lanes = new Map<number, Lane>()
   /** Settled, but the mirror may not show it yet. */
-  const telling = new Map<Promise<void>, TaskRow>()
+  const telling = new Set<Promise<void>>()
   let state: 'idle' | 'running' | 'stopped' = 'idle'
 
   function laneOf(serverId: number): Lane {
     const there = lanes.get(serverId)
     if (there !== undefined) return there
-    const lane: Lane = {
-      busy: false,
-      done: Promise.resolve(),
-      kicked: false,
-      waiting: false,
-      timer: null,
-      call: null,
-    }
+    const lane = createLane()
     lanes.set(serverId, lane)
     return lane
   }
@@ -100,8 +87,8 @@ export function createTaskQueue(deps: QueueDeps) {
           return
         }
         if (step.do === 'expire') {
-          const expired = { status: 'expired', error: new FleetError('TASK_EXPIRED') } as const
-          tell(await commit(() => journal.settle(task.id, expired)))
+          const outcome = expired(task, operationMeta(task.operation as OperationName))
+          tell(await commit(() => journal.settle(task.id, outcome)))
           continue
         }
         lane.waiting = false
@@ -127,6 +114,8 @@ export function createTaskQueue(deps: QueueDeps) {
   function refuseAllBehind(serverId: number, held: ReturnType<typeof heldBy>): boolean {
     const refused = journal
       .open(serverId)
+      // One that was sent may have been carried out: that is for its server to say.
+      .filter((task) => task.attempts === 0)
       .filter((task) => operationMeta(task.operation as OperationName).whenOffline === 'refuse')
     for (const task of refused) tell(journal.settle(task.id, { status: 'failed', error: unreachable(held) }))
     return refused.length > 0
@@ -156,7 +145,11 @@ export function createTaskQueue(deps: QueueDeps) {
     }
     // It has answered, so it is there: what waited behind needs not wait on.
     lane.kicked = true
-    const applied = await commit(() => journal.settle(task.id, { status: 'applied', error: null }))
+    const applied = await commit(() => {
+      const settled = journal.settle(task.id, { status: 'applied', error: null })
+      if (settled !== undefined) deps.applied(settled)
+      return settled
+    })
     await faults.at('recorded', operation)
     if (applied !== undefined) tellWhenMirrored(applied)
   }
@@ -200,7 +193,7 @@ export function createTaskQueue(deps: QueueDeps) {
         log.error({ task: task.id, err: error }, 'what became of a task was not told')
       })
       .finally(() => telling.delete(told))
-    telling.set(told, task)
+    telling.add(told)
   }
 
   return {
@@ -211,9 +204,6 @@ export function createTaskQueue(deps: QueueDeps) {
       for (const serverId of journal.serversWithOpen()) wake(serverId)
     },
     wake,
-
-    /** Settled, though the mirror may not show it yet. */
-    unmirrored: (): TaskRow[] => [...telling.values()],
 
     /** Somebody has heard of the server: back-off is over. */
     kick(serverId: number): void {
@@ -239,7 +229,7 @@ export function createTaskQueue(deps: QueueDeps) {
         lane.call?.abort()
       }
       await Promise.all([...lanes.values()].map((lane) => lane.done))
-      await Promise.all(telling.keys())
+      await Promise.all(telling)
     },
   }
 }

@@ -68,6 +68,8 @@ export function createTasks(deps: TasksDeps): Tasks {
 
   const tasks: Tasks = {
     async run({ operation, targets, actor, id = runtime.uuid() }) {
+      // First of all: what was asked for again may be about a server that is gone by now.
+      if (journal.batch(id).length > 0) return handle(id)
       const meta = operationMeta(operation)
       const inputs: { server: Server; input: unknown }[] = []
       for (const target of targets) {

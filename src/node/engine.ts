@@ -5,6 +5,7 @@ import { flowIn } from '#src/xray/flow.ts'
 import type { XrayModel, XrayUser } from '#src/xray/model.ts'
 import type { XrayProcess } from '#src/xray/process.ts'
 import { type RenderedInbound, maskSecrets, renderConfig, renderInbound } from '#src/xray/render.ts'
+import { canonicalJson } from './canonical.ts'
 import type { ClientRecord, InboundRecord, InboundSettings, Rows } from './rows.ts'
 import type { RowsView } from './rows-view.ts'
 import type { Snapshot } from './snapshot.ts'
@@ -153,6 +154,19 @@ export function createEngine(deps: EngineDeps) {
       return mended
     },
 
+    /**
+     * Inbounds that the running Xray was told of otherwise than they stand in the rows: a copy of the database was put
+     * back while it ran on. Xray cannot be asked how it listens, but its file holds every structural change.
+     */
+    async strayed(): Promise<number[]> {
+      const { inbounds = [] } = ((await process.readConfig()) ?? {}) as { inbounds?: RenderedInbound[] }
+      const told = new Map(inbounds.map((inbound) => [inbound.tag, listenerOf(inbound)]))
+      return rows
+        .inbounds()
+        .filter((row) => (told.get(row.tag) ?? '') !== listenerOf(renderInbound(row, [])))
+        .map(({ id }) => id)
+    },
+
     start: () => process.start(render),
     restart: () => process.restart(render),
     stop: () => process.stop(),
@@ -182,6 +196,11 @@ export function createEngine(deps: EngineDeps) {
       if (!running) fail('XRAY_UNAVAILABLE', { reason: lastError ?? 'it is stopped' })
     },
   }
+}
+
+/** How an inbound listens, whoever may enter. */
+function listenerOf(inbound: RenderedInbound): string {
+  return canonicalJson({ ...inbound, settings: null })
 }
 
 /** Whether a change of the row leaves the listener as it is: a new remark must not touch a port. */

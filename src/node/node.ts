@@ -77,7 +77,10 @@ export function createNode(options: NodeOptions, xray: XrayParts = realXray(opti
     log,
     position,
     view: () => viewRows(rows),
-    push: (before, now) => engine.push(before, now),
+    push: async (before, now) => {
+      if (before.command !== undefined) control.requireDone(before.command)
+      await engine.push(before, now)
+    },
     reconcile: (reopen) => engine.reconcile(reopen),
     answer: (operation, before, now) =>
       operation.startsWith('xray.') ? control.answer() : answers.after(operation, before, now),

@@ -11,12 +11,16 @@ export type PositionStore = ReturnType<typeof createPosition>
 /**
  * Where this node's change log stands, and the source of its ids. All steps are taken inside the transaction of
  * the change they belong to.
- * @param newEpoch names the life of this database; taken only when it has none yet
+ *
+ * Every start takes a new epoch, so that every mirror begins afresh: while we were down an older copy of the database
+ * may have been put back. It would carry the epoch it always had, and once it has made as many changes as were lost,
+ * nothing in its position would tell it from the one that is gone.
+ * @param newEpoch a name never used before
  */
 export function createPosition(db: Sqlite, newEpoch: () => string) {
   db.prepare(
     `insert into sync_states (server_id, epoch, change_seq, traffic_seq, next_id) values (${LOCAL_SERVER_ID}, ?, 0, 0, 1)
-     on conflict do nothing`,
+     on conflict (server_id) do update set epoch = excluded.epoch`,
   ).run(newEpoch())
   const read = db.prepare(
     `select epoch, change_seq as changeSeq, traffic_seq as trafficSeq from sync_states where server_id = ${LOCAL_SERVER_ID}`,

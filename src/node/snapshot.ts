@@ -7,6 +7,12 @@ export interface Scope {
   clients: number[]
 }
 
+/** Something done with Xray itself, and which Xray ran before: that tells, after a kill, whether it was done. */
+export interface Command {
+  operation: string
+  xrayBefore: string | null
+}
+
 type Raw = Record<string, string | number | null>
 
 /** Rows as they stand in the file: sealed columns stay sealed. */
@@ -17,6 +23,7 @@ export interface Snapshot {
   placements: Raw[]
   clientTraffics: Raw[]
   inboundTraffics: Raw[]
+  command?: Command | undefined
 }
 
 const S = LOCAL_SERVER_ID

@@ -157,4 +157,73 @@ describe('the write path', () => {
     await writes.run(it.add('cleo', 'k3'))
     expect(it.statuses()).toMatchObject([{ key: 'k2' }, { key: 'k3' }])
   })
+
+  test('a refusal is the outcome of its key, also when its reason has gone since', async () => {
+    const writes = it.writesWith(works)
+    let reason: FleetError | undefined = new FleetError('INBOUND_NOT_FOUND', { inbound: 'main' })
+    const request = it.add('anna', 'k1')
+    const refusing: WriteRequest = {
+      ...request,
+      plan: async () => {
+        if (reason !== undefined) throw reason
+        return request.plan()
+      },
+    }
+    await expect(writes.run(refusing)).rejects.toMatchObject({ code: 'INBOUND_NOT_FOUND' })
+    reason = undefined
+    // Held up on its way, it arrives once more.
+    await expect(writes.run(refusing)).rejects.toMatchObject({
+      code: 'INBOUND_NOT_FOUND',
+      details: { inbound: 'main' },
+    })
+    expect(it.rows.clients()).toEqual([])
+    expect(await writes.run({ ...refusing, call: { idempotencyKey: 'k2' } })).toBe('anna')
+  })
+
+  test.each(['XRAY_UNAVAILABLE', 'INTERNAL'] as const)(
+    'what was not even tried for %s is tried again',
+    async (code) => {
+      const writes = it.writesWith(works)
+      const request = it.add('anna', 'k1')
+      const plan = async (): Promise<never> => {
+        throw new FleetError(code, { reason: 'busy' })
+      }
+      await expect(writes.run({ ...request, plan })).rejects.toMatchObject({ code })
+      expect(await writes.run(request)).toBe('anna')
+    },
+  )
+
+  test('an outcome that cannot be written stays open, and is brought to its end before the next change', async () => {
+    const writes = it.writesWith(works)
+    it.db.exec(
+      `create trigger full before update on applied_tasks begin select raise(abort, 'disk is full'); end`,
+    )
+    await expect(writes.run(it.add('anna', 'k1'))).rejects.toMatchObject({
+      code: 'CHANGE_UNSETTLED',
+      retryable: true,
+      details: { reason: 'disk is full' },
+    })
+    await expect(writes.run(it.add('bert', 'k2'))).rejects.toMatchObject({ code: 'CHANGE_UNSETTLED' })
+    expect(it.statuses()).toEqual([{ key: 'k1', status: 'applying' }])
+    it.db.exec('drop trigger full')
+    expect(await writes.run(it.add('bert', 'k2'))).toBe('bert')
+    expect(it.statuses()).toEqual([
+      { key: 'k1', status: 'applied' },
+      { key: 'k2', status: 'applied' },
+    ])
+    expect(await writes.run(it.add('anna', 'k1'))).toBe('anna')
+    expect(it.rows.clients()).toHaveLength(2)
+  })
+
+  test('Xray that was not told of a change taken back is mended before the next one, also after a kill', async () => {
+    const writes = it.writesWith(refuses)
+    await expect(writes.run(it.add('anna', 'k1'))).rejects.toMatchObject({ code: 'XRAY_REFUSED' })
+    expect(it.reconciled).toEqual([])
+    const again = it.writesWith(works)
+    await again.run(it.add('bert', 'k2'))
+    expect(it.reconciled).toEqual([[]])
+    await again.run(it.add('cleo', 'k3'))
+    await again.mend()
+    expect(it.reconciled).toHaveLength(1)
+  })
 })

@@ -21,7 +21,7 @@ import { createOutcomes } from './outcomes.ts'
 import type { PositionStore } from './position.ts'
 import type { RowsView } from './rows-view.ts'
 import { createSerial } from './serial.ts'
-import { type Scope, type Snapshot, createSnapshots } from './snapshot.ts'
+import { type Command, type Scope, type Snapshot, createSnapshots } from './snapshot.ts'
 
 export interface Plan {
   /** Rows as they are now that the change touches. */
@@ -30,6 +30,8 @@ export interface Plan {
   commit(changeSeq: number): Scope
   /** What is done instead of telling Xray of rows; not repeated after a kill. */
   effect?(): Promise<void>
+  /** Beside an effect: what `push` knows by whether it was done. */
+  command?: Command
 }
 
 export interface WriteRequest {
@@ -90,7 +92,8 @@ export function createWrites(deps: WriteDeps) {
 
   const commitApplying = db.transaction((change: Change, planned: Plan): string => {
     const taken = snapshots.take(planned.before)
-    const undo = JSON.stringify({ ...taken, scope: planned.commit(position.nextChange()) })
+    const { command } = planned
+    const undo = JSON.stringify({ ...taken, command, scope: planned.commit(position.nextChange()) })
     outcomes.begin({ ...change, undo })
     return undo
   })
@@ -129,18 +132,16 @@ export function createWrites(deps: WriteDeps) {
     unsettled = false
   }
 
-  async function compare(): Promise<void> {
-    const mended = await reconcile(doubt.read() ?? [])
-    doubt.clear()
-    if (mended > 0) log.warn({ mended }, 'Xray differed from the database and was mended')
-  }
-
   async function mend(): Promise<void> {
-    if (doubt.read() === undefined) return
+    const reopen = doubt.read()
+    if (reopen === undefined) return
     try {
-      await compare()
+      const mended = await reconcile(reopen)
+      doubt.clear()
+      if (mended > 0) log.warn({ mended }, 'Xray differed from the database and was mended')
     } catch (error) {
-      log.error({ error }, 'Xray may still differ from the database')
+      // What it refuses it refused at its start too; health tells of that.
+      log.error({ error }, 'Xray could not be brought in line with the database')
     }
   }
 
@@ -226,9 +227,9 @@ export function createWrites(deps: WriteDeps) {
         await settleOpen(onRefused).catch(onRefused)
       }),
 
-    /** Makes the running Xray agree with the rows in everything. @throws what Xray refuses */
-    compare: (): Promise<void> => serial(compare),
-    /** The same, where there is reason to believe that it does not. Never rejects. */
+    /** Xray may differ from the rows, and these inbounds may listen otherwise: `mend` is owed until it succeeds. */
+    suspect: (inbounds: readonly number[]): void => doubt.add(inbounds),
+    /** Compares Xray with the rows and mends what differs, where there is reason to believe so. Never rejects. */
     mend: (): Promise<void> => serial(mend),
 
     /** Runs work that must not meet a change half made, such as a restart of Xray. */

@@ -1,9 +1,11 @@
 /** Xray's life as a node wants it: found again or started, stopped and restarted on demand, its traffic read first. */
 import type { CallContext, OperationName } from '#src/contract/index.ts'
+import { fail } from '#src/errors.ts'
 import type { Log } from '#src/log.ts'
 import type { Accounting } from './accounting.ts'
 import type { Engine } from './engine.ts'
 import type { NodeOperations } from './operations.ts'
+import type { Command } from './snapshot.ts'
 import type { createSettings } from './settings.ts'
 import type { Writes } from './writes.ts'
 
@@ -49,15 +51,6 @@ export function createXrayControl({ engine, writes, settings, accounting, log }:
     await account()
   }
 
-  async function compare(): Promise<void> {
-    try {
-      await writes.compare()
-    } catch (error) {
-      // What it refuses it refused at its start too; health tells of that.
-      log.error({ error }, 'Xray could not be brought in line with the database')
-    }
-  }
-
   const answer = (): { running: boolean; pid: number | null } => {
     const { running, pid } = engine.state()
     return { running, pid }
@@ -83,7 +76,12 @@ export function createXrayControl({ engine, writes, settings, accounting, log }:
       operation,
       input: null,
       call,
-      plan: async () => ({ before: nothing, commit: () => nothing, effect }),
+      plan: async () => ({
+        before: nothing,
+        commit: () => nothing,
+        effect,
+        command: { operation, xrayBefore: engine.state().startedAt },
+      }),
     })
   }
 
@@ -95,9 +93,10 @@ export function createXrayControl({ engine, writes, settings, accounting, log }:
       }),
     'xray.stop': (_, call) =>
       command('xray.stop', call, async () => {
-        settings.setXrayStopped(true)
         await lastAccount()
         await engine.stop()
+        // Last: a kill before this leaves an Xray that is wanted and will be started, as if nothing was asked.
+        settings.setXrayStopped(true)
       }),
     'xray.restart': (_, call) =>
       command('xray.restart', call, async () => {
@@ -113,6 +112,17 @@ export function createXrayControl({ engine, writes, settings, accounting, log }:
     account,
     answer,
 
+    /**
+     * A kill may have come before a command was carried out. Then it was not, and is not now, when nobody expects it:
+     * whoever still wants it sends it again. @throws FleetError XRAY_UNAVAILABLE
+     */
+    requireDone({ operation, xrayBefore }: Command): void {
+      const { running, startedAt } = engine.state()
+      const isDone =
+        operation === 'xray.stop' ? !running : running && isAnother(operation, startedAt, xrayBefore)
+      if (!isDone) fail('XRAY_UNAVAILABLE', { reason: 'fleetgram ended before this was done' })
+    },
+
     state(): { running: boolean; lastError: string | null } {
       const { running, lastError } = engine.state()
       if (!running && settings.isXrayStopped()) return { running, lastError: 'Xray was stopped by an admin' }
@@ -127,7 +137,10 @@ export function createXrayControl({ engine, writes, settings, accounting, log }:
       await writes.settle((error) => log.warn({ error }, 'an interrupted change was taken back'))
       // One that starts now has just been given the rows; one that ran on, or runs an older file, may differ.
       const { running, onPreviousConfig } = engine.state()
-      if (running && (adopted || onPreviousConfig)) await compare()
+      if (running && (adopted || onPreviousConfig)) {
+        writes.suspect(adopted ? await engine.strayed() : [])
+        await writes.mend()
+      }
       await account()
     },
 
@@ -139,4 +152,9 @@ export function createXrayControl({ engine, writes, settings, accounting, log }:
       })
     },
   }
+}
+
+/** A restart leaves an Xray that is not the one before; a start is done by any. */
+function isAnother(operation: string, now: string | null, before: string | null): boolean {
+  return operation !== 'xray.restart' || now !== before
 }

@@ -24,6 +24,8 @@ export interface ConfigFile {
   readonly path: string
   /** Swaps the new configuration in and keeps the old one. Nothing is written when it is the same. */
   write(json: object): Promise<void>
+  /** What is there; null where nothing is, or nothing that can be read. */
+  read(): Promise<object | null>
   /** Takes the last write back. False when there is nothing else to go back to. */
   restorePrevious(): Promise<boolean>
 }
@@ -40,6 +42,14 @@ export function configFile(path: string, previousPath: string): ConfigFile {
       if (current === content) return
       if (current !== null) await writeFileAtomically(previousPath, current)
       await writeFileAtomically(path, content)
+    },
+
+    async read() {
+      try {
+        return JSON.parse((await read(path)) ?? 'null') as object | null
+      } catch {
+        return null
+      }
     },
 
     async restorePrevious() {

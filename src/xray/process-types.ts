@@ -48,6 +48,8 @@ export interface XrayProcess {
   adopt(): Promise<boolean>
   /** Swaps the configuration file for the next start. What runs is not touched. */
   writeConfig(json: object): Promise<void>
+  /** The configuration file: what was written last, or what it fell back to. null: there is none. */
+  readConfig(): Promise<object | null>
   /** Ends Xray and keeps it ended: SIGTERM, after 5 s SIGKILL, to exactly this process. */
   stop(): Promise<void>
   /** Ends it and starts it with a new configuration. Fails like `start`. */

@@ -199,6 +199,7 @@ export function createXrayProcess(options: XrayProcessOptions): XrayProcess {
         return false
       }),
 
+    readConfig: () => config.read(),
     writeConfig: (json) =>
       exclusive(async () => {
         await mkdir(dir, { recursive: true, mode: 0o700 })
