@@ -1,6 +1,7 @@
-import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { ServerConnector } from '#src/contract/index.ts'
 import { type FleetDeps, createFleet } from '#src/fleet/fleet.ts'
 import type { Actor, Fleet, Server } from '#src/fleet/types.ts'
 import { randomId, systemRuntime } from '#src/runtime.ts'
@@ -35,9 +36,21 @@ export interface FleetHouse {
   end(): Promise<void>
 }
 
-export async function openFleetHouse(): Promise<FleetHouse> {
+export interface HouseOptions {
+  /** What is behind a server; without it a simulated node. */
+  connect?: (server: Server) => ServerConnector
+  /** The database to begin with, as a file's bytes; without it an empty one. */
+  database?: Buffer
+  /** Nothing waits for the disk: for tests in which processes are killed, but never the machine. */
+  hasty?: boolean
+  /** Told of errors in the log; without it they are printed. */
+  onError?: (details: object, text: string) => void
+}
+
+export async function openFleetHouse(options: HouseOptions = {}): Promise<FleetHouse> {
   const folder = mkdtempSync(join(tmpdir(), 'fleet-'))
   const file = join(folder, 'fleet.db')
+  if (options.database !== undefined) writeFileSync(file, options.database)
   const migrations = readMigrations(join(import.meta.dirname, '../../migrations'))
   const clock = createFakeRuntime({ now: START })
   const real = systemRuntime()
@@ -52,13 +65,15 @@ export async function openFleetHouse(): Promise<FleetHouse> {
   const abandoned: Fleet[] = []
 
   function connect(server: Server): ReturnType<FleetDeps['connect']> {
-    const node = house.nodeOf(server)
-    return { ...node.connector, close: () => void house.closed.push(server.id) }
+    const connector = options.connect?.(server) ?? house.nodeOf(server).connector
+    return { ...connector, close: () => void house.closed.push(server.id) }
   }
 
   function open(): { db: Db; fleet: Fleet; die(): void } {
     const db = drizzleOver(openStore({ file, migrations, now: clock.now() }))
+    if (options.hasty === true) db.$client.pragma('synchronous = OFF')
     const silent = (): void => undefined
+    const onError = options.onError ?? ((details: object, text: string) => console.error(text, details))
     let dead = false
     const fleet = createFleet({
       db,
@@ -75,7 +90,7 @@ export async function openFleetHouse(): Promise<FleetHouse> {
         debug: silent,
         info: silent,
         warn: silent,
-        error: (details, text) => void (dead || console.error(text, details)),
+        error: (details, text) => void (dead || onError(details, text)),
       },
       connect,
       invite: (serverId) => {

@@ -1,0 +1,78 @@
+import { createLocalConnector } from '#src/connectors/local.ts'
+import type { ServerConnector } from '#src/contract/index.ts'
+import { FleetError } from '#src/errors.ts'
+import type { FaultPoint } from '#src/faults.ts'
+import type { Log } from '#src/log.ts'
+import { createNode } from '#src/node/node.ts'
+import type { Runtime } from '#src/runtime.ts'
+import type { Sqlite } from '#src/store/open.ts'
+import type { SecretBox } from '#src/trust/secret-box.ts'
+import type { FakeXray } from './fake-xray.ts'
+
+/** One run of a node's program. */
+export interface FaultyProcess {
+  local: ServerConnector
+  /** Rejects when it is killed. */
+  killed: Promise<never>
+  die(): void
+  begin(): Promise<void>
+}
+
+export const unreachable = (): FleetError =>
+  new FleetError('SERVER_UNREACHABLE', { reason: 'connection refused' })
+
+const never = (): Promise<never> => new Promise(() => undefined)
+
+export function createFaultyProcess(deps: {
+  db: Sqlite
+  box: SecretBox
+  runtime: Runtime
+  log: Log
+  name: string
+  xray: FakeXray
+  /** @returns whether the process ends here */
+  endsAt(point: FaultPoint): boolean
+}): FaultyProcess {
+  const { db, box, runtime, log, xray } = deps
+  let dead = false
+  let die: () => void = () => undefined
+  const killed = new Promise<never>((_, reject) => {
+    die = () => {
+      dead = true
+      reject(unreachable())
+    }
+  })
+  killed.catch(() => undefined)
+  const node = createNode(
+    {
+      db,
+      box,
+      runtime: {
+        ...runtime,
+        // A dead process hears no timer.
+        sleep: async (ms, signal) => {
+          await runtime.sleep(ms, signal)
+          if (dead) await never()
+        },
+      },
+      // It speaks of Xray failing, which is what the test does.
+      log: { ...log, error: () => undefined },
+      binary: 'xray',
+      dir: '/nowhere',
+      version: '0',
+      publicAddress: `${deps.name}.example`,
+      faults: {
+        at: async (point) => {
+          if (deps.endsAt(point)) await never()
+        },
+      },
+    },
+    xray.parts,
+  )
+  return {
+    local: createLocalConnector(node.operations, { log, runtime }),
+    killed,
+    die,
+    begin: () => node.start(),
+  }
+}
