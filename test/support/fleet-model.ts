@@ -97,8 +97,35 @@ function open(file: string, keyFile: string) {
       const rows = createRows(db, box)
       return stateOf(rows.allInboundSettings(), rows.clients())
     },
+    /** Bytes of a client that a reset would take away. */
+    unreset: (email: string): number =>
+      Number(
+        db
+          .prepare(
+            `select up - reset_up from client_traffics t join clients c using (server_id)
+             where server_id = 1 and c.id = t.client_id and c.email = ?`,
+          )
+          .pluck()
+          .get(email),
+      ),
     journal: () => createJournal({ sqlite: db, box, runtime: systemRuntime() }),
   }
+}
+
+/** Writes a megabyte of a client's traffic into a node's database, as its accounting does. */
+export function addTraffic(file: string, email: string): void {
+  const db = new Database(file)
+  db.pragma('busy_timeout = 5000')
+  db.transaction(() => {
+    db.prepare('update sync_states set traffic_seq = traffic_seq + 1 where server_id = 1').run()
+    db.prepare(
+      `insert into client_traffics (server_id, client_id, up, traffic_seq)
+       select 1, c.id, 1000000, s.traffic_seq from clients c, sync_states s
+       where c.server_id = 1 and s.server_id = 1 and c.email = ?
+       on conflict do update set up = up + 1000000, traffic_seq = excluded.traffic_seq`,
+    ).run(email)
+  }).immediate()
+  db.close()
 }
 
 interface Change {

@@ -107,7 +107,7 @@ export function askRoutes(s: Services): Routes<Asking> {
         const row = servers.get(fields.server)
         const inbound = view.inbound(fields.server, fields.inbound)
         if (inbound === undefined) return { text: t('inbound.gone'), alert: true }
-        const targets = [{ serverId: row.id, input: { id: String(inbound.id), enabled: false } }]
+        const targets = [{ serverId: row.id, input: { id: inbound.tag, enabled: false } }]
         await ask(
           ctx,
           encodeTap('disableInbound', fields),
@@ -129,7 +129,8 @@ export function askRoutes(s: Services): Routes<Asking> {
         const row = servers.get(fields.server)
         const inbound = view.inbound(fields.server, fields.inbound)
         if (inbound === undefined) return { text: t('inbound.gone'), alert: true }
-        const targets = [{ serverId: row.id, input: { id: String(inbound.id) } }]
+        // By its name: what became of it is told when the row is gone.
+        const targets = [{ serverId: row.id, input: { id: inbound.tag } }]
         await ask(
           ctx,
           encodeTap('deleteInbound', fields),

@@ -117,7 +117,7 @@ export function browseRoutes(s: Services): Routes<Browsing> {
           await s.live.show(ctx, noteScreen(ctx.t('inbound.gone'), ctx.t), 'note')
           return
         }
-        const input = { id: String(inbound.id), enabled: true }
+        const input = { id: inbound.tag, enabled: true }
         const targets = [{ serverId: server.id, input }]
         const enable = s.taps.offer(ownerOf(ctx), { kind: 'tasks', operation: 'inbounds.update', targets })
         await s.live.show(
