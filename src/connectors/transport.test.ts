@@ -220,6 +220,35 @@ describe('the controller', () => {
     expect((await refusalOf(connectTo(port))).code).toBe('SERVER_ANSWER_UNREADABLE')
   })
 
+  test.each([
+    [false, 'SERVER_REFUSED'],
+    [true, 'SERVER_UNREACHABLE'],
+  ])(
+    'keeps the words of an error that only a newer release knows (again: %s): %s',
+    async (retryable, code) => {
+      const body = JSON.stringify({
+        defined: false,
+        code: 'MOON_IN_THE_WAY',
+        status: 409,
+        message: 'The moon is in the way. Wait for the morning.',
+        data: { retryable, details: {}, trace: 'x' },
+      })
+      const newer = createTlsServer(
+        { cert: two.certificatePem, key: two.keyPem, minVersion: 'TLSv1.3' },
+        (socket) => {
+          socket.on('error', () => undefined)
+          const head = `HTTP/1.1 409 Conflict\r\ncontent-type: application/json\r\ncontent-length: ${body.length}`
+          socket.once('data', () => socket.end(`${head}\r\n\r\n${body}`))
+        },
+      )
+      await new Promise<void>((resolve) => newer.listen(0, '127.0.0.1', resolve))
+      open.push(newer)
+      const error = await refusalOf(connectTo((newer.address() as AddressInfo).port))
+      expect(error).toMatchObject({ code, retryable })
+      expect(error.message).toContain('The moon is in the way.')
+    },
+  )
+
   test('does not wait longer than the operation may take', async () => {
     const sockets: PlainServer = createPlainServer((socket) => socket.on('error', () => undefined))
     await new Promise<void>((resolve) => sockets.listen(0, '127.0.0.1', resolve))

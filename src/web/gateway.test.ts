@@ -238,7 +238,9 @@ describe('a machine that joins', () => {
   test('says why the controller cannot be reached', async () => {
     const token = newToken()
     await gateway.close()
-    await expect(joinWith(token)).rejects.toThrow(/nothing listens there/)
+    const refused = joinWith(token)
+    await expect(refused).rejects.toThrow(/nothing listens there/)
+    await expect(refused).rejects.toThrow(code('CONTROLLER_UNREACHABLE'))
     await expect(joinWith('nonsense')).rejects.toThrow(code('JOIN_TOKEN_INVALID'))
   })
 })
