@@ -1,8 +1,5 @@
-import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import Database from 'better-sqlite3'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
-import { connectXrayApi } from '#src/xray/api.ts'
 import {
   addsInboundEverywhere,
   asksForClientEverywhere,
@@ -10,6 +7,7 @@ import {
   linksIn,
   opensClient,
 } from '#test/support/chat.ts'
+import { expectOneEverywhere, standings } from '#test/support/standings.ts'
 import { type Machine, type World, createWorld } from '#test/support/world.ts'
 
 let world: World
@@ -27,33 +25,6 @@ afterEach(({ task }) => {
 })
 afterAll(() => world.stop())
 
-/** How often a client stands in a machine's own rows, and in its running Xray. */
-async function standings(machine: Machine, name: string): Promise<{ rows: number; xray: string[] }> {
-  const file = join(machine.dir, machine === world.controller ? 'fleetgram.db' : 'agent.db')
-  const db = new Database(file, { readonly: true })
-  const api = connectXrayApi(join(machine.dir, 'xray', 'api.sock'))
-  try {
-    const rows = db
-      .prepare('select count(*) from clients where server_id = 1 and email_key = ?')
-      .pluck()
-      .get(name)
-    const users = await api.users('main')
-    const xray = users.filter((user) => user.email.startsWith(`${name}#`)).map((user) => user.uuid)
-    return { rows: Number(rows), xray }
-  } finally {
-    db.close()
-    api.close()
-  }
-}
-
-/** Everywhere once, everywhere the same person. */
-async function expectOneEverywhere(name: string): Promise<void> {
-  const all = await Promise.all(machines.map((machine) => standings(machine, name)))
-  const uuid = all[0]?.xray[0]
-  expect(uuid).toBeTypeOf('string')
-  expect(all).toEqual(machines.map(() => ({ rows: 1, xray: [uuid] })))
-}
-
 async function fetchThroughEveryLink(name: string): Promise<void> {
   const links = linksIn(await opensClient(world.alice, name))
   expect(links).toHaveLength(3)
@@ -63,7 +34,7 @@ async function fetchThroughEveryLink(name: string): Promise<void> {
 }
 
 const settled = (name: string) => async (): Promise<boolean> => {
-  const all = await Promise.all(machines.map((machine) => standings(machine, name)))
+  const all = await Promise.all(machines.map((machine) => standings(world, machine, name)))
   return all.every(({ rows, xray }) => rows === 1 && xray.length === 1)
 }
 
@@ -80,7 +51,7 @@ describe('kill -9', () => {
       await world.startController()
       await expect.poll(settled(name), { timeout: 30_000, interval: 200 }).toBe(true)
       await world.alice.sees(new RegExp(`${name}[\\s\\S]*Done on 3 of 3\\.`), { timeoutMs: 30_000 })
-      await expectOneEverywhere(name)
+      await expectOneEverywhere(world, machines, name)
     },
     90_000,
   )
@@ -97,7 +68,7 @@ describe('kill -9', () => {
       agent.start()
       await expect.poll(settled(name), { timeout: 60_000, interval: 200 }).toBe(true)
       await world.alice.sees(new RegExp(`${name}[\\s\\S]*Done on 3 of 3\\.`), { timeoutMs: 60_000 })
-      await expectOneEverywhere(name)
+      await expectOneEverywhere(world, machines, name)
     },
     120_000,
   )
@@ -116,7 +87,7 @@ describe('kill -9', () => {
     await alice.taps('Create')
     await world.startController()
     await alice.sees(/wanda[\s\S]*Done on 3 of 3\./, { timeoutMs: 30_000 })
-    await expectOneEverywhere('wanda')
+    await expectOneEverywhere(world, machines, 'wanda')
     await fetchThroughEveryLink('wanda')
   }, 90_000)
 })
