@@ -8,7 +8,7 @@ import type { FaultWorld } from './fault-world.ts'
 import type { FaultyNode } from './faulty-node.ts'
 import { type Holdings, type ServerModel, applyTo, emptyModel, holdingsOf } from './server-model.ts'
 
-export interface JournalRow {
+interface JournalRow {
   id: string
   seq: number
   batch: string
@@ -23,7 +23,7 @@ const FINAL = ['applied', 'unchanged', 'failed', 'cancelled', 'expired', 'skippe
 /** Faults the tests make, rather than what a request deserves. */
 const MADE = ['XRAY_REFUSED', 'SERVER_DISABLED']
 
-export function journalOf(world: FaultWorld): JournalRow[] {
+function journalOf(world: FaultWorld): JournalRow[] {
   return world.house.db.$client
     .prepare(
       `select id, seq, batch, server_id as serverId, operation, status, error ->> '$.code' as code
