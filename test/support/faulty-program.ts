@@ -3,6 +3,7 @@
  * at the point it is told. Commands come as lines of JSON on standard input, answers leave as lines `@<n> <json>`.
  */
 import { writeSync } from 'node:fs'
+import { flushCompileCache } from 'node:module'
 import { createInterface } from 'node:readline'
 import { joinAgent, startAgent } from '#src/agent.ts'
 import { loadAgentConfig, loadConfig } from '#src/config.ts'
@@ -74,3 +75,5 @@ if (role === 'start') {
   await startAgent({ config, env, log: createLog(config.log.level), faults })
   listen()
 }
+// It is written at an orderly end otherwise, which will not come.
+flushCompileCache()

@@ -65,7 +65,12 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
   const apps: XrayClient[] = []
   const machines = new Map<string, Machine>()
 
-  const common = { XRAY_BIN: xrayBinary(), HOME: dir }
+  const common = {
+    XRAY_BIN: xrayBinary(),
+    HOME: dir,
+    // Programs that are started a hundred times begin twice as fast with what the first start has compiled.
+    ...(options.faulty === true ? { NODE_COMPILE_CACHE: join(dir, 'compiled') } : {}),
+  }
 
   const add = (
     name: string,
