@@ -78,12 +78,12 @@ export async function openFleetHouse(options: HouseOptions = {}): Promise<FleetH
     const fleet = createFleet({
       db,
       box,
-      // A dead process hears no timer.
+      // A dead process hears no timer; what is left of it in memory can still be told to end.
       runtime: {
         ...runtime,
         sleep: async (ms, signal) => {
           await runtime.sleep(ms, signal)
-          if (dead) await new Promise(silent)
+          if (dead) await runtime.sleep(Infinity, signal)
         },
       },
       log: {
