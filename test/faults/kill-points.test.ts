@@ -121,7 +121,9 @@ function createRun(scene: Scene) {
       return true
     } catch (error) {
       failures.push(name)
-      console.error(`${name}: ${String(error)}\n${victim.program.output().slice(-1_500)}`)
+      const { actual, expected } = error as { actual?: unknown; expected?: unknown }
+      const compared = JSON.stringify({ actual, expected })
+      console.error(`${name}: ${String(error)}\n${compared}\n${victim.program.output().slice(-1_500)}`)
       if (!victim.program.running) victim.program.start()
       await scene.quiet().catch(() => undefined)
       scene.forgive()
