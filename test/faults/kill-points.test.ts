@@ -18,7 +18,7 @@ import {
   operations,
   steady,
 } from '#test/support/kill-scene.ts'
-import type { Machine } from '#test/support/world.ts'
+import { type Machine, type World, createWorld } from '#test/support/world.ts'
 
 /** In the chat these name one server; all others go to every server at once. */
 const ofOneServer: readonly Operation[] = ['inbounds.update', 'inbounds.delete']
@@ -241,9 +241,17 @@ async function whileAnAlertLeaves(scene: Scene): Promise<void> {
   ])
 }
 
-const scenes: Scene[] = []
+const worlds: World[] = []
+
+/** Ended with the tests, however far they come. */
+async function newWorld(): Promise<World> {
+  const world = await createWorld({ healthIntervalSeconds: 1, faulty: true })
+  worlds.push(world)
+  return world
+}
+
 afterAll(async () => {
-  await Promise.all(scenes.map(({ world }) => world.stop()))
+  await Promise.all(worlds.map((world) => world.stop()))
   console.log(drawn())
 }, 60_000)
 
@@ -265,8 +273,7 @@ const LIMIT_MS = 600_000
 test.concurrent(
   'the controller is killed at every point of every change',
   async () => {
-    const scene = await createScene()
-    scenes.push(scene)
+    const scene = await createScene(await newWorld())
     const run = createRun(scene)
     const { controller: victim } = scene.world
     for (const [index, point] of [...onController, ...onNode].entries()) {
@@ -284,8 +291,7 @@ test.concurrent(
 test.concurrent(
   'an agent is killed at every point of every change',
   async () => {
-    const scene = await createScene()
-    scenes.push(scene)
+    const scene = await createScene(await newWorld())
     const run = createRun(scene)
     for (const [index, point] of onAgent.entries())
       await throughTheirLives(scene, run, {

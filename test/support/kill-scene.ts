@@ -7,7 +7,7 @@ import type { TaskRow } from '#src/fleet/journal.ts'
 import { addsInboundEverywhere, asksForClientEverywhere, asksForInboundEverywhere, joins } from './chat.ts'
 import type { FaultyCommand } from './faulty-program.ts'
 import { type ServerState, addTraffic, after, reading, servedBy, stateOf, xrayState } from './fleet-model.ts'
-import { type Machine, createWorld } from './world.ts'
+import type { Machine, World } from './world.ts'
 
 export const operations = [
   'inbounds.add',
@@ -36,9 +36,8 @@ export const steady: ClientInput = {
 
 export type Scene = Awaited<ReturnType<typeof createScene>>
 
-/** A world with one agent, the model of both servers, and everything needed to kill, look and compare. */
-export async function createScene() {
-  const world = await createWorld({ healthIntervalSeconds: 1, faulty: true })
+/** A controller with one agent in a world of faulty programs, the model of both servers, and everything needed to kill, look and compare. */
+export async function createScene(world: World) {
   const { alice } = world
   await world.startController()
   const agent = await joins(world, 'de-1')
