@@ -22,9 +22,8 @@ import { runBatch } from './routes/change.ts'
 import { createRedraw } from './redraw.ts'
 import { createRoutes } from './routes/index.ts'
 import { joined, showJoin } from './routes/join.ts'
-import { refreshServer } from './routes/server.ts'
 import type { Routes } from './routes/route.ts'
-import { showServer } from './routes/server.ts'
+import { refreshServer, showServer } from './routes/server.ts'
 import { noteScreen } from './screens/confirm.ts'
 import { editScreen } from './screens/server-edit.ts'
 import type { Services } from './services.ts'
@@ -35,8 +34,6 @@ import { createTaps } from './store/taps.ts'
 import { updateTree } from './tree.ts'
 import type { BotDeps, StageContext } from './types.ts'
 import { createWizards } from './wizards/index.ts'
-
-export type { BotDeps } from './types.ts'
 
 export interface Bot {
   /** @throws FleetError TELEGRAM_TOKEN_REFUSED. Telegram being out of reach is no error: it goes on trying. */

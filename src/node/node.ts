@@ -159,6 +159,7 @@ export function createNode(options: NodeOptions, xray: XrayParts = realXray(opti
     operations,
 
     async start() {
+      position.begin()
       xrayVersionKnown = await xray.version().catch(() => null)
       await xray.tidy()
       await control.begin()

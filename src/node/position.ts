@@ -20,8 +20,9 @@ export type PositionStore = ReturnType<typeof createPosition>
 export function createPosition(db: Sqlite, newEpoch: () => string) {
   db.prepare(
     `insert into sync_states (server_id, epoch, change_seq, traffic_seq, next_id) values (${LOCAL_SERVER_ID}, ?, 0, 0, 1)
-     on conflict (server_id) do update set epoch = excluded.epoch`,
+     on conflict (server_id) do nothing`,
   ).run(newEpoch())
+  const begin = db.prepare(`update sync_states set epoch = ? where server_id = ${LOCAL_SERVER_ID}`)
   const read = db.prepare(
     `select epoch, change_seq as changeSeq, traffic_seq as trafficSeq from sync_states where server_id = ${LOCAL_SERVER_ID}`,
   )
@@ -36,6 +37,10 @@ export function createPosition(db: Sqlite, newEpoch: () => string) {
   const id = step('next_id')
 
   return {
+    /** A start of this node. Not before it is certain: a second one that finds its address taken touches nothing. */
+    begin: (): void => {
+      begin.run(newEpoch())
+    },
     read: () => read.get() as Position,
     nextChange: () => change.get(1) as number,
     nextTraffic: () => traffic.get(1) as number,

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
-import { type Bot, type BotDeps, createBot } from '#src/bot/bot.ts'
+import { type Bot, createBot } from '#src/bot/bot.ts'
+import type { BotDeps } from '#src/bot/types.ts'
 import { createFleet } from '#src/fleet/fleet.ts'
 import type { Actor, Fleet, Server } from '#src/fleet/types.ts'
 import { type Playground, startPlayground } from '#src/playground/playground.ts'

@@ -159,7 +159,11 @@ export async function openFaultWorld(): Promise<FaultWorld> {
       case 'controller':
         watching = []
         await house.restart(step.how)
-        for (const each of world.batches.keys()) watch(each)
+        for (const each of world.batches.keys()) {
+          // Who takes a batch up again reads it first, as the chat does: much may have happened since the start.
+          if (world.told.has(each)) world.told.set(each, house.fleet.tasks.batch(each))
+          watch(each)
+        }
         return
       case 'enabled':
         fleet.servers.setEnabled(id, step.enabled, alice)
