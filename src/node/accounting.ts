@@ -5,9 +5,10 @@
  * of Xray itself takes what it counted since the last reading with it.
  */
 import { LOCAL_SERVER_ID, type Sqlite } from '#src/store/open.ts'
+import { DAY_MS } from './limits.ts'
 import type { PositionStore } from './position.ts'
 import { emailKey } from './rows.ts'
-import { parseXrayName } from './xray-name.ts'
+import { parseXrayName } from '#src/xray/user-name.ts'
 
 const S = LOCAL_SERVER_ID
 
@@ -48,14 +49,29 @@ export function createAccounting({ db, position, now }: AccountingDeps) {
   const addToInbound = grow('inbound_traffics', 'inbound_id')
   const addToOutbound = grow('outbound_traffics', 'tag')
 
+  const addToDay = db.prepare(
+    `insert into traffic_days (server_id, kind, subject, day, up, down) values (${S}, @kind, @subject, @day, @up, @down)
+     on conflict (server_id, kind, subject, day) do update set up = up + excluded.up, down = down + excluded.down`,
+  )
+  const ofDay = (
+    kind: 'client' | 'inbound' | 'outbound',
+    subject: number | string,
+    { up, down }: Delta,
+  ): void => void addToDay.run({ kind, subject: String(subject), day: Math.floor(now() / DAY_MS), up, down })
+
   /** What a person moved belongs to the client and to the inbound; one of them that is gone takes nothing. */
   function addUserTraffic(name: string, delta: Delta, seq: number): void {
     const parts = parseXrayName(name)
     if (parts === null) return
     const client = clientId.get(emailKey(parts.email)) as number | undefined
-    if (client !== undefined) addToClient.run({ key: client, ...delta, seq, now: now() })
-    if (isInbound.get(parts.inboundId) !== undefined)
+    if (client !== undefined) {
+      addToClient.run({ key: client, ...delta, seq, now: now() })
+      ofDay('client', client, delta)
+    }
+    if (isInbound.get(parts.inboundId) !== undefined) {
       addToInbound.run({ key: parts.inboundId, ...delta, seq })
+      ofDay('inbound', parts.inboundId, delta)
+    }
   }
 
   return {
@@ -90,7 +106,10 @@ export function createAccounting({ db, position, now }: AccountingDeps) {
           const seq = position.nextTraffic()
           for (const { kind, name, delta } of deltas.values()) {
             if (kind === 'user') addUserTraffic(name, delta, seq)
-            else addToOutbound.run({ key: name, ...delta, seq })
+            else {
+              addToOutbound.run({ key: name, ...delta, seq })
+              ofDay('outbound', name, delta)
+            }
           }
           return true
         })

@@ -1,15 +1,18 @@
 /** Keeps the running Xray in agreement with the rows, and its files ready for the next start. */
+import type { RoutingDocument } from '#src/contract/index.ts'
 import { fail } from '#src/errors.ts'
 import type { XrayApi } from '#src/xray/api.ts'
-import { flowIn } from '#src/xray/flow.ts'
-import type { XrayModel, XrayUser } from '#src/xray/model.ts'
+import { accountIn, hasClients, takesUsersWhileRunning } from '#src/xray/account.ts'
+import type { XrayInbound, XrayModel, XrayUser } from '#src/xray/model.ts'
 import type { XrayProcess } from '#src/xray/process.ts'
-import { type RenderedInbound, maskSecrets, renderConfig, renderInbound } from '#src/xray/render.ts'
-import { canonicalJson } from './canonical.ts'
+import { type RenderedInbound, nobodyOf, renderInbound } from '#src/xray/render-inbound.ts'
+import { maskSecrets, renderConfig } from '#src/xray/render.ts'
+import { isSameUser } from '#src/xray/user-message.ts'
+import { isOpen, listenerOf, sameListener, wasOpen } from './listeners.ts'
 import type { ClientRecord, InboundRecord, InboundSettings, Rows } from './rows.ts'
 import type { RowsView } from './rows-view.ts'
 import type { Snapshot } from './snapshot.ts'
-import { parseXrayName, xrayName } from './xray-name.ts'
+import { parseXrayName, xrayName } from '#src/xray/user-name.ts'
 
 export interface EngineDeps {
   rows: Rows
@@ -17,6 +20,9 @@ export interface EngineDeps {
   api: XrayApi
   /** Opens an inbound in the running Xray, with the users in it. */
   openInbound: (inbound: RenderedInbound) => Promise<void>
+  /** Where the certificate of a domain lies that this server holds; null: it holds none. */
+  certificateFiles: (domain: string) => { certificateFile: string; keyFile: string } | null
+  routing: () => RoutingDocument
   paths: { socket: string; logDir: string }
   allowPrivateTargets: boolean
 }
@@ -26,23 +32,32 @@ export type Engine = ReturnType<typeof createEngine>
 export function createEngine(deps: EngineDeps) {
   const { rows, process, api, paths, allowPrivateTargets } = deps
 
-  const userIn = ({ id, stream }: InboundSettings, { email, uuid, flow }: ClientRecord): XrayUser => ({
-    email: xrayName(email, id),
-    uuid,
-    flow: flowIn(flow, stream),
+  const userIn = (inbound: InboundSettings, client: ClientRecord): XrayUser => ({
+    email: xrayName(client.email, inbound.id),
+    account: accountIn(inbound, client),
   })
 
   function users(inbound: InboundRecord): XrayUser[] {
-    const clients = rows.clientsIn(inbound.id).filter((client) => client.enabled)
+    if (!hasClients(inbound)) return []
+    const clients = rows.clientsIn(inbound.id).filter(isOpen)
     return clients.map((client) => userIn(inbound, client))
+  }
+
+  function forXray(inbound: InboundRecord): XrayInbound {
+    const { security } = inbound.stream
+    const certificate = security.type === 'tls' ? security.certificate : null
+    const certificateFiles =
+      certificate?.source === 'store' ? deps.certificateFiles(certificate.domain) : null
+    return { ...inbound, certificateFiles }
   }
 
   /** What Xray is to be, with `inbounds` in place of those in the rows where given (to test a change before it is made). */
   function model(inbounds = rows.inbounds(), withUsers = true): XrayModel {
     return {
       inbounds: inbounds
-        .filter((inbound) => inbound.enabled)
-        .map((inbound) => ({ ...inbound, users: withUsers ? users(inbound) : [] })),
+        .filter(isOpen)
+        .map((inbound) => ({ ...forXray(inbound), users: withUsers ? users(inbound) : [] })),
+      routing: deps.routing(),
       apiSocket: paths.socket,
       logDir: paths.logDir,
       allowPrivateTargets,
@@ -52,7 +67,13 @@ export function createEngine(deps: EngineDeps) {
   const render = (): object => renderConfig(model())
 
   async function openInbound(inbound: InboundRecord): Promise<void> {
-    await deps.openInbound(renderInbound(inbound, users(inbound)))
+    await deps.openInbound(renderInbound(forXray(inbound), users(inbound)))
+  }
+
+  /** Closes it first: after a kill it may be there already, as it is or half made. What is connected stays so. */
+  async function reopen(inbound: InboundRecord): Promise<void> {
+    await api.removeInbound(inbound.tag)
+    await openInbound(inbound)
   }
 
   async function pushInbounds(before: Snapshot): Promise<Set<number>> {
@@ -61,12 +82,8 @@ export function createEngine(deps: EngineDeps) {
       const old = before.inbounds.find((row) => row['id'] === id)
       const now = rows.inbound(id)
       if (old !== undefined && now !== undefined && sameListener(old, now)) continue
-      if (old?.['enabled'] === 1) await api.removeInbound(String(old['tag']))
-      if (now?.enabled === true) {
-        // After a kill it may be there already, as it is or half made.
-        await api.removeInbound(now.tag)
-        await openInbound(now)
-      }
+      if (old !== undefined && wasOpen(old)) await api.removeInbound(String(old['tag']))
+      if (now !== undefined && isOpen(now)) await reopen(now)
       reopened.add(id)
     }
     return reopened
@@ -84,17 +101,34 @@ export function createEngine(deps: EngineDeps) {
       for (const inboundId of new Set([...stood, ...(now?.inbounds ?? [])])) {
         const lists = wanted.get(inboundId) ?? { add: [], remove: [] }
         wanted.set(inboundId, lists)
-        if (now?.enabled === true && now.inbounds.includes(inboundId)) lists.add.push(now)
+        if (now !== undefined && isOpen(now) && now.inbounds.includes(inboundId)) lists.add.push(now)
         else lists.remove.push(String(old?.['email'] ?? now?.email))
       }
     }
     for (const [inboundId, { add, remove }] of wanted) {
       const inbound = view.inbound(inboundId)
-      if (inbound === undefined || !inbound.enabled || reopened.has(inboundId)) continue
+      if (inbound === undefined || !isOpen(inbound) || reopened.has(inboundId)) continue
+      if (!takesUsersWhileRunning(inbound)) {
+        const record = rows.inbound(inboundId)
+        if (record !== undefined) await reopen(record)
+        continue
+      }
       for (const email of remove) await api.removeUser(inbound.tag, xrayName(email, inboundId))
       const joining = add.map((client) => userIn(inbound, client))
       await api.addUsers(inbound.tag, joining, { replace: true })
     }
+  }
+
+  /** Whether clients of the scope stand where Xray cannot be asked who does: the file alone tells. */
+  function touchesFixedUsers(before: Snapshot, view: RowsView): boolean {
+    const touched = new Set([
+      ...before.placements.map((row) => Number(row['inbound_id'])),
+      ...before.scope.clients.flatMap((id) => view.client(id)?.inbounds ?? []),
+    ])
+    return [...touched].some((id) => {
+      const inbound = view.inbound(id)
+      return inbound !== undefined && !takesUsersWhileRunning(inbound)
+    })
   }
 
   return {
@@ -114,7 +148,8 @@ export function createEngine(deps: EngineDeps) {
         }
       }
       // Client changes stay out of the file: it would be megabytes for each of them, and a start renders it anyway.
-      if (before.scope.inbounds.length > 0) await process.writeConfig(render())
+      if (before.scope.inbounds.length > 0 || touchesFixedUsers(before, now))
+        await process.writeConfig(render())
     },
 
     /**
@@ -124,7 +159,7 @@ export function createEngine(deps: EngineDeps) {
     async reconcile(reopen: readonly number[]): Promise<number> {
       if (!process.state().running) return 0
       let mended = 0
-      const wanted = rows.inbounds().filter((inbound) => inbound.enabled)
+      const wanted = rows.inbounds().filter(isOpen)
       const present = new Set(await api.inboundTags())
       for (const tag of present) {
         if (tag === 'api') continue
@@ -139,13 +174,14 @@ export function createEngine(deps: EngineDeps) {
           mended++
           continue
         }
+        if (!hasClients(inbound) || !takesUsersWhileRunning(inbound)) continue
         const there = new Map((await api.users(inbound.tag)).map((user) => [user.email.toLowerCase(), user]))
+        there.delete(nobodyOf(inbound.tag).toLowerCase())
         const missing: XrayUser[] = []
         for (const user of users(inbound)) {
           const found = there.get(user.email.toLowerCase())
           there.delete(user.email.toLowerCase())
-          if (found?.email !== user.email || found.uuid !== user.uuid || found.flow !== user.flow)
-            missing.push(user)
+          if (found === undefined || !isSameUser(found, user)) missing.push(user)
         }
         for (const stranger of there.values()) await api.removeUser(inbound.tag, stranger.email)
         await api.addUsers(inbound.tag, missing, { replace: true })
@@ -160,11 +196,14 @@ export function createEngine(deps: EngineDeps) {
      */
     async strayed(): Promise<number[]> {
       const { inbounds = [] } = ((await process.readConfig()) ?? {}) as { inbounds?: RenderedInbound[] }
-      const told = new Map(inbounds.map((inbound) => [inbound.tag, listenerOf(inbound)]))
-      return rows
-        .inbounds()
-        .filter((row) => (told.get(row.tag) ?? '') !== listenerOf(renderInbound(row, [])))
-        .map(({ id }) => id)
+      const told = new Map(inbounds.map((inbound) => [inbound.tag, inbound]))
+      const strayed = rows.inbounds().filter((row) => {
+        const there = told.get(row.tag)
+        if (there === undefined) return true
+        const wanted = renderInbound(forXray(row), takesUsersWhileRunning(row) ? [] : users(row))
+        return listenerOf(there, row) !== listenerOf(wanted, row)
+      })
+      return strayed.map(({ id }) => id)
     },
 
     start: () => process.start(render),
@@ -196,21 +235,4 @@ export function createEngine(deps: EngineDeps) {
       if (!running) fail('XRAY_UNAVAILABLE', { reason: lastError ?? 'it is stopped' })
     },
   }
-}
-
-/** How an inbound listens, whoever may enter. */
-function listenerOf(inbound: RenderedInbound): string {
-  return canonicalJson({ ...inbound, settings: null })
-}
-
-/** Whether a change of the row leaves the listener as it is: a new remark must not touch a port. */
-function sameListener(old: Snapshot['inbounds'][number], now: InboundRecord): boolean {
-  return (
-    old['tag'] === now.tag &&
-    old['listen'] === now.listen &&
-    old['port'] === now.port &&
-    old['stream'] === JSON.stringify(now.stream) &&
-    old['sniffing'] === JSON.stringify(now.sniffing) &&
-    (old['enabled'] === 1) === now.enabled
-  )
 }

@@ -1,6 +1,7 @@
 /** A node: one server's state, its rules, and the Xray it looks after. Works on with nobody watching. */
 import os from 'node:os'
 import { dirname, join } from 'node:path'
+import { plainRouting } from '#src/contract/index.ts'
 import type { Faults } from '#src/faults.ts'
 import type { Log } from '#src/log.ts'
 import type { Runtime } from '#src/runtime.ts'
@@ -16,9 +17,11 @@ import { createInbounds } from './inbounds.ts'
 import { createMachine, osName, tail } from './machine.ts'
 import type { NodeOperations } from './operations.ts'
 import { createPosition } from './position.ts'
+import { type HeldCertificates, createPrepareInbound } from './prepare-inbound.ts'
 import { createRows } from './rows.ts'
 import { viewRows } from './rows-view.ts'
 import { createSettings } from './settings.ts'
+import { createTraffic } from './traffic.ts'
 import { createWrites } from './writes.ts'
 import { createXrayControl } from './xray-control.ts'
 import { type XrayParts, realXray } from './xray-parts.ts'
@@ -69,7 +72,15 @@ export function createNode(options: NodeOptions, xray: XrayParts = realXray(opti
   const settings = createSettings(db)
   const answers = createAnswers(db, rows, options.publicAddress ?? os.hostname())
   const allowPrivateTargets = options.allowPrivateTargets ?? false
-  const engine = createEngine({ ...xray, rows, paths, allowPrivateTargets })
+  const certificates: HeldCertificates = { pinOf: () => undefined, filesOf: () => null }
+  const engine = createEngine({
+    ...xray,
+    rows,
+    certificateFiles: (domain) => certificates.filesOf(domain),
+    routing: () => plainRouting,
+    paths,
+    allowPrivateTargets,
+  })
   const writes = createWrites({
     db,
     box,
@@ -115,21 +126,21 @@ export function createNode(options: NodeOptions, xray: XrayParts = realXray(opti
     }
   }
 
-  const total = db.prepare(
-    // By outbound, since inbounds and clients take their counters with them when they are deleted.
-    'select coalesce(sum(up), 0) as up, coalesce(sum(down), 0) as down from outbound_traffics where server_id = 1',
-  )
-  const perClient = db.prepare(
-    `select email, up, down from client_traffics t join clients c on c.server_id = t.server_id and c.id = t.client_id
-     where t.server_id = 1 order by c.id`,
-  )
-  const perOutbound = db.prepare(
-    'select tag, up, down from outbound_traffics where server_id = 1 order by tag',
-  )
-
   const operations: NodeOperations = {
-    ...createInbounds({ ...xray, rows, writes, engine, answers, position, runtime, inboundListen }),
+    ...createInbounds({
+      ...xray,
+      db,
+      rows,
+      writes,
+      engine,
+      answers,
+      position,
+      runtime,
+      inboundListen,
+      prepare: createPrepareInbound(runtime, certificates),
+    }),
     ...createClients({ db, rows, writes, engine, position, runtime }),
+    ...createTraffic({ db, rows, position, runtime }),
     ...control.operations,
     'server.health': health,
     'server.info': async () => ({
@@ -142,12 +153,6 @@ export function createNode(options: NodeOptions, xray: XrayParts = realXray(opti
       uptime: os.uptime(),
       epoch: position.read().epoch,
     }),
-    'traffic.total': async () => ({
-      ...(total.get() as { up: number; down: number }),
-      epoch: position.read().epoch,
-    }),
-    'traffic.clients': async () => perClient.all() as { email: string; up: number; down: number }[],
-    'traffic.outbounds': async () => perOutbound.all() as { tag: string; up: number; down: number }[],
     'xray.version': async () => ({ version: await xray.version() }),
     'system.stats': () => machine.stats(),
     'system.logs': ({ source, lines }) =>

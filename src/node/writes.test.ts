@@ -5,6 +5,7 @@ import { readMigrations } from '#src/store/migrate.ts'
 import { createSecretBox } from '#src/trust/secret-box.ts'
 import { createFakeRuntime } from '#test/support/fake-runtime.ts'
 import { silentLog } from '#test/support/silent-log.ts'
+import { unlimited } from './limits.ts'
 import { createPosition } from './position.ts'
 import { type ClientRecord, createRows } from './rows.ts'
 import { viewRows } from './rows-view.ts'
@@ -48,6 +49,10 @@ function setup() {
           id: position.nextId(),
           email,
           uuid: '11111111-1111-4111-8111-111111111111',
+          password: 'a password',
+          ...unlimited,
+          telegramId: null,
+          blocked: null,
           subscriptionId: 'subscription',
           flow: '',
           enabled: true,

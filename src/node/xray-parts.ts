@@ -8,7 +8,8 @@ import { xrayVersion } from '#src/xray/binary.ts'
 import { writeFileAtomically } from '#src/xray/config-file.ts'
 import { createXrayProcess, xrayPaths } from '#src/xray/process.ts'
 import type { XrayProcess } from '#src/xray/process-types.ts'
-import type { RenderedInbound } from '#src/xray/render.ts'
+import type { RenderedInbound } from '#src/xray/render-inbound.ts'
+import type { Network } from '#src/xray/streams.ts'
 import { isPortFree, testConfig } from '#src/xray/validate.ts'
 
 /** All a node does with Xray itself and the machine's ports. */
@@ -17,7 +18,7 @@ export interface XrayParts {
   api: XrayApi
   /** @throws like `addInbound` */
   openInbound(inbound: RenderedInbound): Promise<void>
-  isPortFree(listen: string, port: number): Promise<boolean>
+  isPortFree(listen: string, port: number, networks: readonly Network[]): Promise<boolean>
   /** Lets Xray read a configuration without running it. @throws XRAY_REFUSED */
   testConfig(config: object): Promise<void>
   version(): Promise<string>

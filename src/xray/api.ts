@@ -2,9 +2,10 @@ import * as grpc from '@grpc/grpc-js'
 import { fail } from '#src/errors.ts'
 import { apiFailure, isAlreadyThere, isMissingInbound, isNotThere, statusOf } from './api-failure.ts'
 import { mapLimited } from './concurrency.ts'
-import type { Method, TypedMessage, UserMessage } from './messages.ts'
-import { account, addUserOperation, methods, removeUserOperation, typeNames } from './messages.ts'
-import type { XrayUser } from './model.ts'
+import type { Method, TypedMessage } from './messages.ts'
+import { addUserOperation, methods, removeUserOperation, typeNames } from './messages.ts'
+import type { XrayAccount, XrayUser } from './model.ts'
+import { fromUserMessage, isSameUser, toUserMessage } from './user-message.ts'
 
 /** What a change did: 'unchanged' when Xray was already as asked. */
 type Outcome = 'applied' | 'unchanged'
@@ -13,6 +14,12 @@ interface OnlineUser {
   email: string
   /** lastSeen: when the newest connection from this address began, in s since the epoch. */
   ips: { ip: string; lastSeen: number }[]
+}
+
+/** A user Xray has; the account is null where it is of a kind that is not ours. */
+export interface PresentUser {
+  email: string
+  account: XrayAccount | null
 }
 
 interface AddUserOptions {
@@ -34,7 +41,7 @@ export interface XrayApi {
     options?: AddUserOptions & { concurrency?: number },
   ): Promise<Outcome[]>
   removeUser(tag: string, email: string): Promise<Outcome>
-  users(tag: string): Promise<XrayUser[]>
+  users(tag: string): Promise<PresentUser[]>
   /** Tags of all inbounds, `api` among them. Answers only after every inbound of a starting Xray is open. */
   inboundTags(): Promise<string[]>
   removeInbound(tag: string): Promise<Outcome>
@@ -90,15 +97,15 @@ export function connectXrayApi(socketPath: string): XrayApi {
   }
 
   const add = (tag: string, user: XrayUser): Promise<void> =>
-    alter(tag, { type: typeNames.addUser, value: addUserOperation.encode({ user: toMessage(user) }) })
+    alter(tag, { type: typeNames.addUser, value: addUserOperation.encode({ user: toUserMessage(user) }) })
 
   const remove = (tag: string, email: string): Promise<void> =>
     alter(tag, { type: typeNames.removeUser, value: removeUserOperation.encode({ email }) })
 
-  const findUsers = async (tag: string, email: string): Promise<XrayUser[]> => {
+  const findUsers = async (tag: string, email: string): Promise<PresentUser[]> => {
     const { users } = await call(methods.inboundUsers, { tag, email })
     // Asked for a name it does not know, Xray answers with one empty user.
-    return users.filter((user) => user.email !== '').map(fromMessage)
+    return users.filter((user) => user.email !== '').map(fromUserMessage)
   }
 
   const addUser = async (tag: string, user: XrayUser, options: AddUserOptions = {}): Promise<Outcome> => {
@@ -112,7 +119,7 @@ export function connectXrayApi(socketPath: string): XrayApi {
     if (options.replace !== true) return 'unchanged'
     try {
       const [present] = await findUsers(tag, user.email)
-      if (present !== undefined && sameUser(present, user)) return 'unchanged'
+      if (present !== undefined && isSameUser(present, user)) return 'unchanged'
       // There is no way to change a user in place. For the moment between these two a new connection is refused.
       await remove(tag, user.email).catch((error: unknown) => {
         if (!isNotThere(error)) throw error
@@ -206,26 +213,6 @@ export function connectXrayApi(socketPath: string): XrayApi {
 
     close: () => client.close(),
   }
-}
-
-function toMessage(user: XrayUser): UserMessage {
-  return {
-    email: user.email,
-    account: {
-      type: typeNames.account,
-      value: account.encode({ id: user.uuid, flow: user.flow, encryption: '' }),
-    },
-  }
-}
-
-function fromMessage(user: UserMessage): XrayUser {
-  const { id, flow } = account.decode(user.account?.value ?? new Uint8Array())
-  return { email: user.email, uuid: id, flow }
-}
-
-// The name is compared to the letter: Xray would accept another case, but counts under the one it was given.
-function sameUser(a: XrayUser, b: XrayUser): boolean {
-  return a.email === b.email && a.uuid.toLowerCase() === b.uuid.toLowerCase() && a.flow === b.flow
 }
 
 function emailOfOnlineName(name: string): string {

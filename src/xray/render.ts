@@ -1,5 +1,7 @@
 import { join } from 'node:path'
-import type { XrayInbound, XrayModel, XrayUser } from './model.ts'
+import type { RoutingDocument } from '#src/contract/index.ts'
+import type { XrayModel } from './model.ts'
+import { renderInbound } from './render-inbound.ts'
 
 /** Tags fleetgram gives to parts of its own in every configuration. */
 export const reservedTags = ['api', 'direct', 'blocked'] as const
@@ -30,13 +32,6 @@ const privateTargets = [
   'ff00::/8',
 ] as const
 
-/** The inbound Xray is handed over its API or in its configuration. */
-export interface RenderedInbound {
-  tag: string
-  port: number
-  [field: string]: unknown
-}
-
 /** The whole configuration of one Xray. Pure; the same model gives the same configuration. */
 export function renderConfig(model: XrayModel): object {
   return {
@@ -61,41 +56,69 @@ export function renderConfig(model: XrayModel): object {
       apiInbound(model.apiSocket),
       ...model.inbounds.map(({ users, ...inbound }) => renderInbound(inbound, users)),
     ],
-    outbounds: [
-      // The first outbound takes whatever no rule names.
-      { tag: 'direct', protocol: 'freedom', settings: directSettings(model.allowPrivateTargets) },
-      { tag: 'blocked', protocol: 'blackhole' },
-    ],
-    routing: {
-      // A name that resolves to a private address is looked up before the rules are tried again.
-      domainStrategy: model.allowPrivateTargets ? 'AsIs' : 'IPIfNonMatch',
-      rules: [
-        // First, and never to be replaced: without it the API is gone until a restart.
-        { ruleTag: 'api', inboundTag: ['api'], outboundTag: 'api' },
-        ...(model.allowPrivateTargets
-          ? []
-          : [{ ruleTag: 'private', ip: [...privateTargets], outboundTag: 'blocked' }]),
-      ],
-    },
+    outbounds: renderOutbounds(model),
+    routing: renderRouting(model),
   }
 }
 
-/** One inbound with its users. */
-export function renderInbound(inbound: XrayInbound, users: readonly XrayUser[]): RenderedInbound {
+/** The ways out. The first takes whatever no rule names. */
+export function renderOutbounds({ routing, allowPrivateTargets }: XrayModel): { tag: string }[] {
+  return [
+    { tag: 'direct', protocol: 'freedom', settings: directSettings(allowPrivateTargets) } as { tag: string },
+    { tag: 'blocked', protocol: 'blackhole' } as { tag: string },
+    ...routing.outbounds,
+  ]
+}
+
+/**
+ * Which way each connection takes. Private targets are closed before any rule of an admin is asked: `geosite:…` alone
+ * in a rule would otherwise let a client's own name lead into the server's network.
+ */
+export function renderRouting({ routing, inbounds, allowPrivateTargets }: XrayModel): object {
+  const tunnels = inbounds.filter(({ protocol }) => protocol === 'tunnel').map(({ tag }) => tag)
+  const closed = [
+    // A tunnel leads where its admin has said, also into a private network.
+    ...(tunnels.length === 0 ? [] : [{ ruleTag: 'tunnels', inboundTag: tunnels, outboundTag: 'direct' }]),
+    ...(routing.privateAccess.length === 0
+      ? []
+      : [{ ruleTag: 'private-open', ip: routing.privateAccess, outboundTag: 'direct' }]),
+    { ruleTag: 'private', ip: [...privateTargets], outboundTag: 'blocked' },
+  ]
   return {
-    tag: inbound.tag,
-    listen: inbound.listen,
-    port: inbound.port,
-    protocol: inbound.protocol,
-    settings: {
-      decryption: 'none',
-      clients: users.map(({ email, uuid, flow }) =>
-        flow === '' ? { id: uuid, email } : { id: uuid, email, flow },
-      ),
-    },
-    streamSettings: streamSettings(inbound),
-    sniffing: { enabled: inbound.sniffing.enabled, destOverride: inbound.sniffing.destOverride },
+    // A name that resolves to a private address is looked up before the rules are tried again.
+    domainStrategy: allowPrivateTargets ? 'AsIs' : strategyWithLookUp(routing.domainStrategy),
+    rules: [
+      // First, and never to be replaced: without it the API is gone until a restart.
+      { ruleTag: 'api', inboundTag: ['api'], outboundTag: 'api' },
+      ...(allowPrivateTargets ? [] : closed),
+      ...routing.rules.map((rule, index) => renderRule(rule, index)),
+      ...(routing.defaultOutbound === 'direct'
+        ? []
+        : [{ ruleTag: 'default', network: 'tcp,udp', outboundTag: routing.defaultOutbound }]),
+    ],
+    balancers: routing.balancers.map(({ strategy, ...balancer }) => ({
+      ...balancer,
+      strategy: { type: strategy },
+    })),
   }
+}
+
+/** Names are looked up in any case, since what is private is told by address. */
+function strategyWithLookUp(wanted: RoutingDocument['domainStrategy']): string {
+  return wanted === 'AsIs' ? 'IPIfNonMatch' : wanted
+}
+
+function renderRule({ user, ...rule }: RoutingDocument['rules'][number], index: number): object {
+  return {
+    ...rule,
+    ruleTag: `rule-${rule.ruleTag ?? index}`,
+    // Xray knows a client of several inbounds by a name in each.
+    ...(user === undefined ? {} : { user: user.map((name) => `regexp:(?i)^${escapeRegExp(name)}#\\d+$`) }),
+  }
+}
+
+function escapeRegExp(text: string): string {
+  return text.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&')
 }
 
 /**
@@ -116,23 +139,18 @@ function directSettings(allowPrivateTargets: boolean): object {
   return allowPrivateTargets ? { finalRules: [{ action: 'allow' }] } : {}
 }
 
-function streamSettings({ stream, privateKey }: XrayInbound): object {
-  const network = { network: stream.transport.type }
-  const security = stream.security
-  if (security.type === 'none') return { ...network, security: 'none' }
-  return {
-    ...network,
-    security: 'reality',
-    realitySettings: {
-      target: security.target,
-      serverNames: security.serverNames,
-      privateKey: privateKey ?? '',
-      shortIds: security.shortIds,
-    },
-  }
-}
-
-const secretKeys = new Set(['privateKey', 'id', 'password', 'shortIds'])
+const secretKeys = new Set([
+  'privateKey',
+  'secretKey',
+  'preSharedKey',
+  'id',
+  'password',
+  'pass',
+  'auth',
+  'key',
+  'seed',
+  'shortIds',
+])
 
 /** The same configuration with every key and credential replaced by `***`, to be shown. */
 export function maskSecrets(config: object): Record<string, unknown> {

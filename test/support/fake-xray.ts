@@ -5,6 +5,7 @@
 import { type ErrorCode, FleetError, fail } from '#src/errors.ts'
 import type { XrayParts } from '#src/node/xray-parts.ts'
 import type { XrayUser } from '#src/xray/model.ts'
+import { vlessUser } from './xray-server.ts'
 
 interface OpenInbound {
   tag: string
@@ -56,7 +57,7 @@ export function createFakeXray(): FakeXray {
     if (inbounds.has(tag)) fail('INBOUND_TAG_TAKEN', { tag })
     for (const other of inbounds.values())
       if (other.port === port) fail('PORT_TAKEN', { port, by: other.tag })
-    const users = settings.clients.map(({ id, email, flow }) => ({ email, uuid: id, flow: flow ?? '' }))
+    const users = settings.clients.map(({ id, email, flow = '' }) => vlessUser(email, id, flow))
     inbounds.set(tag, {
       tag,
       listen,

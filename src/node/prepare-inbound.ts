@@ -1,0 +1,104 @@
+import type {
+  GivenProtocolSettings,
+  InboundStream,
+  ProtocolSettings,
+  StreamInput,
+} from '#src/contract/index.ts'
+import { fail } from '#src/errors.ts'
+import type { Runtime } from '#src/runtime.ts'
+import { makeSelfSigned } from '#src/trust/self-signed.ts'
+import type { InboundSecrets } from '#src/xray/model.ts'
+import { completeSecrets, linkSecretsOf, wireguardKeys } from '#src/xray/secrets.ts'
+import { makeRealityKeys } from '#src/xray/x25519.ts'
+import type { InboundRecord } from './rows.ts'
+
+/** The certificates this server holds, as inbounds need them. */
+export interface HeldCertificates {
+  /** What links must pin so that apps trust it; null where an authority vouches for it. undefined: there is none. */
+  pinOf(domain: string): string | null | undefined
+  /** Where Xray finds it; null: there is none. */
+  filesOf(domain: string): { certificateFile: string; keyFile: string } | null
+}
+
+/** Links pin it, so it must last: a new one is a new link for everybody. */
+const OWN_CERTIFICATE_DAYS = 3_650
+
+export type PrepareInbound = (
+  asked: GivenProtocolSettings & { stream: StreamInput },
+  before?: InboundRecord,
+) => Promise<ProtocolSettings & Pick<InboundRecord, 'stream' | 'secrets' | 'linkSecrets'>>
+
+/**
+ * What an inbound is to be, completed by what only its server makes: keys, certificates, and what follows from them.
+ * Each is made once: a change of other settings keeps every link alive.
+ */
+export function createPrepareInbound(
+  runtime: Pick<Runtime, 'now' | 'randomBytes'>,
+  certificates: HeldCertificates,
+): PrepareInbound {
+  /** @returns the fields that are shown, and the keys that are not */
+  async function secured(
+    security: StreamInput['security'],
+    before: InboundRecord | undefined,
+  ): Promise<{ security: InboundStream['security']; secrets: InboundSecrets }> {
+    const old = before?.stream.security
+    const known = before?.secrets ?? {}
+    switch (security.type) {
+      case 'none':
+        return { security, secrets: {} }
+      case 'reality': {
+        const keys =
+          old?.type === 'reality' && known.privateKey !== undefined
+            ? { publicKey: old.publicKey, privateKey: known.privateKey }
+            : makeRealityKeys(runtime)
+        const { publicKey, privateKey } = keys
+        return { security: { ...security, publicKey }, secrets: { privateKey } }
+      }
+      case 'tls': {
+        if (security.certificate.source === 'store') {
+          const { domain } = security.certificate
+          const pin = certificates.pinOf(domain)
+          if (pin === undefined) {
+            const reason = `this server holds no certificate for ${domain}`
+            fail('BAD_INPUT', { field: 'stream.security.certificate', reason })
+          }
+          return { security: { ...security, pin }, secrets: {} }
+        }
+        const { certificate, certificateKey } = known
+        const stays =
+          old?.type === 'tls' && old.certificate.source === 'own' && old.serverName === security.serverName
+        if (stays && certificate !== undefined && certificateKey !== undefined) {
+          return { security: { ...security, pin: old.pin }, secrets: { certificate, certificateKey } }
+        }
+        const made = await makeSelfSigned(security.serverName, OWN_CERTIFICATE_DAYS, runtime)
+        return {
+          security: { ...security, pin: made.sha256 },
+          secrets: { certificate: made.certificate, certificateKey: made.key },
+        }
+      }
+    }
+  }
+
+  return async (asked, before) => {
+    const { transport } = asked.stream
+    const { security, secrets: tlsSecrets } = await secured(asked.stream.security, before)
+    const stream: InboundStream = { transport, security }
+    const known = before?.secrets ?? {}
+    let kind: ProtocolSettings
+    let own: InboundSecrets = {}
+    if (asked.protocol === 'wireguard') {
+      const { wireguardKey, publicKey } = wireguardKeys(known, runtime)
+      own = { wireguardKey }
+      kind = { protocol: 'wireguard', settings: { ...asked.settings, publicKey } }
+    } else {
+      const { stream: _, ...given } = asked
+      kind = given
+    }
+    const { shadowsocksKey, obfuscation, guard } = known
+    const kept = Object.fromEntries(
+      Object.entries({ shadowsocksKey, obfuscation, guard }).filter(([, value]) => value !== undefined),
+    ) as InboundSecrets
+    const secrets = completeSecrets({ ...kind, stream }, { ...kept, ...own, ...tlsSecrets }, runtime)
+    return { ...kind, stream, secrets, linkSecrets: linkSecretsOf(secrets) }
+  }
+}
