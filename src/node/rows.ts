@@ -1,4 +1,5 @@
 import type { Client, InboundStream } from '#src/contract/index.ts'
+import { prepareByFields } from '#src/store/by-fields.ts'
 import { LOCAL_SERVER_ID, type Sqlite } from '#src/store/open.ts'
 import type { SecretBox } from '#src/trust/secret-box.ts'
 import { createTombstones } from './tombstones.ts'
@@ -105,7 +106,8 @@ export function createRows(db: Sqlite, box: SecretBox) {
        enabled = excluded.enabled, row_version = excluded.row_version, change_seq = excluded.change_seq,
        updated_at = excluded.updated_at`,
   )
-  const putClient = db.prepare(
+  const putClient = prepareByFields(
+    db,
     `insert into clients (server_id, id, email, email_key, credentials, flow, enabled, comment, row_version,
        change_seq, created_at, updated_at)
      values (${S}, @id, @email, @emailKey, @credentials, @flow, @enabled, @comment, @rowVersion, @changeSeq,
