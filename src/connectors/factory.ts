@@ -27,7 +27,7 @@ export function createConnectorFactory(options: {
   operations: NodeOperations
   secureContext: () => SecureContext
   isAllowed: (spkiHash: string, serverId: number) => boolean
-  runtime: Pick<Runtime, 'sleep' | 'randomBytes'>
+  runtime: Pick<Runtime, 'alarm' | 'randomBytes'>
   log: Log
 }): (server: Reachable) => Connection {
   const { operations, secureContext, isAllowed, runtime, log } = options

@@ -3,6 +3,7 @@ import {
   type CallContext,
   operationMeta,
   type OperationName,
+  operationNames,
   type ServerConnector,
 } from '#src/contract/index.ts'
 import type { Log } from '#src/log.ts'
@@ -11,6 +12,7 @@ import { randomId, type Runtime, systemRuntime } from '#src/runtime.ts'
 import { describeCauses, toCallError } from './errors.ts'
 import { withDeadline } from './deadline.ts'
 import { createRouter } from './router.ts'
+import { throughJson } from './through-json.ts'
 
 /**
  * The node of this process as a server like any other: the same checks, deadlines and errors as over the network, and
@@ -19,10 +21,10 @@ import { createRouter } from './router.ts'
  */
 export function createLocalConnector(
   operations: NodeOperations,
-  options: { log?: Log; runtime?: Pick<Runtime, 'sleep' | 'randomBytes'> } = {},
+  options: { log?: Log; runtime?: Pick<Runtime, 'alarm' | 'randomBytes'> } = {},
 ): ServerConnector {
   const runtime = options.runtime ?? systemRuntime()
-  return createRouterClient(createRouter(operations), {
+  const connector: ServerConnector = createRouterClient(createRouter(operations), {
     context: (context: CallContext) => context,
     interceptors: [
       async (call) => {
@@ -50,8 +52,18 @@ export function createLocalConnector(
       },
     ],
   })
+  return withCallsMade(connector)
 }
 
-function throughJson(value: unknown): unknown {
-  return value === undefined ? undefined : JSON.parse(JSON.stringify(value))
+/** The same with every call made once: oRPC's own object makes a new one each time it is asked for it. */
+function withCallsMade(connector: ServerConnector): ServerConnector {
+  const groups: Record<string, Record<string, unknown>> = {}
+  for (const name of operationNames()) {
+    const [group, operation] = name.split('.') as [keyof ServerConnector, string]
+    groups[group] = {
+      ...groups[group],
+      [operation]: (connector[group] as Record<string, unknown>)[operation],
+    }
+  }
+  return groups as unknown as ServerConnector
 }

@@ -27,7 +27,7 @@ export interface RemoteOptions {
    * Dialling directly is one (see transport.ts); connections the server has opened can be another.
    */
   dispatcher: Dispatcher
-  runtime: Pick<Runtime, 'sleep'>
+  runtime: Pick<Runtime, 'alarm'>
 }
 
 /**

@@ -72,15 +72,17 @@ export function createClients(deps: ClientDeps): ClientOperations {
             present.set(key, row)
           }
           const now = runtime.now()
+          const added: ClientRecord[] = []
           return {
             before: { inbounds: [], clients: [...present.values()].map((row) => row.id) },
+            known: { inbounds: [inbound], clients: added },
             commit: (changeSeq) => {
               const ids = [...wanted].map(([key, client]) => {
                 const row = present.get(key)
                 if (row === undefined) {
                   const id = position.nextId()
                   const limits = changedLimits(unlimited, client, now)
-                  rows.addClient({
+                  const record: ClientRecord = {
                     ...client,
                     ...limits,
                     password: client.password ?? client.uuid,
@@ -91,7 +93,9 @@ export function createClients(deps: ClientDeps): ClientOperations {
                     changeSeq,
                     createdAt: now,
                     updatedAt: now,
-                  })
+                  }
+                  rows.addClient(record)
+                  added.push(record)
                   return id
                 }
                 if (!row.inbounds.includes(inbound.id)) {

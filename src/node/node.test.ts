@@ -69,6 +69,19 @@ describe('a node with a real Xray', () => {
     await expect(fetchThrough(link)).rejects.toThrow()
   })
 
+  test('answers for a client it has just added as for one that it reads', async () => {
+    const { operations } = it.node
+    await operations['inbounds.add'](plain('in-1', await freePort()), key())
+    const clients = [
+      { ...person('Anna'), comment: 'first' },
+      { ...person('bert'), enabled: false },
+    ]
+    const added = await operations['clients.add']({ id: 'in-1', clients }, key())
+    expect(added).toMatchObject(clients)
+    // They stand in it already: nothing changes, and the answer comes from the rows.
+    expect(await operations['clients.add']({ id: 'in-1', clients }, key())).toEqual(added)
+  })
+
   test('keeps Xray over a restart of its own process, and agrees with it afterwards', async () => {
     const port = await freePort()
     await it.node.operations['inbounds.add'](plain('in-1', port), key())

@@ -87,7 +87,7 @@ export function createNode(options: NodeOptions, xray: XrayParts = realXray(opti
     runtime,
     log,
     position,
-    view: () => viewRows(rows),
+    view: (known) => viewRows(rows, known),
     push: async (before, now) => {
       if (before.command !== undefined) control.requireDone(before.command)
       await engine.push(before, now)

@@ -51,8 +51,11 @@ export function createOutcomes(db: Sqlite, box: SecretBox, now: () => number) {
       begin.run(change.key, change.operation, change.inputHash, change.undo, now())
     },
 
-    applied(key: string, result: unknown): void {
-      finish.run(box.seal(JSON.stringify(result), resultPlace(key)), now(), key)
+    /** A result as `applied` takes it: made apart, since it takes a while. */
+    seal: (key: string, result: unknown): string => box.seal(JSON.stringify(result), resultPlace(key)),
+
+    applied(key: string, sealedResult: string): void {
+      finish.run(sealedResult, now(), key)
     },
 
     refused(change: { key: string; operation: string; inputHash: string }, error: FleetError): void {

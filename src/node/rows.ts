@@ -6,6 +6,7 @@ import type {
   ProtocolSettings,
   Sniffing,
 } from '#src/contract/index.ts'
+import { prepareByFields } from '#src/store/by-fields.ts'
 import { LOCAL_SERVER_ID, type Sqlite } from '#src/store/open.ts'
 import type { SecretBox } from '#src/trust/secret-box.ts'
 import type { InboundSecrets, LinkSecrets } from '#src/xray/model.ts'
@@ -127,7 +128,7 @@ export function createRows(db: Sqlite, box: SecretBox) {
     .pluck()
 
   const putInbound = db.prepare(upsert('inbounds', inboundColumns, String(S)))
-  const putClient = db.prepare(upsert('clients', clientColumns, String(S)))
+  const putClient = prepareByFields(db, upsert('clients', clientColumns, String(S)))
   const place = db.prepare(
     `insert into client_inbounds (server_id, client_id, inbound_id) values (${S}, ?, ?) on conflict do nothing`,
   )

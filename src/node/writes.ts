@@ -8,6 +8,7 @@
  * A kill between any two of these leaves an `applying` row, which `settle` brings to its true outcome at the next
  * start. A repeated key gets that outcome, never a second change. At most one change is `applying` at any time.
  */
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { CallContext } from '#src/contract/index.ts'
 import { FleetError, fail, toFleetError } from '#src/errors.ts'
 import { type Faults, noFaults } from '#src/faults.ts'
@@ -19,7 +20,7 @@ import { hashOf } from './canonical.ts'
 import { createDoubt } from './doubt.ts'
 import { createOutcomes } from './outcomes.ts'
 import type { PositionStore } from './position.ts'
-import type { RowsView } from './rows-view.ts'
+import type { KnownRows, RowsView } from './rows-view.ts'
 import { createSerial } from './serial.ts'
 import { type Command, type Scope, type Snapshot, createSnapshots } from './snapshot.ts'
 
@@ -29,9 +30,11 @@ export interface Plan {
   /** Writes the rows, inside the transaction. Returns every row touched, new ones too. */
   commit(changeSeq: number): Scope
   /** What is done instead of telling Xray of rows; not repeated after a kill. */
-  effect?(): Promise<void>
+  effect?: () => Promise<void>
   /** Beside an effect: what `push` knows by whether it was done. */
   command?: Command
+  /** Rows as `commit` leaves them, where the change has them at hand: they are not read again. */
+  known?: KnownRows
 }
 
 export interface WriteRequest {
@@ -49,7 +52,7 @@ export interface WriteDeps {
   log: Log
   position: PositionStore
   /** Rows as they are now. A view is used for one change only, since it remembers. */
-  view: () => RowsView
+  view: (known?: KnownRows) => RowsView
   /** Makes the running Xray agree with the rows of a scope, given how they were before. No Xray running: no work. */
   push: (before: Snapshot, now: RowsView) => Promise<void>
   /** The answer to an operation, from its rows before and now: it can be given again after a kill. */
@@ -65,6 +68,8 @@ interface Change {
   operation: string
   inputHash: string
 }
+
+const snapshotOf = ({ undo }: { undo: string | null }): Snapshot => JSON.parse(undo ?? '') as Snapshot
 
 /** Twice as long as a task may wait for a server: no key is forgotten while it may still be repeated. */
 const KEEP_OUTCOMES_MS = 14 * 24 * 60 * 60 * 1000
@@ -90,12 +95,12 @@ export function createWrites(deps: WriteDeps) {
     outcomes.prune(forgotAt - KEEP_OUTCOMES_MS)
   }
 
-  const commitApplying = db.transaction((change: Change, planned: Plan): string => {
+  const commitApplying = db.transaction((change: Change, planned: Plan): Snapshot => {
     const taken = snapshots.take(planned.before)
     const { command } = planned
-    const undo = JSON.stringify({ ...taken, command, scope: planned.commit(position.nextChange()) })
-    outcomes.begin({ ...change, undo })
-    return undo
+    const snapshot = { ...taken, command, scope: planned.commit(position.nextChange()) }
+    outcomes.begin({ ...change, undo: JSON.stringify(snapshot) })
+    return snapshot
   })
   const commitTakenBack = db.transaction((change: Change, snapshot: Snapshot, error: FleetError): void => {
     const moved = { changeSeq: position.nextChange(), trafficSeq: position.nextTraffic() }
@@ -149,7 +154,7 @@ export function createWrites(deps: WriteDeps) {
   async function settleOpen(onRefused: (error: unknown) => void): Promise<void> {
     for (const change of outcomes.open()) {
       try {
-        await settleOne(change)
+        await settleOne(change, snapshotOf(change))
       } catch (error) {
         if (unsettled) throw error
         onRefused(error)
@@ -178,7 +183,7 @@ export function createWrites(deps: WriteDeps) {
     if (known !== undefined) {
       if (known.inputHash !== inputHash) fail('IDEMPOTENCY_CONFLICT')
       if (known.status !== 'applying') return outcomes.answer(known) as R
-      return settleOne<R>({ ...known, undo: known.undo ?? '' })
+      return settleOne<R>(known, snapshotOf(known))
     }
     if (runtime.now() - forgotAt >= FORGET_EVERY_MS) forgetOld()
     // Taken back later, it would take what came after it along.
@@ -186,33 +191,40 @@ export function createWrites(deps: WriteDeps) {
     await mend()
     const change = { key, operation, inputHash }
     const planned = await planOrRefuse(change, plan)
-    const undo = commitApplying.immediate(change, planned)
+    const snapshot = commitApplying.immediate(change, planned)
     await faults.at('applying committed', operation)
-    return settleOne<R>({ ...change, undo }, () => planned.effect?.())
+    return settleOne<R>(change, snapshot, planned)
   }
 
   /**
    * From `applying` to the outcome, the same way at first and after a kill: pushing may be repeated, and what Xray
    * refuses is taken back.
    */
-  async function settleOne<R>(
-    change: Change & { undo: string },
-    effect?: () => Promise<void> | undefined,
-  ): Promise<R> {
+  async function settleOne<R>(change: Change, snapshot: Snapshot, planned: Partial<Plan> = {}): Promise<R> {
     unsettled = true
-    const snapshot = JSON.parse(change.undo) as Snapshot
-    const now = view()
-    try {
-      await effect?.()
+    const now = view(planned.known)
+    const hotApply = async (): Promise<void> => {
+      await planned.effect?.()
       await push(snapshot, now)
-    } catch (thrown) {
-      const error = toFleetError(thrown, randomId(runtime, 64))
+    }
+    const conclude = (): { result: unknown; sealed: string } => {
+      const result = answer(change.operation, snapshot, now)
+      return { result, sealed: outcomes.seal(change.key, result) }
+    }
+    const [pushed, concluded] = await Promise.allSettled([
+      hotApply(),
+      // The rows stand: their answer is made while Xray is at work. A command is answered with what it did.
+      snapshot.command === undefined ? nextTurn().then(conclude) : undefined,
+    ])
+    if (pushed.status === 'rejected') {
+      const error = toFleetError(pushed.reason, randomId(runtime, 64))
       await compensate(change, snapshot, error)
       throw error
     }
     await faults.at('hot-applied', change.operation)
-    const result = answer(change.operation, snapshot, now)
-    settled(() => outcomes.applied(change.key, result))
+    if (concluded.status === 'rejected') throw concluded.reason
+    const { result, sealed } = concluded.value ?? conclude()
+    settled(() => outcomes.applied(change.key, sealed))
     await faults.at('result committed', change.operation)
     return result as R
   }

@@ -58,6 +58,17 @@ export function createFakeRuntime(options: { now: number }): FakeRuntime {
         sleepers.add(sleeper)
         signal?.addEventListener('abort', onAbort, { once: true })
       }),
+    alarm: (ms, ring) => {
+      const sleeper: Sleeper = {
+        at: now + Math.max(0, ms),
+        wake: () => {
+          sleepers.delete(sleeper)
+          ring()
+        },
+      }
+      sleepers.add(sleeper)
+      return () => void sleepers.delete(sleeper)
+    },
     advance: async (ms) => {
       const end = now + ms
       for (;;) {

@@ -8,5 +8,6 @@ export function hurriedRuntime(haste: number): Runtime {
     ...real,
     now: () => begun + (real.now() - begun) * haste,
     sleep: (ms, signal) => real.sleep(ms / haste, signal),
+    alarm: (ms, ring) => real.alarm(ms / haste, ring),
   }
 }
