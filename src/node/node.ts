@@ -89,7 +89,15 @@ export function createNode(options: NodeOptions, xray: XrayParts = realXray(opti
   const accounting = createAccounting({ db, position, now: () => runtime.now() })
   const control = createXrayControl({ engine, writes, settings, accounting, log })
   const changes = createChanges(db, rows, position)
-  const machine = createMachine(dirname(dir), (ms) => runtime.sleep(ms))
+  const machine = createMachine({
+    dir: dirname(dir),
+    runtime,
+    publicAddress: options.publicAddress,
+    xray: () => {
+      const { pid, startedAt } = xray.process.state()
+      return pid === null || startedAt === null ? null : { pid, startedAt }
+    },
+  })
 
   let xrayVersionKnown: string | null = null
   const stopping = new AbortController()
