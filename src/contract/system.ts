@@ -45,12 +45,16 @@ export const system = {
   stats: read.route({ method: 'GET', path: '/system/stats', summary: 'Load of this machine' }).output(stats),
   logs: read
     .meta({ role: 'operator' })
-    .route({ method: 'GET', path: '/logs', summary: 'The last lines of a log, oldest first' })
+    .route({ method: 'GET', path: '/logs', summary: 'The last lines of a log that fit, oldest first' })
     .input(
       z.strictObject({
         /** xray: its log. output: what it printed at its last start. */
         source: z.enum(['xray', 'output']).default('xray'),
         lines: wholeNumber.pipe(z.number().min(1).max(1_000)).default(50),
+        /** This level and worse. A line without one fits always: it may be a crash's. */
+        level: z.enum(['debug', 'info', 'warning', 'error']).optional(),
+        /** Part of the line, in upper or lower case alike. */
+        contains: z.string().min(1).max(200).optional(),
       }),
     )
     .output(z.array(z.string())),

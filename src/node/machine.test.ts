@@ -1,16 +1,14 @@
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { type Socket, connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, describe, expect, test } from 'vitest'
 import type { SystemStats } from '#src/contract/index.ts'
 import { systemRuntime } from '#src/runtime.ts'
 import { createFakeRuntime } from '#test/support/fake-runtime.ts'
 import { freePort } from '#test/support/xray-client.ts'
 import { plainInbound, startXrayServer } from '#test/support/xray-server.ts'
-import { type MachineDeps, createMachine, tail } from './machine.ts'
+import { type MachineDeps, createMachine } from './machine.ts'
 
 const machineWith = (deps: Partial<MachineDeps> = {}) =>
   createMachine({
@@ -124,41 +122,5 @@ describe('the load of this machine', () => {
     const own = await addresses(undefined)
     expect(await addresses('198.51.100.7')).toEqual({ ...own, ipv4: own.ipv4 ?? '198.51.100.7' })
     expect(await addresses('vpn.example')).toEqual(own)
-  })
-})
-
-describe('the end of a log', () => {
-  let dir: string
-  let file: string
-
-  beforeEach(() => {
-    dir = mkdtempSync(join(tmpdir(), 'machine-'))
-    file = join(dir, 'error.log')
-  })
-  afterEach(() => rmSync(dir, { recursive: true, force: true }))
-
-  test('is its last lines, oldest first', async () => {
-    writeFileSync(file, 'one\ntwo\nthree\n')
-    expect(await tail(file, 2)).toEqual(['two', 'three'])
-    expect(await tail(file, 10)).toEqual(['one', 'two', 'three'])
-  })
-
-  test('has also the line that is being written', async () => {
-    writeFileSync(file, 'one\ntwo\nthr')
-    expect(await tail(file, 2)).toEqual(['two', 'thr'])
-  })
-
-  test('of a large file begins with a whole line', async () => {
-    const line = 'x'.repeat(99)
-    writeFileSync(file, `${line}\n`.repeat(20_000))
-    const lines = await tail(file, 100_000)
-    expect(lines.length).toBeGreaterThan(5_000)
-    expect(new Set(lines)).toEqual(new Set([line]))
-  })
-
-  test('is empty where there is none', async () => {
-    expect(await tail(file, 10)).toEqual([])
-    writeFileSync(file, '')
-    expect(await tail(file, 10)).toEqual([])
   })
 })

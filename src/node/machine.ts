@@ -1,6 +1,6 @@
 /** What this machine is and how busy it is, read from /proc: 0.1 ms, where a library takes tens. */
 import { readFileSync } from 'node:fs'
-import { open, readFile, statfs } from 'node:fs/promises'
+import { readFile, statfs } from 'node:fs/promises'
 import os from 'node:os'
 import type { SystemStats } from '#src/contract/index.ts'
 import type { Runtime } from '#src/runtime.ts'
@@ -15,9 +15,6 @@ import {
   parseTcpConnections,
 } from './proc-figures.ts'
 import { publicAddresses } from './public-address.ts'
-
-/** A log's tail is read in one piece: a thousand long lines fit. */
-const TAIL_BYTES = 512 * 1024
 
 /** A processor or network is measured over at least this, ms: in less, a reading would measure itself. */
 const LEAST_MS = 100
@@ -133,22 +130,4 @@ function proc(name: string): string {
 export async function osName(): Promise<string> {
   const release = await readFile('/etc/os-release', 'utf8').catch(() => '')
   return /^PRETTY_NAME="?(.*?)"?$/m.exec(release)?.[1] ?? os.type()
-}
-
-/** The last lines of a file, oldest first; none when there is no such file. */
-export async function tail(file: string, lines: number): Promise<string[]> {
-  const handle = await open(file).catch(() => null)
-  if (handle === null) return []
-  try {
-    const { size } = await handle.stat()
-    const length = Math.min(size, TAIL_BYTES)
-    const { buffer } = await handle.read(Buffer.alloc(length), 0, length, size - length)
-    const all = buffer.toString('utf8').split('\n')
-    // The first line of a cut piece is a torn one.
-    if (length < size) all.shift()
-    if (all.at(-1) === '') all.pop()
-    return all.slice(-lines)
-  } finally {
-    await handle.close()
-  }
 }

@@ -1,11 +1,12 @@
 /** A node: one server's state, its rules, and the Xray it looks after. Works on with nobody watching. */
 import os from 'node:os'
-import { dirname, join } from 'node:path'
+import { dirname } from 'node:path'
 import type { Faults } from '#src/faults.ts'
 import type { Log } from '#src/log.ts'
 import type { Runtime } from '#src/runtime.ts'
 import type { Sqlite } from '#src/store/open.ts'
 import type { SecretBox } from '#src/trust/secret-box.ts'
+import { oldLog } from '#src/xray/log-rotation.ts'
 import { xrayPaths } from '#src/xray/process.ts'
 import { createAccounting } from './accounting.ts'
 import { createAnswers } from './answers.ts'
@@ -13,7 +14,8 @@ import { createChanges } from './changes.ts'
 import { createClients } from './clients.ts'
 import { createEngine } from './engine.ts'
 import { createInbounds } from './inbounds.ts'
-import { createMachine, osName, tail } from './machine.ts'
+import { lastLines } from './log-lines.ts'
+import { createMachine, osName } from './machine.ts'
 import type { NodeOperations } from './operations.ts'
 import { createPosition } from './position.ts'
 import { createRows } from './rows.ts'
@@ -107,6 +109,7 @@ export function createNode(options: NodeOptions, xray: XrayParts = realXray(opti
       await runtime.sleep(options.accountingIntervalMs ?? DEFAULT_ACCOUNTING_INTERVAL_MS, stopping.signal)
       await control.account()
       await writes.mend()
+      await xray.rotateLogs()
     }
   }
 
@@ -158,8 +161,10 @@ export function createNode(options: NodeOptions, xray: XrayParts = realXray(opti
     'traffic.outbounds': async () => perOutbound.all() as { tag: string; up: number; down: number }[],
     'xray.version': async () => ({ version: await xray.version() }),
     'system.stats': () => machine.stats(),
-    'system.logs': ({ source, lines }) =>
-      tail(source === 'xray' ? join(paths.logDir, 'error.log') : paths.output, lines),
+    'system.logs': ({ source, ...wanted }) => {
+      const file = source === 'xray' ? paths.log : paths.output
+      return lastLines([file, oldLog(file)], wanted)
+    },
     'sync.changes': async (query) => changes(query),
   }
 
