@@ -4,6 +4,8 @@ import { randomBytes, randomUUID } from 'node:crypto'
 export interface Runtime {
   /** Wall clock in ms since the epoch. */
   now(): number
+  /** ms on a clock that only goes forward, whoever sets the machine's: for waits, deadlines and speeds. */
+  monotonic(): number
   /** `size` bytes from a cryptographically strong source. */
   randomBytes(size: number): Buffer
   /** A random UUID v4. */
@@ -21,6 +23,7 @@ export interface Runtime {
 export function systemRuntime(): Runtime {
   return {
     now: () => Date.now(),
+    monotonic: () => performance.now(),
     randomBytes: (size) => randomBytes(size),
     uuid: () => randomUUID(),
     sleep: (ms, signal) =>

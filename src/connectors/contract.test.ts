@@ -97,8 +97,15 @@ describe('a real node', () => {
       expect(await server.server.health()).toMatchObject({ status: 'online', xrayRunning: true })
       expect(await server.server.info()).toMatchObject({ agentVersion: '0.0.0-test' })
       expect((await server.xray.version()).version).toMatch(/^\d+\.\d+/)
-      expect((await server.system.stats()).cores).toBeGreaterThan(0)
+      const stats = await server.system.stats()
+      expect(stats).toMatchObject({
+        cores: expect.toSatisfy((cores: number) => cores > 0) as number,
+        connections: { xray: expect.toSatisfy((sockets: number) => sockets > 0) as number },
+      })
       expect(Array.isArray(await server.system.logs({ source: 'xray', lines: 5 }))).toBe(true)
+      const printed = { source: 'output' as const, lines: 5, contains: 'PENETRATES', level: 'error' as const }
+      expect(await server.system.logs(printed)).toEqual([expect.stringMatching(/^Xray \d.*Penetrates/)])
+      expect(await server.system.logs({ lines: 1_000, level: 'error' })).toEqual([])
       expect((await server.xray.config({ reveal: false })).config).toHaveProperty('inbounds')
       expect(await server.clients.online()).toEqual([])
       expect(await server.traffic.outbounds()).toBeInstanceOf(Array)
@@ -178,6 +185,8 @@ describe('a real node', () => {
       await bad('inbounds.get', {}, 'id')
       await bad('clients.add', { id: 'x', clients: [{ email: 'a' }] }, 'clients.0.uuid')
       await bad('system.logs', { source: 'shadow' }, 'source')
+      await bad('system.logs', { contains: 'x'.repeat(201) }, 'contains')
+      await bad('system.logs', { level: 'fatal' }, 'level')
       await bad('server.health', { verbose: 'true' }, 'verbose')
     })
 
@@ -227,7 +236,7 @@ const samples: { [N in OperationName]: OperationInput<N> | undefined } = {
   'xray.version': undefined,
   'xray.config': { reveal: true },
   'system.stats': undefined,
-  'system.logs': { lines: 7 },
+  'system.logs': { lines: 7, level: 'warning', contains: 'a&b=ü' },
   'sync.changes': { epoch: 'e', since: 12 },
 }
 

@@ -1,12 +1,13 @@
 /** A node: one server's state, its rules, and the Xray it looks after. Works on with nobody watching. */
 import os from 'node:os'
-import { dirname, join } from 'node:path'
+import { dirname } from 'node:path'
 import { plainRouting } from '#src/contract/index.ts'
 import type { Faults } from '#src/faults.ts'
 import type { Log } from '#src/log.ts'
 import type { Runtime } from '#src/runtime.ts'
 import type { Sqlite } from '#src/store/open.ts'
 import type { SecretBox } from '#src/trust/secret-box.ts'
+import { oldLog } from '#src/xray/log-rotation.ts'
 import { xrayPaths } from '#src/xray/process.ts'
 import { createAccounting } from './accounting.ts'
 import { createAnswers } from './answers.ts'
@@ -14,7 +15,8 @@ import { createChanges } from './changes.ts'
 import { createClients } from './clients.ts'
 import { createEngine } from './engine.ts'
 import { createInbounds } from './inbounds.ts'
-import { createMachine, osName, tail } from './machine.ts'
+import { lastLines } from './log-lines.ts'
+import { createMachine, osName } from './machine.ts'
 import type { NodeOperations } from './operations.ts'
 import { createPosition } from './position.ts'
 import { type HeldCertificates, createPrepareInbound } from './prepare-inbound.ts'
@@ -100,7 +102,15 @@ export function createNode(options: NodeOptions, xray: XrayParts = realXray(opti
   const accounting = createAccounting({ db, position, now: () => runtime.now() })
   const control = createXrayControl({ engine, writes, settings, accounting, log })
   const changes = createChanges(db, rows, position)
-  const machine = createMachine(dirname(dir), (ms) => runtime.sleep(ms))
+  const machine = createMachine({
+    dir: dirname(dir),
+    runtime,
+    publicAddress: options.publicAddress,
+    xray: () => {
+      const { pid, startedAt } = xray.process.state()
+      return pid === null || startedAt === null ? null : { pid, startedAt }
+    },
+  })
 
   let xrayVersionKnown: string | null = null
   const stopping = new AbortController()
@@ -110,6 +120,7 @@ export function createNode(options: NodeOptions, xray: XrayParts = realXray(opti
       await runtime.sleep(options.accountingIntervalMs ?? DEFAULT_ACCOUNTING_INTERVAL_MS, stopping.signal)
       await control.account()
       await writes.mend()
+      await xray.rotateLogs()
     }
   }
 
@@ -155,8 +166,10 @@ export function createNode(options: NodeOptions, xray: XrayParts = realXray(opti
     }),
     'xray.version': async () => ({ version: await xray.version() }),
     'system.stats': () => machine.stats(),
-    'system.logs': ({ source, lines }) =>
-      tail(source === 'xray' ? join(paths.logDir, 'error.log') : paths.output, lines),
+    'system.logs': ({ source, ...wanted }) => {
+      const file = source === 'xray' ? paths.log : paths.output
+      return lastLines([file, oldLog(file)], wanted)
+    },
     'sync.changes': async (query) => changes(query),
   }
 

@@ -6,6 +6,7 @@ import { addInbound } from '#src/xray/add-inbound.ts'
 import { type XrayApi, connectXrayApi } from '#src/xray/api.ts'
 import { xrayVersion } from '#src/xray/binary.ts'
 import { writeFileAtomically } from '#src/xray/config-file.ts'
+import { rotateLog } from '#src/xray/log-rotation.ts'
 import { createXrayProcess, xrayPaths } from '#src/xray/process.ts'
 import type { XrayProcess } from '#src/xray/process-types.ts'
 import type { RenderedInbound } from '#src/xray/render-inbound.ts'
@@ -22,6 +23,8 @@ export interface XrayParts {
   /** Lets Xray read a configuration without running it. @throws XRAY_REFUSED */
   testConfig(config: object): Promise<void>
   version(): Promise<string>
+  /** Keeps what Xray writes from filling the disk. */
+  rotateLogs(): Promise<void>
   /** Removes what a kill has left of all this. */
   tidy(): Promise<void>
 }
@@ -29,7 +32,8 @@ export interface XrayParts {
 /** The Xray of a folder. */
 export function realXray(options: { binary: string; dir: string; runtime: Runtime; log: Log }): XrayParts {
   const { binary, dir, runtime, log } = options
-  const { socket } = xrayPaths(dir)
+  const paths = xrayPaths(dir)
+  const { socket } = paths
   const tested = join(dir, 'tested')
   return {
     process: createXrayProcess({ binary, dir, runtime, log }),
@@ -49,6 +53,11 @@ export function realXray(options: { binary: string; dir: string; runtime: Runtim
     },
 
     version: () => xrayVersion(binary),
+
+    async rotateLogs() {
+      for (const file of [paths.log, paths.output]) await rotateLog(file, log)
+    },
+
     // A configuration that was being tested: it holds keys.
     tidy: () => rm(tested, { recursive: true, force: true }),
   }

@@ -38,6 +38,7 @@ export function createFakeRuntime(options: { now: number }): FakeRuntime {
 
   return {
     now: () => now,
+    monotonic: () => now,
     randomBytes: (size) => Buffer.from(Array.from({ length: size }, () => (drawn++ * 167 + 13) % 256)),
     uuid: () => `00000000-0000-4000-8000-${String(drawn++).padStart(12, '0')}`,
     sleep: (ms, signal) =>

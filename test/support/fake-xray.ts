@@ -143,6 +143,7 @@ export function createFakeXray(): FakeXray {
     isPortFree: async () => true,
     testConfig: async () => undefined,
     version: async () => '26.3.27',
+    rotateLogs: async () => undefined,
     tidy: async () => undefined,
   }
 

@@ -10,6 +10,8 @@ import { silentLog } from './silent-log.ts'
 import { xrayBinary } from './xray-binary.ts'
 
 export interface TestNode {
+  /** Holds its database and, in `xray`, Xray's files. */
+  dir: string
   db: Sqlite
   node: Node
   /** What a restart of our process is to Xray: let go, and begin again over the same files. */
@@ -42,6 +44,7 @@ export async function startTestNode(
       accountingIntervalMs: 200,
     })
   const test: TestNode = {
+    dir,
     db,
     node: make(),
     async restart() {
