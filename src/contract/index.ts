@@ -1,5 +1,6 @@
 export { apiPrefix, type CallContext, type Contract, contract, type ServerConnector } from './contract.ts'
 export type { Client, ClientInput } from './clients.ts'
+export { eventId, type Happening, type NodeEvent, parseEventId } from './events.ts'
 export type { Inbound, InboundInput, InboundStream } from './inbounds.ts'
 export type { Health, ServerInfo } from './server.ts'
 export type { SystemStats } from './system.ts'

@@ -12,6 +12,7 @@ import { createAnswers } from './answers.ts'
 import { createChanges } from './changes.ts'
 import { createClients } from './clients.ts'
 import { createEngine } from './engine.ts'
+import { createEvents, type Events, placeOf } from './events.ts'
 import { createInbounds } from './inbounds.ts'
 import { createMachine, osName, tail } from './machine.ts'
 import type { NodeOperations } from './operations.ts'
@@ -21,6 +22,7 @@ import { viewRows } from './rows-view.ts'
 import { createSettings } from './settings.ts'
 import { createWrites } from './writes.ts'
 import { createXrayControl } from './xray-control.ts'
+import { tellOfXray } from './xray-news.ts'
 import { type XrayParts, realXray } from './xray-parts.ts'
 
 export interface NodeOptions {
@@ -47,6 +49,8 @@ export interface NodeOptions {
 
 export interface Node {
   operations: NodeOperations
+  /** For parts beside it that have something to tell: what a limit or a certificate has come to. */
+  publish: Events['publish']
   /**
    * Takes over the Xray that runs, or starts one; brings to an end what a kill interrupted. Xray refusing its
    * configuration is no failure of this: the node then reports it and can be told to mend it.
@@ -65,7 +69,13 @@ export function createNode(options: NodeOptions, xray: XrayParts = realXray(opti
   const paths = xrayPaths(dir)
   const inboundListen = options.inboundListen ?? '0.0.0.0'
   const rows = createRows(db, box)
-  const position = createPosition(db, () => runtime.uuid())
+  const position = createPosition(
+    db,
+    () => runtime.uuid(),
+    () => events.moved(),
+  )
+  const events = createEvents({ runtime, position: position.read, xray: () => control.state() })
+  tellOfXray(xray.process, paths.output, events)
   const settings = createSettings(db)
   const answers = createAnswers(db, rows, options.publicAddress ?? os.hostname())
   const allowPrivateTargets = options.allowPrivateTargets ?? false
@@ -153,13 +163,17 @@ export function createNode(options: NodeOptions, xray: XrayParts = realXray(opti
     'system.logs': ({ source, lines }) =>
       tail(source === 'xray' ? join(paths.logDir, 'error.log') : paths.output, lines),
     'sync.changes': async (query) => changes(query),
+    'sync.events': async (asked, _, { signal, lastEventId }) =>
+      events.read(placeOf(asked, lastEventId), signal),
   }
 
   return {
     operations,
+    publish: events.publish,
 
     async start() {
       position.begin()
+      events.begin(position.read().epoch)
       xrayVersionKnown = await xray.version().catch(() => null)
       await xray.tidy()
       await control.begin()
@@ -169,6 +183,7 @@ export function createNode(options: NodeOptions, xray: XrayParts = realXray(opti
 
     async stop({ stopXray = false } = {}) {
       stopping.abort()
+      events.close()
       await control.end(stopXray)
       api.close()
     },

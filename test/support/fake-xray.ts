@@ -5,6 +5,7 @@
 import { type ErrorCode, FleetError, fail } from '#src/errors.ts'
 import type { XrayParts } from '#src/node/xray-parts.ts'
 import type { XrayUser } from '#src/xray/model.ts'
+import type { XrayChange } from '#src/xray/process.ts'
 
 interface OpenInbound {
   tag: string
@@ -37,6 +38,7 @@ export function createFakeXray(): FakeXray {
   let failures: ErrorCode[] = []
   let file: object | null = null
   let rendering: (() => object) | undefined
+  let tell: (change: XrayChange) => void = () => undefined
 
   function meetFault(): void {
     if (!running) fail('XRAY_UNAVAILABLE', { reason: 'nothing listens there' })
@@ -72,6 +74,7 @@ export function createFakeXray(): FakeXray {
     for (const inbound of (file as { inbounds: unknown[] }).inbounds) open(inbound)
     running = true
     starts++
+    tell({ type: 'up', pid: starts, lastError: null })
   }
 
   function grow(name: string, bytes: number): void {
@@ -88,6 +91,9 @@ export function createFakeXray(): FakeXray {
 
   const parts: XrayParts = {
     process: {
+      watch(listener) {
+        tell = listener
+      },
       setRender(render) {
         rendering = render
       },
@@ -169,6 +175,7 @@ export function createFakeXray(): FakeXray {
     die() {
       running = false
       inbounds.clear()
+      tell({ type: 'down', reason: 'it was ended by SIGKILL', restartInMs: 1_000 })
     },
     revive() {
       if (!running && rendering !== undefined) begin(rendering)
