@@ -145,12 +145,12 @@ export async function joinAgent(
 function after(started: Promise<void>, operations: NodeOperations): NodeOperations {
   return Object.fromEntries(
     operationNames().map((name) => {
-      const carryOut = operations[name] as (input: unknown, call: object) => Promise<unknown>
+      const carryOut = operations[name] as (...call: unknown[]) => Promise<unknown>
       return [
         name,
-        async (input: unknown, call: object) => {
+        async (...call: unknown[]) => {
           await started
-          return carryOut(input, call)
+          return carryOut(...call)
         },
       ]
     }),

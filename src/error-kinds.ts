@@ -132,6 +132,12 @@ export const errorKinds = {
     retryable: true,
     message: 'Too many attempts. Wait {seconds} s and try again.',
   },
+  TOO_MANY_READERS: {
+    status: 429,
+    retryable: true,
+    message:
+      'More than {limit} are reading along at this server, so whoever began first was cut off. Open it again if you still need it.',
+  },
   SERVER_IDENTITY_REFUSED: {
     status: 502,
     // Nothing was sent; when the right machine answers at this address again, the change may go there.

@@ -11,7 +11,10 @@ import { listen, type Listening } from './listening.ts'
 
 /** Longer than the controller keeps an idle connection, so that it never sends into one we are just closing. */
 const KEEP_ALIVE_MS = 120_000
-/** One controller has four connections. The rest is room for strangers, who come no further than the handshake. */
+/**
+ * One controller has four connections, and up to eight for streams. The rest is room for strangers, who come no further
+ * than the handshake.
+ */
 const MAX_CONNECTIONS = 512
 /** Longer than the controller itself waits for a connection, and by far not Node's two minutes. */
 const HANDSHAKE_TIMEOUT_MS = 10_000

@@ -11,40 +11,10 @@ import {
 } from '#src/contract/index.ts'
 import { FleetError } from '#src/errors.ts'
 import type { NodeOperations } from '#src/node/operations.ts'
-import { systemRuntime } from '#src/runtime.ts'
-import { silentLog } from '#test/support/silent-log.ts'
+import { kinds, openRoads, type Roads } from '#test/support/roads.ts'
 import { createTestFleetCa, type TestFleetCa } from '#test/support/test-fleet-ca.ts'
 import { startTestNode, type TestNode } from '#test/support/test-node.ts'
 import { freePort } from '#test/support/xray-client.ts'
-import { type Connection, createConnectorFactory } from './factory.ts'
-
-/** One node behind both roads: directly, and through an agent's HTTPS door with the real certificates. */
-interface Roads {
-  local: Connection
-  remote: Connection
-  close(): Promise<void>
-}
-
-async function openRoads(trust: TestFleetCa, operations: NodeOperations): Promise<Roads> {
-  const agent = await trust.serve(await trust.certify(2), operations)
-  const connect = createConnectorFactory({
-    operations,
-    secureContext: trust.secureContext,
-    isAllowed: (hash, id) => trust.identities.isAllowed(hash, id),
-    runtime: systemRuntime(),
-    log: silentLog(),
-  })
-  const local = connect({ id: 1, kind: 'local', endpoint: null })
-  const remote = connect({ id: 2, kind: 'agent', endpoint: `https://127.0.0.1:${agent.port}` })
-  return {
-    local,
-    remote,
-    close: async () => {
-      await remote.close()
-      await agent.close()
-    },
-  }
-}
 
 let trust: TestFleetCa
 beforeAll(async () => {
@@ -52,7 +22,6 @@ beforeAll(async () => {
 })
 afterAll(() => trust.close())
 
-const kinds = ['local', 'remote'] as const
 const key = () => ({ context: { idempotencyKey: randomUUID() } })
 
 async function errorOf(promise: Promise<unknown>): Promise<FleetError> {
@@ -238,6 +207,7 @@ const samples: { [N in OperationName]: OperationInput<N> | undefined } = {
   'system.stats': undefined,
   'system.logs': { lines: 7, level: 'warning', contains: 'a&b=ü' },
   'sync.changes': { epoch: 'e', since: 12 },
+  'sync.events': { epoch: 'e', after: 3 },
 }
 
 describe('every operation', () => {

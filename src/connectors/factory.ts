@@ -6,7 +6,7 @@ import type { NodeOperations } from '#src/node/operations.ts'
 import type { Runtime } from '#src/runtime.ts'
 import { createLocalConnector } from './local.ts'
 import { createRemoteConnector } from './remote.ts'
-import { directDispatcher } from './transport.ts'
+import { directDispatcher, streamDispatcher } from './transport.ts'
 
 /** What of a server's row decides how it is reached. */
 export interface Reachable {
@@ -27,8 +27,10 @@ export function createConnectorFactory(options: {
   operations: NodeOperations
   secureContext: () => SecureContext
   isAllowed: (spkiHash: string, serverId: number) => boolean
-  runtime: Pick<Runtime, 'alarm' | 'randomBytes'>
+  runtime: Pick<Runtime, 'alarm' | 'sleep' | 'randomBytes'>
   log: Log
+  /** After how long a silent stream counts as broken, ms. */
+  streamSilenceMs?: number
 }): (server: Reachable) => Connection {
   const { operations, secureContext, isAllowed, runtime, log } = options
   return ({ id, kind, endpoint }) => {
@@ -36,8 +38,12 @@ export function createConnectorFactory(options: {
       return withClose(createLocalConnector(operations, { log, runtime }), async () => undefined)
     }
     if (endpoint === null) fail('SERVER_NOT_JOINED')
-    const dispatcher = directDispatcher({ endpoint, serverId: id, secureContext, isAllowed })
-    return withClose(createRemoteConnector({ endpoint, dispatcher, runtime }), () => dispatcher.destroy())
+    const way = { endpoint, serverId: id, secureContext, isAllowed }
+    const dispatcher = directDispatcher(way)
+    const streams = streamDispatcher(way, options.streamSilenceMs)
+    return withClose(createRemoteConnector({ endpoint, dispatcher, streams, runtime }), async () => {
+      await Promise.all([dispatcher.destroy(), streams.destroy()])
+    })
   }
 }
 

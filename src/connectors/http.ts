@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { mapEventIterator } from '@orpc/client'
 import { OpenAPIHandler } from '@orpc/openapi/node'
-import { apiPrefix, type CallContext } from '#src/contract/index.ts'
+import { apiPrefix, type CallContext, isStream, type OperationName } from '#src/contract/index.ts'
 import { FleetError, fail } from '#src/errors.ts'
 import { type Faults, noFaults } from '#src/faults.ts'
 import type { Log } from '#src/log.ts'
@@ -30,12 +31,19 @@ export function createContractHandler(
   /** By the context of a call: where it will be answered. */
   const responses = new WeakMap<CallContext, ServerResponse>()
   const handler = new OpenAPIHandler(createRouter(operations), {
+    // Streams say by themselves that they live.
+    eventIteratorKeepAliveEnabled: false,
     clientInterceptors: [
       async (call) => {
-        const operation = call.path.join('.')
+        const operation = call.path.join('.') as OperationName
         responses.get(call.context)?.once('finish', () => void faults.at('answered', operation))
         await faults.at('received', operation)
-        return call.next()
+        const answer = await call.next()
+        if (!isStream(operation)) return answer
+        return mapEventIterator(answer as AsyncIterator<unknown>, {
+          value: async (event: unknown) => event,
+          error: async (error: unknown) => report(error, operation),
+        })
       },
     ],
     interceptors: [

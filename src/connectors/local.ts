@@ -1,17 +1,21 @@
+import { getEventMeta, mapEventIterator, withEventMeta } from '@orpc/client'
 import { createRouterClient } from '@orpc/server'
 import {
   type CallContext,
+  isStream,
   operationMeta,
   type OperationName,
   operationNames,
   type ServerConnector,
 } from '#src/contract/index.ts'
+import type { FleetError } from '#src/errors.ts'
 import type { Log } from '#src/log.ts'
 import type { NodeOperations } from '#src/node/operations.ts'
 import { randomId, type Runtime, systemRuntime } from '#src/runtime.ts'
 import { describeCauses, toCallError } from './errors.ts'
 import { withDeadline } from './deadline.ts'
 import { createRouter } from './router.ts'
+import { openStream } from './streams.ts'
 import { throughJson } from './through-json.ts'
 
 /**
@@ -24,6 +28,16 @@ export function createLocalConnector(
   options: { log?: Log; runtime?: Pick<Runtime, 'alarm' | 'randomBytes'> } = {},
 ): ServerConnector {
   const runtime = options.runtime ?? systemRuntime()
+
+  function toError(error: unknown, operation: string): FleetError {
+    const trace = randomId(runtime, 64)
+    const coded = toCallError(error, trace)
+    if (coded.code === 'INTERNAL') {
+      options.log?.error({ trace, operation, cause: describeCauses(error) }, 'a local call failed')
+    }
+    return coded
+  }
+
   const connector: ServerConnector = createRouterClient(createRouter(operations), {
     context: (context: CallContext) => context,
     interceptors: [
@@ -32,6 +46,15 @@ export function createLocalConnector(
         const { timeout } = operationMeta(name)
         try {
           const input = throughJson(call.input) ?? {}
+          if (isStream(name)) {
+            return await openStream({
+              timeout,
+              signal: call.signal,
+              runtime,
+              open: async (signal) => copied((await call.next({ ...call, input, signal })) as Stream),
+              toError: (error) => toError(error, name),
+            })
+          }
           return throughJson(
             await withDeadline({ timeout, signal: call.signal, runtime }, () =>
               call.next({ ...call, input }),
@@ -39,15 +62,7 @@ export function createLocalConnector(
           )
         } catch (error) {
           if (call.signal?.aborted === true && error === call.signal.reason) throw error
-          const trace = randomId(runtime, 64)
-          const coded = toCallError(error, trace)
-          if (coded.code === 'INTERNAL') {
-            options.log?.error(
-              { trace, operation: name, cause: describeCauses(error) },
-              'a local call failed',
-            )
-          }
-          throw coded
+          throw toError(error, name)
         }
       },
     ],
@@ -66,4 +81,20 @@ function withCallsMade(connector: ServerConnector): ServerConnector {
     }
   }
   return groups as unknown as ServerConnector
+}
+
+type Stream = AsyncIterator<object, unknown>
+
+/** The events of a stream, none of them an object of the node; their ids stay with them. */
+function copied(stream: Stream): Stream {
+  const copy = (event: object): object => {
+    const value = throughJson(event) as object
+    const meta = getEventMeta(event)
+    return meta === undefined ? value : withEventMeta(value, meta)
+  }
+  return mapEventIterator(stream, {
+    value: async (event: unknown, done: boolean | undefined) =>
+      done === true ? event : copy(event as object),
+    error: async (error: unknown) => error,
+  }) as Stream
 }

@@ -8,6 +8,7 @@ import {
   type CallContext,
   contract,
   describeIssue,
+  isStream,
   operationMeta,
   type OperationName,
   parseInput,
@@ -17,6 +18,8 @@ import { FleetError, fail } from '#src/errors.ts'
 import type { Runtime } from '#src/runtime.ts'
 import { fromWire } from './errors.ts'
 import { withDeadline } from './deadline.ts'
+import { eventsOf } from './event-source.ts'
+import { openStream } from './streams.ts'
 import { toTransportError } from './unreachable.ts'
 
 export interface RemoteOptions {
@@ -27,7 +30,9 @@ export interface RemoteOptions {
    * Dialling directly is one (see transport.ts); connections the server has opened can be another.
    */
   dispatcher: Dispatcher
-  runtime: Pick<Runtime, 'alarm'>
+  /** The same for streams, each of which has a connection for as long as it goes on. */
+  streams: Dispatcher
+  runtime: Pick<Runtime, 'alarm' | 'sleep'>
 }
 
 /**
@@ -37,10 +42,10 @@ export interface RemoteOptions {
  *   SERVER_IDENTITY_REFUSED, SERVER_ANSWER_UNREADABLE, SERVER_REFUSED; or the reason of the caller's own signal
  */
 export function createRemoteConnector(options: RemoteOptions): ServerConnector {
-  const { endpoint, dispatcher, runtime } = options
+  const { endpoint, dispatcher, streams, runtime } = options
   const send: ConstructorParameters<typeof StandardOpenAPILink<CallContext>>[1] = {
-    async call(request) {
-      const response = await dispatcher
+    async call(request, _, path) {
+      const response = await (isStream(path.join('.') as OperationName) ? streams : dispatcher)
         .request({
           origin: request.url.origin,
           path: request.url.pathname + request.url.search,
@@ -59,6 +64,7 @@ export function createRemoteConnector(options: RemoteOptions): ServerConnector {
         status: response.statusCode,
         headers: response.headers,
         async body() {
+          if (isEventStream(response)) return eventsOf(response.body)
           const text = await response.body.text().catch((error: unknown) => {
             throw toTransportError(error, endpoint)
           })
@@ -77,14 +83,21 @@ export function createRemoteConnector(options: RemoteOptions): ServerConnector {
       async (call) => {
         const name = call.path.join('.') as OperationName
         const { timeout, kind } = operationMeta(name)
+        const start = async (signal: AbortSignal): Promise<unknown> => {
+          const input = call.input ?? {}
+          // Before it is sent: parts of it become the path, where a wrong one would name another operation.
+          const parsed = await parseInput(name, input)
+          if (!parsed.ok) fail('BAD_INPUT', { field: parsed.field, reason: parsed.reason })
+          if (kind !== 'read' && call.context.idempotencyKey === undefined) fail('IDEMPOTENCY_KEY_REQUIRED')
+          return call.next({ ...call, input, signal })
+        }
+        const limits = { timeout, signal: call.signal, runtime }
         try {
-          return await withDeadline({ timeout, signal: call.signal, runtime }, async (signal) => {
-            const input = call.input ?? {}
-            // Before it is sent: parts of it become the path, where a wrong one would name another operation.
-            const parsed = await parseInput(name, input)
-            if (!parsed.ok) fail('BAD_INPUT', { field: parsed.field, reason: parsed.reason })
-            if (kind !== 'read' && call.context.idempotencyKey === undefined) fail('IDEMPOTENCY_KEY_REQUIRED')
-            return call.next({ ...call, input, signal })
+          if (!isStream(name)) return await withDeadline(limits, start)
+          return await openStream({
+            ...limits,
+            open: async (signal) => (await start(signal)) as AsyncIterator<unknown, unknown>,
+            toError: (error) => toRemoteError(error, endpoint),
           })
         } catch (error) {
           if (call.signal?.aborted === true && error === call.signal.reason) throw error
@@ -96,14 +109,19 @@ export function createRemoteConnector(options: RemoteOptions): ServerConnector {
   return createORPCClient<ServerConnector>(link)
 }
 
+function isEventStream({ headers }: Dispatcher.ResponseData): boolean {
+  return String(headers['content-type']).startsWith('text/event-stream')
+}
+
 function toRemoteError(error: unknown, endpoint: string): FleetError {
   const known = fleetErrorWithin(error)
   if (known !== undefined) return known
-  if (error instanceof ORPCError) return fromWire(error as ORPCError<string, unknown>)
-  if (error instanceof ValidationError) {
-    const { field, reason } = describeIssue(error.issues[0])
+  const invalid = error instanceof ORPCError ? error.cause : error
+  if (invalid instanceof ValidationError) {
+    const { field, reason } = describeIssue(invalid.issues[0])
     return new FleetError('SERVER_ANSWER_UNREADABLE', { reason: `${field}: ${reason}` })
   }
+  if (error instanceof ORPCError) return fromWire(error as ORPCError<string, unknown>)
   // The codec's own complaint about an answer: no JSON.
   if (error instanceof Error && error.cause instanceof SyntaxError) {
     return new FleetError('SERVER_ANSWER_UNREADABLE', { reason: 'it is not JSON' }, { cause: error })

@@ -7,13 +7,15 @@ import {
   operationNames,
 } from '#src/contract/index.ts'
 import { fail } from '#src/errors.ts'
-import type { NodeOperations } from '#src/node/operations.ts'
+import type { NodeOperations, StreamReader } from '#src/node/operations.ts'
 
 export type NodeRouter = Router<Contract, { idempotencyKey?: string }>
 
 /** A procedure of the contract, waiting for what carries it out. The generic form of all of them. */
 interface Implementable {
-  handler(carryOut: (call: { input: unknown; context: CallContext }) => Promise<unknown>): unknown
+  handler(
+    carryOut: (call: { input: unknown; context: CallContext } & StreamReader) => Promise<unknown>,
+  ): unknown
 }
 
 /** The contract, carried out by a node. Inputs and outputs are checked against the contract on the way. */
@@ -27,14 +29,18 @@ export function createRouter(operations: NodeOperations): NodeRouter {
     const [group, operation] = name.split('.') as [string, string]
     const needsKey = operationMeta(name).kind !== 'read'
     const takesInput = operationTakesInput(group, operation)
-    const carryOut = operations[name] as (input: unknown, call: CallContext) => Promise<unknown>
+    const carryOut = operations[name] as (
+      input: unknown,
+      call: CallContext,
+      reader: StreamReader,
+    ) => Promise<unknown>
     const procedure = implementer[group]?.[operation]
     if (procedure === undefined) throw new TypeError(`no operation ${name}`)
     router[group] ??= {}
-    router[group][operation] = procedure.handler(async ({ input, context }) => {
+    router[group][operation] = procedure.handler(async ({ input, context, signal, lastEventId }) => {
       if (!takesInput) refuseFields(input)
       if (needsKey && context.idempotencyKey === undefined) fail('IDEMPOTENCY_KEY_REQUIRED')
-      return carryOut(takesInput ? input : undefined, context)
+      return carryOut(takesInput ? input : undefined, context, { signal, lastEventId })
     })
   }
   return router as NodeRouter

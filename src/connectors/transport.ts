@@ -14,6 +14,12 @@ const CONNECT_TIMEOUT_MS = 8_000
 const CONNECTIONS = 4
 /** Far more than the largest mirror we expect; bounds what a broken or hostile server can make us hold. */
 const MAX_ANSWER_BYTES = 64 * 1024 * 1024
+/** One for what happens there, the rest for people who read along in a log. */
+const STREAMS = 8
+/** A stream says something every 10 s: two that are missing, and a slow line, are no accident any more. */
+const STREAM_SILENCE_MS = 25_000
+/** The socket of a stream that has ended is of no more use. */
+const STREAM_KEEP_ALIVE_MS = 1_000
 
 export interface DirectTransport {
   /** https://host:port */
@@ -27,6 +33,35 @@ export interface DirectTransport {
 
 /** Dials a server's open port, and accepts there nobody but this server. */
 export function directDispatcher(options: DirectTransport): Dispatcher {
+  return pool(options, {
+    connections: CONNECTIONS,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    // An agent's own hint must not make us keep fewer or more.
+    keepAliveMaxTimeout: KEEP_ALIVE_MS,
+    // The deadline of the call is the one that counts; these only end what nobody waits for any more.
+    headersTimeout: 120_000,
+    bodyTimeout: 120_000,
+    maxResponseSize: MAX_ANSWER_BYTES,
+  })
+}
+
+/**
+ * The same for streams. They have connections of their own, so that they take none from the calls.
+ * @param silenceMs a stream that says nothing for so long is broken: its connection may have died without a word
+ */
+export function streamDispatcher(options: DirectTransport, silenceMs = STREAM_SILENCE_MS): Dispatcher {
+  return pool(options, {
+    connections: STREAMS,
+    keepAliveTimeout: STREAM_KEEP_ALIVE_MS,
+    keepAliveMaxTimeout: STREAM_KEEP_ALIVE_MS,
+    headersTimeout: 120_000,
+    bodyTimeout: silenceMs,
+    // It has no end, so its size has none; that of an event is looked at where it is read.
+    maxResponseSize: -1,
+  })
+}
+
+function pool(options: DirectTransport, limits: Pool.Options): Pool {
   const { serverId, isAllowed } = options
   const connectorWith = (secureContext: SecureContext): buildConnector.connector =>
     buildConnector({
@@ -44,13 +79,6 @@ export function directDispatcher(options: DirectTransport): Dispatcher {
     })
   return new Pool(options.endpoint, {
     connect: (target, callback) => connectorWith(options.secureContext())(target, callback),
-    connections: CONNECTIONS,
-    keepAliveTimeout: KEEP_ALIVE_MS,
-    // An agent's own hint must not make us keep fewer or more.
-    keepAliveMaxTimeout: KEEP_ALIVE_MS,
-    // The deadline of the call is the one that counts; these only end what nobody waits for any more.
-    headersTimeout: 120_000,
-    bodyTimeout: 120_000,
-    maxResponseSize: MAX_ANSWER_BYTES,
+    ...limits,
   })
 }

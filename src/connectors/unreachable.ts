@@ -61,6 +61,7 @@ const reasons: Record<string, string> = {
   UND_ERR_SOCKET: 'the connection was cut',
   UND_ERR_DESTROYED: 'the connection was closed',
   UND_ERR_CLOSED: 'the connection was closed',
+  UND_ERR_BODY_TIMEOUT: 'nothing was heard from it for too long',
   UND_ERR_RES_EXCEEDED_MAX_SIZE: 'its answer is too large',
 }
 
@@ -71,6 +72,7 @@ const afterConnecting = new Set([
   'UND_ERR_SOCKET',
   'UND_ERR_DESTROYED',
   'UND_ERR_CLOSED',
+  'UND_ERR_BODY_TIMEOUT',
   'UND_ERR_RES_EXCEEDED_MAX_SIZE',
 ])
 

@@ -4,6 +4,7 @@ export type { BlockReason, Inbound, InboundInput, Sniffing } from './inbounds.ts
 export type { GivenProtocolSettings, Protocol, ProtocolSettings, ShadowsocksMethod } from './protocols.ts'
 export type { Outbound, RoutingDocument, RoutingRule } from './routing.ts'
 export type { InboundStream, StreamInput } from './stream.ts'
+export { eventId, type Happening, type NodeEvent, parseEventId } from './events.ts'
 export type { Health, ServerInfo } from './server.ts'
 export type { SystemStats } from './system.ts'
 export type { Changes, MirroredClient, MirroredInbound } from './sync.ts'

@@ -1,4 +1,4 @@
-import type { AnyContractProcedure, Schema } from '@orpc/contract'
+import { type AnyContractProcedure, getEventIteratorSchemaDetails, type Schema } from '@orpc/contract'
 import { type CallContext, type Contract, contract, type ServerConnector } from './contract.ts'
 import type { OperationMeta } from './meta.ts'
 import { type GivenProtocolSettings, type Protocol, settingsInput } from './protocols.ts'
@@ -48,6 +48,11 @@ export function operationNames(): OperationName[] {
 
 export function operationMeta(name: OperationName): OperationMeta {
   return procedure(name)['~orpc'].meta as unknown as OperationMeta
+}
+
+/** Whether it answers with a stream of events, which goes on until either side ends it. */
+export function isStream(name: OperationName): boolean {
+  return getEventIteratorSchemaDetails(procedure(name)['~orpc'].outputSchema) !== undefined
 }
 
 /**

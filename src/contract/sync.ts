@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { client } from './clients.ts'
+import { nodeEvents } from './events.ts'
 import { inboundFields, withProtocol } from './inbounds.ts'
 import { read } from './meta.ts'
 import { bytes, wholeNumber } from './primitives.ts'
@@ -50,4 +51,20 @@ export const sync = {
       }),
     )
     .output(changes),
+  events: read
+    .meta({ role: 'operator' })
+    .route({
+      method: 'GET',
+      path: '/events',
+      summary:
+        'What happens here, as it happens; an event stream. With Last-Event-ID it goes on where it was cut',
+    })
+    .input(
+      z.strictObject({
+        /** Goes on after this event; without an epoch, from now on. */
+        epoch: z.string().max(64).default(''),
+        after: wholeNumber.default(0),
+      }),
+    )
+    .output(nodeEvents),
 }

@@ -122,7 +122,7 @@ describe('a mirror', () => {
       open--
       return result
     }
-    node.connector = { ...node.connector, sync: { changes: slow as typeof answer } }
+    node.connector = { ...node.connector, sync: { ...node.connector.sync, changes: slow as typeof answer } }
     house.fleet.noteJoined(de.id, 'https://elsewhere.example:1')
     await onServer('a')
     const first = note()

@@ -14,6 +14,7 @@ import { createAnswers } from './answers.ts'
 import { createChanges } from './changes.ts'
 import { createClients } from './clients.ts'
 import { createEngine } from './engine.ts'
+import { createEvents, type Events, placeOf } from './events.ts'
 import { createInbounds } from './inbounds.ts'
 import { lastLines } from './log-lines.ts'
 import { createMachine, osName } from './machine.ts'
@@ -26,6 +27,7 @@ import { createSettings } from './settings.ts'
 import { createTraffic } from './traffic.ts'
 import { createWrites } from './writes.ts'
 import { createXrayControl } from './xray-control.ts'
+import { tellOfXray } from './xray-news.ts'
 import { type XrayParts, realXray } from './xray-parts.ts'
 
 export interface NodeOptions {
@@ -52,6 +54,8 @@ export interface NodeOptions {
 
 export interface Node {
   operations: NodeOperations
+  /** For parts beside it that have something to tell: what a limit or a certificate has come to. */
+  publish: Events['publish']
   /**
    * Takes over the Xray that runs, or starts one; brings to an end what a kill interrupted. Xray refusing its
    * configuration is no failure of this: the node then reports it and can be told to mend it.
@@ -70,7 +74,13 @@ export function createNode(options: NodeOptions, xray: XrayParts = realXray(opti
   const paths = xrayPaths(dir)
   const inboundListen = options.inboundListen ?? '0.0.0.0'
   const rows = createRows(db, box)
-  const position = createPosition(db, () => runtime.uuid())
+  const position = createPosition(
+    db,
+    () => runtime.uuid(),
+    () => events.moved(),
+  )
+  const events = createEvents({ runtime, position: position.read, xray: () => control.state() })
+  tellOfXray(xray.process, paths.output, events)
   const settings = createSettings(db)
   const answers = createAnswers(db, rows, options.publicAddress ?? os.hostname())
   const allowPrivateTargets = options.allowPrivateTargets ?? false
@@ -171,13 +181,17 @@ export function createNode(options: NodeOptions, xray: XrayParts = realXray(opti
       return lastLines([file, oldLog(file)], wanted)
     },
     'sync.changes': async (query) => changes(query),
+    'sync.events': async (asked, _, { signal, lastEventId }) =>
+      events.read(placeOf(asked, lastEventId), signal),
   }
 
   return {
     operations,
+    publish: events.publish,
 
     async start() {
       position.begin()
+      events.begin(position.read().epoch)
       xrayVersionKnown = await xray.version().catch(() => null)
       await xray.tidy()
       await control.begin()
@@ -187,6 +201,7 @@ export function createNode(options: NodeOptions, xray: XrayParts = realXray(opti
 
     async stop({ stopXray = false } = {}) {
       stopping.abort()
+      events.close()
       await control.end(stopXray)
       api.close()
     },

@@ -16,8 +16,9 @@ export type PositionStore = ReturnType<typeof createPosition>
  * may have been put back. It would carry the epoch it always had, and once it has made as many changes as were lost,
  * nothing in its position would tell it from the one that is gone.
  * @param newEpoch a name never used before
+ * @param moved told of every step, inside its transaction
  */
-export function createPosition(db: Sqlite, newEpoch: () => string) {
+export function createPosition(db: Sqlite, newEpoch: () => string, moved: () => void = () => undefined) {
   db.prepare(
     `insert into sync_states (server_id, epoch, change_seq, traffic_seq, next_id) values (${LOCAL_SERVER_ID}, ?, 0, 0, 1)
      on conflict (server_id) do nothing`,
@@ -32,6 +33,10 @@ export function createPosition(db: Sqlite, newEpoch: () => string) {
         `update sync_states set ${column} = ${column} + ? where server_id = ${LOCAL_SERVER_ID} returning ${column}`,
       )
       .pluck()
+  const move = (counter: { get(by: number): unknown }): number => {
+    moved()
+    return counter.get(1) as number
+  }
   const change = step('change_seq')
   const traffic = step('traffic_seq')
   const id = step('next_id')
@@ -42,8 +47,8 @@ export function createPosition(db: Sqlite, newEpoch: () => string) {
       begin.run(newEpoch())
     },
     read: () => read.get() as Position,
-    nextChange: () => change.get(1) as number,
-    nextTraffic: () => traffic.get(1) as number,
+    nextChange: () => move(change),
+    nextTraffic: () => move(traffic),
     /** Ids of this node, never used before and never again. */
     nextId: () => (id.get(1) as number) - 1,
   }

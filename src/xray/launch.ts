@@ -210,7 +210,7 @@ export async function describeExit(status: ExitStatus | null, outputPath: string
   return /fail|panic|fatal/i.test(output) ? lastMeaningfulLine(output) : how
 }
 
-async function exists(path: string): Promise<boolean> {
+export async function exists(path: string): Promise<boolean> {
   return access(path).then(
     () => true,
     () => false,

@@ -8,17 +8,19 @@ export interface XrayProcessOptions {
   dir: string
   runtime: Pick<Runtime, 'now' | 'sleep'>
   log: Log
-  /** Told when a running Xray ends without being asked to. It is being restarted already. */
-  onExit?: (info: XrayExit) => void
 }
 
-export interface XrayExit {
-  pid: number
-  /** How it ended, in words. */
-  reason: string
-  /** When the first attempt to start it again comes. */
-  restartInMs: number
-}
+/** What has become of Xray. Two of the same in a row may come: it was restarted, or asked for in vain once more. */
+export type XrayChange =
+  /** It runs, and answers. */
+  | { type: 'up'; pid: number; lastError: string | null }
+  | {
+      type: 'down'
+      /** How it ended or why it does not start, in words. */
+      reason: string
+      /** When the next attempt to start it comes, ms from now; null: none comes, it was stopped. */
+      restartInMs: number | null
+    }
 
 export interface XrayState {
   running: boolean
@@ -36,6 +38,8 @@ export interface XrayState {
  * Calls are carried out one after the other.
  */
 export interface XrayProcess {
+  /** From now on this listener is told what becomes of Xray, in order. */
+  watch(listener: (change: XrayChange) => void): void
   /** What the configuration is made from at every start to come, those after a crash included. */
   setRender(render: () => object): void
   /**

@@ -14,20 +14,23 @@ import { freePort } from '#test/support/xray-client.ts'
 import { plainInbound, xrayModel } from '#test/support/xray-server.ts'
 import { connectXrayApi } from './api.ts'
 import { findByArguments, identify } from './proc.ts'
-import type { XrayExit, XrayProcess, XrayState } from './process.ts'
+import type { XrayChange, XrayProcess, XrayState } from './process.ts'
 import { createXrayProcess, xrayPaths } from './process.ts'
 import { renderConfig } from './render.ts'
 
 describe('the process of Xray', () => {
   let dir: string
-  let exits: XrayExit[]
+  /** Times it ended without being asked to. */
+  const exits = (): Extract<XrayChange, { type: 'down' }>[] =>
+    changes.filter((change) => change.type === 'down').filter(({ restartInMs }) => restartInMs !== null)
+  let changes: XrayChange[]
   /** Waits before restarts, in ms, that were asked for; they are shortened, since only their order matters here. */
   let waits: number[]
   const created: XrayProcess[] = []
 
   beforeEach(async () => {
     dir = await mkdtemp(join(tmpdir(), 'xray-'))
-    exits = []
+    changes = []
     waits = []
   })
   afterEach(async () => {
@@ -51,8 +54,8 @@ describe('the process of Xray', () => {
       dir,
       runtime,
       log: silentLog(),
-      onExit: (info) => exits.push(info),
     })
+    xray.watch((change) => changes.push(change))
     created.push(xray)
     return xray
   }
@@ -100,7 +103,7 @@ describe('the process of Xray', () => {
     await xray.stop()
     expect(xray.state()).toMatchObject({ running: false, pid: null, startedAt: null, lastError: null })
     expect(await identify(Number(pid))).toBeNull()
-    expect(exits).toEqual([])
+    expect(exits()).toEqual([])
   })
 
   it('shows Xray nothing of our environment but what it needs', async () => {
@@ -135,7 +138,7 @@ describe('the process of Xray', () => {
     // It is no child of ours, so only watching tells.
     xray.setRender(() => configOn())
     process.kill(Number(first.pid), 'SIGKILL')
-    await expect.poll(() => exits.length, { timeout: 10_000 }).toBe(1)
+    await expect.poll(() => exits().length, { timeout: 10_000 }).toBe(1)
     await expect.poll(() => xray.state().running, { timeout: 20_000 }).toBe(true)
     expect(xray.state().startedAt).not.toBe(first.startedAt)
   })
@@ -149,7 +152,7 @@ describe('the process of Xray', () => {
     const second = create()
     expect(await second.adopt()).toBe(true)
     expect(second.state()).toEqual(state)
-    expect(exits).toEqual([])
+    expect(exits()).toEqual([])
   })
 
   it.each(['', '{"pid":', '{"pid":1,"startTime":"1","bootId":"x","executable":"/sbin/init"}'])(
@@ -189,14 +192,15 @@ describe('the process of Xray', () => {
     xray.setRender(() => configOn(port))
     for (const crash of [1, 2, 3]) {
       const { pid, startedAt } = xray.state()
+      expect(changes.at(-1)).toEqual({ type: 'up', pid, lastError: null })
       process.kill(Number(pid), 'SIGKILL')
-      await expect.poll(() => exits.length, { timeout: 20_000 }).toBe(crash)
+      await expect.poll(() => exits().length, { timeout: 20_000 }).toBe(crash)
       await expect
         .poll(() => xray.state().running && xray.state().startedAt !== startedAt, { timeout: 20_000 })
         .toBe(true)
-      expect(exits.at(-1)).toMatchObject({ pid, reason: 'it was ended by SIGKILL' })
+      expect(exits().at(-1)).toMatchObject({ reason: 'it was ended by SIGKILL' })
     }
-    expect(exits.map(({ restartInMs }) => restartInMs)).toEqual([1_000, 2_000, 5_000])
+    expect(exits().map(({ restartInMs }) => restartInMs)).toEqual([1_000, 2_000, 5_000])
     expect(waits).toEqual([1_000, 2_000, 5_000])
     expect(await tags()).toEqual(['api', 'in-0'])
     expect(xray.state().lastError).toBeNull()
@@ -206,10 +210,11 @@ describe('the process of Xray', () => {
     const xray = create()
     await xray.start(() => configOn())
     process.kill(Number(xray.state().pid), 'SIGKILL')
-    await expect.poll(() => exits.length, { timeout: 10_000 }).toBe(1)
+    await expect.poll(() => exits().length, { timeout: 10_000 }).toBe(1)
     await xray.stop()
     await systemRuntime().sleep(200)
     expect(xray.state()).toMatchObject({ running: false, lastError: null })
+    expect(changes.at(-1)).toEqual({ type: 'down', reason: 'it was stopped', restartInMs: null })
   })
 
   it('says why a configuration is refused and serves the one before', async () => {
@@ -220,7 +225,9 @@ describe('the process of Xray', () => {
       xray.restart(() => ({ ...configOn(), outbounds: [{ protocol: 'no-such-protocol' }] })),
     ).rejects.toMatchObject({ code: 'XRAY_REFUSED', message: expect.stringContaining('no-such-protocol') })
     expect(xray.state()).toMatchObject({ running: true, onPreviousConfig: true })
-    expect(xray.state().lastError).toContain('no-such-protocol')
+    const { pid, lastError } = xray.state()
+    expect(changes.at(-1)).toEqual({ type: 'up', pid, lastError })
+    expect(lastError).toContain('no-such-protocol')
     expect(await tags()).toEqual(['api', 'in-0'])
     expect(await readFile(xrayPaths(dir).config, 'utf8')).not.toContain('no-such-protocol')
 

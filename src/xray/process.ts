@@ -1,19 +1,18 @@
-import { access, mkdir, rm } from 'node:fs/promises'
+import { mkdir, rm } from 'node:fs/promises'
 import { FleetError, fail } from '#src/errors.ts'
+import { delayAfter } from './back-off.ts'
 import { configFile } from './config-file.ts'
 import type { ExitStatus, Running } from './launch.ts'
-import { apiAnswers, describeExit, launch, terminate } from './launch.ts'
+import { apiAnswers, describeExit, exists, launch, terminate } from './launch.ts'
 import { pidFile } from './pid-file.ts'
 import type { ProcessIdentity } from './proc.ts'
 import { findByArguments, isStillRunning } from './proc.ts'
-import type { XrayProcess, XrayProcessOptions } from './process-types.ts'
+import type { XrayChange, XrayProcess, XrayProcessOptions } from './process-types.ts'
 import { xrayPaths } from './process-types.ts'
 
 export { xrayPaths } from './process-types.ts'
-export type { XrayExit, XrayProcess, XrayProcessOptions, XrayState } from './process-types.ts'
+export type { XrayChange, XrayProcess, XrayProcessOptions, XrayState } from './process-types.ts'
 
-/** Waits before a restart, in ms: quick at first, since people wait; at most 30 s, so that it heals on its own. */
-const backOffMs = [1_000, 2_000, 5_000, 10_000, 30_000] as const
 /** One that lived this long has not crashed because of its start: the back-off begins anew. */
 const healthyAfterMs = 60_000
 /** An adopted Xray is no child of ours, so nobody tells us of its end. Looking costs one read of a small file. */
@@ -33,6 +32,7 @@ export function createXrayProcess(options: XrayProcessOptions): XrayProcess {
   let crashes = 0
   let recovery: AbortController | null = null
   let detached = false
+  let tell: (change: XrayChange) => void = () => undefined
   let queue: Promise<unknown> = Promise.resolve()
 
   const exclusive = <T>(work: () => Promise<T>): Promise<T> => {
@@ -68,7 +68,7 @@ export function createXrayProcess(options: XrayProcessOptions): XrayProcess {
     // Unless meanwhile it was stopped on purpose or is back.
     if (!attempts.aborted) lastError = reason
     log.warn({ pid: identity.pid, reason, restartInMs }, 'Xray ended by itself')
-    options.onExit?.({ pid: identity.pid, reason, restartInMs })
+    if (!attempts.aborted) tell({ type: 'down', reason, restartInMs })
   }
 
   /** Starts it again and again in the background; the signal is aborted when that has succeeded or is given up. */
@@ -108,18 +108,23 @@ export function createXrayProcess(options: XrayProcessOptions): XrayProcess {
     log.info({ pid: running.identity.pid }, 'Xray started')
   }
 
+  const tellUp = (): void => {
+    if (current !== null) tell({ type: 'up', pid: current.identity.pid, lastError })
+  }
+
   /** Starts with the configuration as it should be now, or else with the one before. Throws in either failure. */
   const begin = async (): Promise<void> => {
     await mkdir(dir, { recursive: true, mode: 0o700 })
     // Two Xray on one port share it without a word, so none may be left from a life we do not remember.
     await endStrangers()
     if (render !== null) await config.write(render())
-    else if (!(await isThere(paths.config)))
+    else if (!(await exists(paths.config)))
       fail('XRAY_UNAVAILABLE', { reason: 'it has no configuration yet' })
     onPreviousConfig = false
     try {
       await launchNow()
       lastError = null
+      tellUp()
     } catch (error) {
       lastError = error instanceof FleetError ? String(error.details['reason'] ?? error.code) : String(error)
       if (await config.restorePrevious()) {
@@ -128,6 +133,7 @@ export function createXrayProcess(options: XrayProcessOptions): XrayProcess {
           () => (onPreviousConfig = true),
           (again: unknown) => log.warn({ error: again }, 'Xray does not start with that one either'),
         )
+        tellUp()
       }
       throw error
     }
@@ -155,15 +161,17 @@ export function createXrayProcess(options: XrayProcessOptions): XrayProcess {
     try {
       await begin()
     } catch (error) {
-      if (current === null) recover()
+      if (current === null) {
+        tell({ type: 'down', reason: lastError ?? 'it does not start', restartInMs: delayAfter(crashes) })
+        recover()
+      }
       throw error
     }
   }
 
   return {
-    setRender: (next) => {
-      render = next
-    },
+    watch: (listener) => void (tell = listener),
+    setRender: (next) => void (render = next),
 
     start: (next) =>
       exclusive(async () => {
@@ -194,6 +202,7 @@ export function createXrayProcess(options: XrayProcessOptions): XrayProcess {
           lastError = null
           watchOver({ identity, exited: null })
           log.info({ pid: identity.pid }, 'Xray runs already and was taken over')
+          tellUp()
           return true
         }
         return false
@@ -213,6 +222,7 @@ export function createXrayProcess(options: XrayProcessOptions): XrayProcess {
         lastError = null
         await end()
         log.info({}, 'Xray stopped')
+        tell({ type: 'down', reason: 'it was stopped', restartInMs: null })
       })
     },
 
@@ -232,17 +242,6 @@ export function createXrayProcess(options: XrayProcessOptions): XrayProcess {
   }
 }
 
-function delayAfter(crashes: number): number {
-  return backOffMs[Math.min(crashes, backOffMs.length - 1)] ?? backOffMs[0]
-}
-
 function lifeOf({ bootId, pid, startTime }: ProcessIdentity): string {
   return `${bootId}:${pid}:${startTime}`
-}
-
-async function isThere(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
-  )
 }

@@ -39,6 +39,7 @@ const provokedBy: Record<ErrorCode, [file: string, title: string]> = {
   TELEGRAM_TOKEN_REFUSED: ['src/bot/resilience.test.ts', 'a wrong token ends the start'],
   PAYLOAD_TOO_LARGE: ['src/connectors/http.test.ts', 'refuses a body over 16 MiB'],
   RATE_LIMITED: ['src/web/gateway.test.ts', 'with a wrong secret is refused, and many attempts'],
+  TOO_MANY_READERS: ['src/node/events.test.ts', 'the ninth makes the first leave'],
   SERVER_IDENTITY_REFUSED: ['src/connectors/transport.test.ts', "refuses agent 2's certificate"],
   SERVER_ANSWER_UNREADABLE: ['src/connectors/transport.test.ts', 'says that an answer is not one'],
   SERVER_REFUSED: ['src/connectors/transport.test.ts', 'keeps the words of an error'],

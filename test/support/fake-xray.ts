@@ -6,6 +6,7 @@ import { type ErrorCode, FleetError, fail } from '#src/errors.ts'
 import type { XrayParts } from '#src/node/xray-parts.ts'
 import type { XrayUser } from '#src/xray/model.ts'
 import { vlessUser } from './xray-server.ts'
+import type { XrayChange } from '#src/xray/process.ts'
 
 interface OpenInbound {
   tag: string
@@ -38,6 +39,7 @@ export function createFakeXray(): FakeXray {
   let failures: ErrorCode[] = []
   let file: object | null = null
   let rendering: (() => object) | undefined
+  let tell: (change: XrayChange) => void = () => undefined
 
   function meetFault(): void {
     if (!running) fail('XRAY_UNAVAILABLE', { reason: 'nothing listens there' })
@@ -73,6 +75,7 @@ export function createFakeXray(): FakeXray {
     for (const inbound of (file as { inbounds: unknown[] }).inbounds) open(inbound)
     running = true
     starts++
+    tell({ type: 'up', pid: starts, lastError: null })
   }
 
   function grow(name: string, bytes: number): void {
@@ -89,6 +92,9 @@ export function createFakeXray(): FakeXray {
 
   const parts: XrayParts = {
     process: {
+      watch(listener) {
+        tell = listener
+      },
       setRender(render) {
         rendering = render
       },
@@ -171,6 +177,7 @@ export function createFakeXray(): FakeXray {
     die() {
       running = false
       inbounds.clear()
+      tell({ type: 'down', reason: 'it was ended by SIGKILL', restartInMs: 1_000 })
     },
     revive() {
       if (!running && rendering !== undefined) begin(rendering)

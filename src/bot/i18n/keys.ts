@@ -284,6 +284,7 @@ export interface Texts {
   'errors.ADDRESS_TAKEN': { address: string | number; reason: string | number }
   'errors.PAYLOAD_TOO_LARGE': { limit: string | number }
   'errors.RATE_LIMITED': { seconds: string | number }
+  'errors.TOO_MANY_READERS': { limit: string | number }
   'errors.SERVER_IDENTITY_REFUSED': { endpoint: string | number; reason: string | number }
   'errors.SERVER_ANSWER_UNREADABLE': { reason: string | number }
   'errors.SERVER_REFUSED': { reason: string | number }
