@@ -9,6 +9,8 @@ import type { SecretBox } from '#src/trust/secret-box.ts'
 import { xrayPaths } from '#src/xray/process.ts'
 import { createAccounting } from './accounting.ts'
 import { createAnswers } from './answers.ts'
+import { type AcmeSettings, defaultAcme } from './certificates/acme/settings.ts'
+import { createCertificates } from './certificates/certificates.ts'
 import { createChanges } from './changes.ts'
 import { createClients } from './clients.ts'
 import { createEngine } from './engine.ts'
@@ -42,6 +44,12 @@ export interface NodeOptions {
   allowPrivateTargets?: boolean | undefined
   /** How often counters are read, ms. A crash of Xray loses at most the traffic of one such interval. */
   accountingIntervalMs?: number | undefined
+  /** Where certificates are ordered; Let's Encrypt unless told. */
+  acme?: AcmeSettings | undefined
+  /** Told once a day of a certificate that comes to its end and is not, or cannot be, renewed. */
+  onCertificateSoonDue?: ((domain: string, daysLeft: number) => void) | undefined
+  /** How often certificates that are due are looked for, ms. */
+  certificateIntervalMs?: number | undefined
   faults?: Faults | undefined
 }
 
@@ -79,15 +87,37 @@ export function createNode(options: NodeOptions, xray: XrayParts = realXray(opti
     view: () => viewRows(rows),
     push: async (before, now) => {
       if (before.command !== undefined) control.requireDone(before.command)
+      await certificates.follow(before)
       await engine.push(before, now)
     },
     reconcile: (reopen) => engine.reconcile(reopen),
-    answer: (operation, before, now) =>
-      operation.startsWith('xray.') ? control.answer() : answers.after(operation, before, now),
+    answer: (operation, before, now) => {
+      if (operation.startsWith('xray.')) return control.answer()
+      if (operation.startsWith('certificates.')) return certificates.answer(operation, before)
+      return answers.after(operation, before, now)
+    },
     faults: options.faults,
   })
   const accounting = createAccounting({ db, position, now: () => runtime.now() })
   const control = createXrayControl({ engine, writes, settings, accounting, log })
+  const certificates = createCertificates({
+    db,
+    box,
+    runtime,
+    log,
+    writes,
+    acme: options.acme ?? defaultAcme,
+    dir,
+    // No inbound names a certificate yet.
+    usedBy: () => [],
+    portHolder(port) {
+      const holder = rows.allInboundSettings().find((inbound) => inbound.enabled && inbound.port === port)
+      return holder === undefined ? undefined : `the inbound ${holder.tag}`
+    },
+    reopen: (inbounds) => engine.reconcile(inbounds),
+    onSoonDue: (domain, daysLeft) => options.onCertificateSoonDue?.(domain, daysLeft),
+    intervalMs: options.certificateIntervalMs,
+  })
   const changes = createChanges(db, rows, position)
   const machine = createMachine(dirname(dir), (ms) => runtime.sleep(ms))
 
@@ -131,6 +161,7 @@ export function createNode(options: NodeOptions, xray: XrayParts = realXray(opti
     ...createInbounds({ ...xray, rows, writes, engine, answers, position, runtime, inboundListen }),
     ...createClients({ db, rows, writes, engine, position, runtime }),
     ...control.operations,
+    ...certificates.operations,
     'server.health': health,
     'server.info': async () => ({
       hostname: os.hostname(),
@@ -162,13 +193,16 @@ export function createNode(options: NodeOptions, xray: XrayParts = realXray(opti
       position.begin()
       xrayVersionKnown = await xray.version().catch(() => null)
       await xray.tidy()
+      await certificates.begin()
       await control.begin()
+      certificates.start()
       // Ends by the abort alone.
       keepAccounting().catch(() => undefined)
     },
 
     async stop({ stopXray = false } = {}) {
       stopping.abort()
+      await certificates.stop()
       await control.end(stopXray)
       api.close()
     },

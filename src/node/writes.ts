@@ -220,6 +220,9 @@ export function createWrites(deps: WriteDeps) {
   return {
     run: <R>(request: WriteRequest): Promise<R> => serial(() => execute(request)),
 
+    /** Whether a change was begun or refused under a key: then asking for it again needs no preparation. */
+    isKnown: (key: string): boolean => outcomes.find(key) !== undefined,
+
     /** Settles whatever a kill interrupted, and forgets outcomes nobody can ask for any more. */
     settle: (onRefused: (error: unknown) => void): Promise<void> =>
       serial(async () => {

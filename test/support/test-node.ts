@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type Node, createNode } from '#src/node/node.ts'
+import { type Node, type NodeOptions, createNode } from '#src/node/node.ts'
 import { systemRuntime } from '#src/runtime.ts'
 import { readMigrations } from '#src/store/migrate.ts'
 import { type Sqlite, openStore } from '#src/store/open.ts'
@@ -10,6 +10,8 @@ import { silentLog } from './silent-log.ts'
 import { xrayBinary } from './xray-binary.ts'
 
 export interface TestNode {
+  /** Its folder; Xray's is `xray` in it. */
+  dir: string
   db: Sqlite
   node: Node
   /** What a restart of our process is to Xray: let go, and begin again over the same files. */
@@ -19,7 +21,7 @@ export interface TestNode {
 
 /** A node with a real Xray and a real file, in a folder of its own. Traffic is read when a test asks for it. */
 export async function startTestNode(
-  options: { host?: string; binary?: string; parent?: string } = {},
+  options: { host?: string; binary?: string; parent?: string; node?: Partial<NodeOptions> } = {},
 ): Promise<TestNode> {
   const dir = await mkdtemp(join(options.parent ?? tmpdir(), 'node-'))
   const runtime = systemRuntime()
@@ -40,8 +42,10 @@ export async function startTestNode(
       publicAddress: options.host ?? '127.0.0.1',
       allowPrivateTargets: true,
       accountingIntervalMs: 200,
+      ...options.node,
     })
   const test: TestNode = {
+    dir,
     db,
     node: make(),
     async restart() {
