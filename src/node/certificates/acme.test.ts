@@ -7,6 +7,7 @@ import { systemRuntime } from '#src/runtime.ts'
 import { certificateFiles } from '#src/xray/certificate-files.ts'
 import { type CertificateDesk, newKey, openCertificateDesk } from '#test/support/certificate-desk.ts'
 import { blockedDomain, type Pebble, startPebble } from '#test/support/pebble.ts'
+import { type StandingClock, standingClock } from '#test/support/standing-order.ts'
 import { jsonIn, openAcmeHttp } from './acme/http.ts'
 import { openSession } from './acme/session.ts'
 import { makeKey } from './making.ts'
@@ -16,13 +17,15 @@ const alpn = 'tls-alpn-01' as const
 
 let pebble: Pebble
 let desk: CertificateDesk
+let clock: StandingClock
 
 beforeAll(async () => {
   pebble = await startPebble()
 })
 afterAll(() => pebble.remove())
 beforeEach(async () => {
-  desk = await openCertificateDesk({ acme: pebble.settings })
+  clock = standingClock()
+  desk = await openCertificateDesk({ acme: pebble.settings, runtime: clock })
 })
 afterEach(() => desk.close())
 
@@ -176,14 +179,14 @@ describe('asked for more than once at a time', () => {
     const orders = pebble.orders()
     const input = { domain: 'popular.example.org', method: http }
     const call = newKey()
-    const release = pebble.dns.hold()
+    const order = clock.hold(pebble)
     const asked = [generate(input, call), generate(input, call), generate(input)]
-    await expect.poll(() => pebble.dns.asked).toContain(input.domain)
+    await order.reached(input.domain)
     // Under that key something else is refused at once, and what is under way goes on.
     await expect(generate({ ...input, method: alpn }, call)).rejects.toMatchObject({
       code: 'IDEMPOTENCY_CONFLICT',
     })
-    release()
+    order.release()
     const [first, ...others] = await Promise.all(asked)
     expect(others.map(({ sha256 }) => sha256)).toEqual([first?.sha256, first?.sha256])
     expect(pebble.orders()).toBe(orders + 1)
@@ -193,17 +196,17 @@ describe('asked for more than once at a time', () => {
   })
 
   it('holds up no other change, and one order waits for the other', async () => {
-    const release = pebble.dns.hold()
+    const order = clock.hold(pebble)
     const slow = generate({ domain: 'slow.example.org', method: http })
     const next = generate({ domain: 'next.example.org', method: http })
-    await expect.poll(() => pebble.dns.asked).toContain('slow.example.org')
+    await order.reached('slow.example.org')
     const quick = await desk.operations['certificates.generate'](
       { domain: 'quick.example.org', method: 'self-signed', days: 10 },
       newKey(),
     )
     expect(quick.kind).toBe('self-signed')
     expect(pebble.dns.asked).not.toContain('next.example.org')
-    release()
+    order.release()
     expect((await Promise.all([slow, next])).map(({ domain }) => domain)).toEqual([
       'slow.example.org',
       'next.example.org',
@@ -211,15 +214,15 @@ describe('asked for more than once at a time', () => {
   })
 
   it('ends when the node does, and its port is free', async () => {
-    const release = pebble.dns.hold()
+    const order = clock.hold(pebble)
     const call = newKey()
     const asked = generate({ domain: 'ending.example.org', method: http }, call)
     const refused = expect(asked).rejects.toMatchObject(code('ACME_UNREACHABLE', /is ending/))
-    await expect.poll(() => pebble.dns.asked).toContain('ending.example.org')
+    await order.reached('ending.example.org')
     await desk.certificates.stop()
     await refused
     await expect(free(pebble.settings.httpPort)).resolves.toBe(true)
-    release()
+    order.release()
     await desk.restart()
     expect(await generate({ domain: 'ending.example.org', method: http }, call)).toMatchObject({
       kind: 'acme',

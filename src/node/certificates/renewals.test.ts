@@ -3,6 +3,7 @@ import type { Certificate } from '#src/contract/index.ts'
 import { systemRuntime } from '#src/runtime.ts'
 import { type CertificateDesk, newKey, openCertificateDesk } from '#test/support/certificate-desk.ts'
 import { type Pebble, startPebble } from '#test/support/pebble.ts'
+import { type StandingClock, standingClock } from '#test/support/standing-order.ts'
 import { haveSameKey } from './pem.ts'
 
 const HOUR = 60 * 60 * 1000
@@ -11,6 +12,7 @@ const domain = 'long.example.org'
 
 let pebble: Pebble
 let desk: CertificateDesk
+let clock: StandingClock
 /** ms the node's clock is ahead of Pebble's. */
 let ahead: number
 const now = (): number => Date.now() + ahead
@@ -24,7 +26,8 @@ beforeAll(async () => {
 afterAll(() => pebble.remove())
 beforeEach(async () => {
   ahead = 0
-  desk = await openCertificateDesk({ acme: pebble.settings, runtime: { ...systemRuntime(), now } })
+  clock = standingClock({ ...systemRuntime(), now })
+  desk = await openCertificateDesk({ acme: pebble.settings, runtime: clock })
 })
 afterEach(async () => {
   await desk.close()
@@ -126,29 +129,27 @@ it('may be asked for at any time', async () => {
 
 it('does not overwrite what somebody put there meanwhile', async () => {
   await get()
-  const release = pebble.dns.hold()
-  pebble.dns.asked.length = 0
+  const order = clock.hold(pebble)
   const renewing = desk.operations['certificates.renew']({ domain }, newKey())
   const refused = expect(renewing).rejects.toMatchObject({ code: 'STALE_ROW_VERSION' })
-  await expect.poll(() => pebble.dns.asked).toContain(domain)
+  await order.reached(domain)
   const own = await desk.operations['certificates.generate'](
     { domain, method: 'self-signed', days: 30 },
     newKey(),
   )
-  release()
+  order.release()
   await refused
   expect(await only()).toEqual(own)
 })
 
 it('and one that is deleted meanwhile stays deleted', async () => {
   await get()
-  const release = pebble.dns.hold()
-  pebble.dns.asked.length = 0
+  const order = clock.hold(pebble)
   const renewing = desk.operations['certificates.renew']({ domain }, newKey())
   const refused = expect(renewing).rejects.toMatchObject({ code: 'CERTIFICATE_NOT_FOUND' })
-  await expect.poll(() => pebble.dns.asked).toContain(domain)
+  await order.reached(domain)
   await desk.operations['certificates.delete']({ domain }, newKey())
-  release()
+  order.release()
   await refused
   expect(await desk.operations['certificates.list'](undefined, {})).toEqual([])
   expect(await desk.fileOf(domain)).toBeNull()
@@ -157,12 +158,11 @@ it('and one that is deleted meanwhile stays deleted', async () => {
 it('a node that ends during a renewal has not failed', async () => {
   const { nextTryAt } = await get()
   goTo(nextTryAt)
-  const release = pebble.dns.hold()
-  pebble.dns.asked.length = 0
+  const order = clock.hold(pebble)
   const looking = desk.certificates.look()
-  await expect.poll(() => pebble.dns.asked).toContain(domain)
+  await order.reached(domain)
   await desk.certificates.stop()
   await looking
-  release()
+  order.release()
   expect(await only()).toMatchObject({ lastError: null, nextTryAt })
 })
