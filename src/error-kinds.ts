@@ -1,3 +1,5 @@
+import { certificateErrorKinds } from './error-kinds-certificates.ts'
+
 /**
  * Every error a person or a program can meet, in one registry: its code, HTTP status, whether trying again may
  * help, and what to say. A text key of the same code (`errors.<code>`) holds the words for the chat.
@@ -44,6 +46,7 @@ export const errorKinds = {
     retryable: false,
     message: 'A client named {email} is already on this server with other credentials. Choose another name.',
   },
+  ...certificateErrorKinds,
   XRAY_NOT_FOUND: {
     status: 500,
     retryable: false,

@@ -49,6 +49,6 @@ export function createConnectorFactory(options: {
 
 /** A plain object: on the connectors themselves, which answer to any name, `close` would be an operation. */
 function withClose(connector: ServerConnector, close: () => Promise<void>): Connection {
-  const { server, inbounds, clients, traffic, xray, system, sync } = connector
-  return { server, inbounds, clients, traffic, xray, system, sync, close }
+  const { server, inbounds, clients, traffic, xray, system, certificates, sync } = connector
+  return { server, inbounds, clients, traffic, xray, system, certificates, sync, close }
 }

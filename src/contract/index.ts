@@ -1,4 +1,5 @@
 export { apiPrefix, type CallContext, type Contract, contract, type ServerConnector } from './contract.ts'
+export type { Certificate, Challenge } from './certificates.ts'
 export type { Client, ClientInput } from './clients.ts'
 export type { BlockReason, Inbound, InboundInput, Sniffing } from './inbounds.ts'
 export type { GivenProtocolSettings, Protocol, ProtocolSettings, ShadowsocksMethod } from './protocols.ts'

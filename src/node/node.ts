@@ -8,9 +8,12 @@ import type { Runtime } from '#src/runtime.ts'
 import type { Sqlite } from '#src/store/open.ts'
 import type { SecretBox } from '#src/trust/secret-box.ts'
 import { oldLog } from '#src/xray/log-rotation.ts'
+import { certificateFiles } from '#src/xray/certificate-files.ts'
 import { xrayPaths } from '#src/xray/process.ts'
 import { createAccounting } from './accounting.ts'
 import { createAnswers } from './answers.ts'
+import { type AcmeSettings, defaultAcme } from './certificates/acme/settings.ts'
+import { createCertificates } from './certificates/certificates.ts'
 import { createChanges } from './changes.ts'
 import { createClients } from './clients.ts'
 import { createEngine } from './engine.ts'
@@ -20,7 +23,8 @@ import { lastLines } from './log-lines.ts'
 import { createMachine, osName } from './machine.ts'
 import type { NodeOperations } from './operations.ts'
 import { createPosition } from './position.ts'
-import { type HeldCertificates, createPrepareInbound } from './prepare-inbound.ts'
+import { createCertificateUsers } from './certificate-users.ts'
+import { createPrepareInbound } from './prepare-inbound.ts'
 import { createRows } from './rows.ts'
 import { viewRows } from './rows-view.ts'
 import { createSettings } from './settings.ts'
@@ -49,6 +53,12 @@ export interface NodeOptions {
   allowPrivateTargets?: boolean | undefined
   /** How often counters are read, ms. A crash of Xray loses at most the traffic of one such interval. */
   accountingIntervalMs?: number | undefined
+  /** Where certificates are ordered; Let's Encrypt unless told. */
+  acme?: AcmeSettings | undefined
+  /** Told once a day of a certificate that comes to its end and is not, or cannot be, renewed. */
+  onCertificateSoonDue?: ((domain: string, daysLeft: number) => void) | undefined
+  /** How often certificates that are due are looked for, ms. */
+  certificateIntervalMs?: number | undefined
   faults?: Faults | undefined
 }
 
@@ -84,11 +94,11 @@ export function createNode(options: NodeOptions, xray: XrayParts = realXray(opti
   const settings = createSettings(db)
   const answers = createAnswers(db, rows, options.publicAddress ?? os.hostname())
   const allowPrivateTargets = options.allowPrivateTargets ?? false
-  const certificates: HeldCertificates = { pinOf: () => undefined, filesOf: () => null }
+  const users = createCertificateUsers(rows)
   const engine = createEngine({
     ...xray,
     rows,
-    certificateFiles: (domain) => certificates.filesOf(domain),
+    certificateFiles: (domain) => certificateFiles(dir, domain),
     routing: () => plainRouting,
     paths,
     allowPrivateTargets,
@@ -102,15 +112,36 @@ export function createNode(options: NodeOptions, xray: XrayParts = realXray(opti
     view: (known) => viewRows(rows, known),
     push: async (before, now) => {
       if (before.command !== undefined) control.requireDone(before.command)
+      await certificates.follow(before)
       await engine.push(before, now)
     },
     reconcile: (reopen) => engine.reconcile(reopen),
-    answer: (operation, before, now) =>
-      operation.startsWith('xray.') ? control.answer() : answers.after(operation, before, now),
+    answer: (operation, before, now) => {
+      if (operation.startsWith('xray.')) return control.answer()
+      if (operation.startsWith('certificates.')) return certificates.answer(operation, before)
+      return answers.after(operation, before, now)
+    },
     faults: options.faults,
   })
   const accounting = createAccounting({ db, position, now: () => runtime.now() })
   const control = createXrayControl({ engine, writes, settings, accounting, log })
+  const certificates = createCertificates({
+    db,
+    box,
+    runtime,
+    log,
+    writes,
+    acme: options.acme ?? defaultAcme,
+    dir,
+    users,
+    portHolder(port) {
+      const holder = rows.allInboundSettings().find((inbound) => inbound.enabled && inbound.port === port)
+      return holder === undefined ? undefined : `the inbound ${holder.tag}`
+    },
+    reopen: (inbounds) => engine.reconcile(inbounds),
+    onSoonDue: (domain, daysLeft) => options.onCertificateSoonDue?.(domain, daysLeft),
+    intervalMs: options.certificateIntervalMs,
+  })
   const changes = createChanges(db, rows, position)
   const machine = createMachine({
     dir: dirname(dir),
@@ -158,11 +189,12 @@ export function createNode(options: NodeOptions, xray: XrayParts = realXray(opti
       position,
       runtime,
       inboundListen,
-      prepare: createPrepareInbound(runtime, certificates),
+      prepare: createPrepareInbound(runtime, certificates.pinOf),
     }),
     ...createClients({ db, rows, writes, engine, position, runtime }),
     ...createTraffic({ db, rows, position, runtime }),
     ...control.operations,
+    ...certificates.operations,
     'server.health': health,
     'server.info': async () => ({
       hostname: os.hostname(),
@@ -194,7 +226,9 @@ export function createNode(options: NodeOptions, xray: XrayParts = realXray(opti
       events.begin(position.read().epoch)
       xrayVersionKnown = await xray.version().catch(() => null)
       await xray.tidy()
+      await certificates.begin()
       await control.begin()
+      certificates.start()
       // Ends by the abort alone.
       keepAccounting().catch(() => undefined)
     },
@@ -202,6 +236,7 @@ export function createNode(options: NodeOptions, xray: XrayParts = realXray(opti
     async stop({ stopXray = false } = {}) {
       stopping.abort()
       events.close()
+      await certificates.stop()
       await control.end(stopXray)
       api.close()
     },

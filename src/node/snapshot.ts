@@ -5,6 +5,8 @@ import { createTombstones } from './tombstones.ts'
 export interface Scope {
   inbounds: number[]
   clients: number[]
+  /** Domains. */
+  certificates?: string[]
 }
 
 /** Something done with Xray itself, and which Xray ran before: that tells, after a kill, whether it was done. */
@@ -23,6 +25,7 @@ export interface Snapshot {
   placements: Raw[]
   clientTraffics: Raw[]
   inboundTraffics: Raw[]
+  certificates?: Raw[]
   command?: Command | undefined
 }
 
@@ -39,12 +42,14 @@ export function createSnapshots(db: Sqlite) {
     inboundPlacements: select('client_inbounds', 'inbound_id'),
     clientTraffics: select('client_traffics', 'client_id'),
     inboundTraffics: select('inbound_traffics', 'inbound_id'),
+    certificates: select('certificates', 'domain'),
   }
   const dropInbound = db.prepare(`delete from inbounds where server_id = ${S} and id = ?`)
   const dropClient = db.prepare(`delete from clients where server_id = ${S} and id = ?`)
+  const dropCertificate = db.prepare(`delete from certificates where server_id = ${S} and domain = ?`)
   const tombstones = createTombstones(db)
 
-  const rowsOf = (statement: { all(id: number): unknown[] }, ids: number[]): Raw[] =>
+  const rowsOf = <Id>(statement: { all(id: Id): unknown[] }, ids: Id[]): Raw[] =>
     ids.flatMap((id) => statement.all(id) as Raw[])
 
   function insert(table: string, rows: Raw[], changed: Raw = {}): void {
@@ -71,6 +76,9 @@ export function createSnapshots(db: Sqlite) {
         ],
         clientTraffics: rowsOf(sources.clientTraffics, scope.clients),
         inboundTraffics: rowsOf(sources.inboundTraffics, scope.inbounds),
+        ...(scope.certificates === undefined
+          ? {}
+          : { certificates: rowsOf(sources.certificates, scope.certificates) }),
       }
     },
 
@@ -91,6 +99,8 @@ export function createSnapshots(db: Sqlite) {
         dropInbound.run(id)
         tombstones.bury('inbound', id, changeSeq)
       }
+      for (const domain of snapshot.scope.certificates ?? []) dropCertificate.run(domain)
+      insert('certificates', snapshot.certificates ?? [])
       insert('inbounds', snapshot.inbounds, { change_seq: changeSeq })
       insert('clients', snapshot.clients, { change_seq: changeSeq })
       insert('client_inbounds', snapshot.placements)

@@ -71,11 +71,6 @@ interface Change {
 
 const snapshotOf = ({ undo }: { undo: string | null }): Snapshot => JSON.parse(undo ?? '') as Snapshot
 
-/** Twice as long as a task may wait for a server: no key is forgotten while it may still be repeated. */
-const KEEP_OUTCOMES_MS = 14 * 24 * 60 * 60 * 1000
-/** Forgetting walks over all outcomes, so it is not done with every change; an agent may run for years. */
-const FORGET_EVERY_MS = 24 * 60 * 60 * 1000
-
 export type Writes = ReturnType<typeof createWrites>
 
 export function createWrites(deps: WriteDeps) {
@@ -85,15 +80,8 @@ export function createWrites(deps: WriteDeps) {
   const doubt = createDoubt(db)
   const outcomes = createOutcomes(db, box, () => runtime.now())
 
-  let forgotAt = runtime.now()
   /** Whether a change stands in the rows whose outcome could not be written, as on a full disk. */
   let unsettled = false
-
-  /** Outcomes nobody can ask for any more. */
-  function forgetOld(): void {
-    forgotAt = runtime.now()
-    outcomes.prune(forgotAt - KEEP_OUTCOMES_MS)
-  }
 
   const commitApplying = db.transaction((change: Change, planned: Plan): Snapshot => {
     const taken = snapshots.take(planned.before)
@@ -185,7 +173,7 @@ export function createWrites(deps: WriteDeps) {
       if (known.status !== 'applying') return outcomes.answer(known) as R
       return settleOne<R>(known, snapshotOf(known))
     }
-    if (runtime.now() - forgotAt >= FORGET_EVERY_MS) forgetOld()
+    outcomes.forgetOldDaily()
     // Taken back later, it would take what came after it along.
     if (unsettled) await settleOpen((error) => log.warn({ error }, 'an interrupted change was taken back'))
     await mend()
@@ -232,10 +220,13 @@ export function createWrites(deps: WriteDeps) {
   return {
     run: <R>(request: WriteRequest): Promise<R> => serial(() => execute(request)),
 
+    /** Whether a change was begun or refused under a key: then asking for it again needs no preparation. */
+    isKnown: (key: string): boolean => outcomes.find(key) !== undefined,
+
     /** Settles whatever a kill interrupted, and forgets outcomes nobody can ask for any more. */
     settle: (onRefused: (error: unknown) => void): Promise<void> =>
       serial(async () => {
-        forgetOld()
+        outcomes.forgetOld()
         await settleOpen(onRefused).catch(onRefused)
       }),
 

@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type Node, createNode } from '#src/node/node.ts'
+import { type Node, type NodeOptions, createNode } from '#src/node/node.ts'
 import { systemRuntime } from '#src/runtime.ts'
 import { readMigrations } from '#src/store/migrate.ts'
 import { type Sqlite, openStore } from '#src/store/open.ts'
@@ -21,7 +21,7 @@ export interface TestNode {
 
 /** A node with a real Xray and a real file, in a folder of its own. Traffic is read when a test asks for it. */
 export async function startTestNode(
-  options: { host?: string; binary?: string; parent?: string } = {},
+  options: { host?: string; binary?: string; parent?: string; node?: Partial<NodeOptions> } = {},
 ): Promise<TestNode> {
   const dir = await mkdtemp(join(options.parent ?? tmpdir(), 'node-'))
   const runtime = systemRuntime()
@@ -42,6 +42,7 @@ export async function startTestNode(
       publicAddress: options.host ?? '127.0.0.1',
       allowPrivateTargets: true,
       accountingIntervalMs: 200,
+      ...options.node,
     })
   const test: TestNode = {
     dir,
