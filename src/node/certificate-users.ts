@@ -4,11 +4,11 @@ import type { InboundSettings, Rows } from './rows.ts'
 /** The inbounds that show certificates of this server. */
 export interface CertificateUsers {
   /** Those that are enabled. */
-  enabled(domain: string): readonly { id: number; tag: string }[]
+  enabled: (domain: string) => readonly { id: number; tag: string }[]
   /** Ids of those whose links pin another certificate than this. @param pin hexadecimal; null: links pin none */
-  pinningOther(domain: string, pin: string | null): number[]
+  pinningOther: (domain: string, pin: string | null) => number[]
   /** Writes what links of these inbounds are to pin; inside the transaction of the certificate's change. */
-  repin(ids: readonly number[], pin: string | null, changeSeq: number, now: number): void
+  repin: (ids: readonly number[], pin: string | null, changeSeq: number, now: number) => void
 }
 
 export function createCertificateUsers(

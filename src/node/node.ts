@@ -189,7 +189,7 @@ export function createNode(options: NodeOptions, xray: XrayParts = realXray(opti
       position,
       runtime,
       inboundListen,
-      prepare: createPrepareInbound(runtime, certificates.pinOf),
+      prepare: createPrepareInbound(runtime, (domain) => certificates.pinOf(domain)),
     }),
     ...createClients({ db, rows, writes, engine, position, runtime }),
     ...createTraffic({ db, rows, position, runtime }),

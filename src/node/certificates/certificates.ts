@@ -6,6 +6,7 @@ import { hashOf } from '#src/node/canonical.ts'
 import type { CertificateUsers } from '#src/node/certificate-users.ts'
 import type { NodeOperations } from '#src/node/operations.ts'
 import type { Snapshot } from '#src/node/snapshot.ts'
+import { DAY_MS } from '#src/node/limits.ts'
 import type { Plan, Writes } from '#src/node/writes.ts'
 import type { Runtime } from '#src/runtime.ts'
 import type { Sqlite } from '#src/store/open.ts'
@@ -17,10 +18,10 @@ import { makeKey, makeSelfSigned } from './making.ts'
 import { createOrders } from './orders.ts'
 import { type ReadChain, readPair } from './pem.ts'
 import { createPreparations } from './preparations.ts'
-import { daysLeft, renewalAt } from './renewal.ts'
+import { renewalAt } from './renewal.ts'
 import { createRenewals } from './renewals.ts'
-import { pinFor } from './pins.ts'
 import { type CertificateRecord, type CertificateSettings, createCertificateRows } from './rows.ts'
+import { pinFor, shown } from './shown.ts'
 
 export interface CertificateDeps {
   db: Sqlite
@@ -54,23 +55,22 @@ interface Prepared {
 type Pair = ReadChain & { key: string }
 type Origin = Pick<CertificateRecord, 'domain' | 'kind' | 'challenge' | 'directory' | 'email'>
 
-const DAY_MS = 24 * 60 * 60 * 1000
 const fromNowhere = { challenge: null, directory: null, email: null }
 
 export function createCertificates(deps: CertificateDeps) {
   const { db, box, runtime, writes, acme, dir, users } = deps
-  const usedBy = users.enabled
   const rows = createCertificateRows(db, box)
-  const following = createFollowing({ ...deps, usedBy, rows, files: createCertificateFiles(dir) })
+  const following = createFollowing({
+    ...deps,
+    usedBy: users.enabled,
+    rows,
+    files: createCertificateFiles(dir),
+  })
   const orders = createOrders({ ...deps, settings: acme })
   const preparations = createPreparations()
   const chance = (): number => runtime.randomBytes(4).readUInt32BE() / 2 ** 32
 
-  /** As it is told: never its key. */
-  function describe(settings: CertificateSettings): Certificate {
-    const { chain: _chain, failures: _failures, email: _email, ...row } = settings
-    return { ...row, daysLeft: daysLeft(row, runtime.now()) }
-  }
+  const describe = (settings: CertificateSettings): Certificate => shown(settings, runtime.now())
 
   function recordOf(origin: Origin, pair: Pair, before: CertificateSettings | undefined): CertificateRecord {
     const now = runtime.now()
@@ -202,7 +202,7 @@ export function createCertificates(deps: CertificateDeps) {
         plan: async () => {
           const { domain } = input
           if (rows.find(domain) === undefined) fail('CERTIFICATE_NOT_FOUND', { domain })
-          const tags = usedBy(domain).map(({ tag }) => tag)
+          const tags = users.enabled(domain).map(({ tag }) => tag)
           if (tags.length > 0) fail('CERTIFICATE_IN_USE', { domain, by: `the inbound ${tags.join(', ')}` })
           return planOf(domain, null)
         },
