@@ -59,13 +59,9 @@ const fromNowhere = { challenge: null, directory: null, email: null }
 
 export function createCertificates(deps: CertificateDeps) {
   const { db, box, runtime, writes, acme, dir, users } = deps
+  const { enabled: usedBy } = users
   const rows = createCertificateRows(db, box)
-  const following = createFollowing({
-    ...deps,
-    usedBy: users.enabled,
-    rows,
-    files: createCertificateFiles(dir),
-  })
+  const following = createFollowing({ ...deps, usedBy, rows, files: createCertificateFiles(dir) })
   const orders = createOrders({ ...deps, settings: acme })
   const preparations = createPreparations()
   const chance = (): number => runtime.randomBytes(4).readUInt32BE() / 2 ** 32
@@ -202,7 +198,7 @@ export function createCertificates(deps: CertificateDeps) {
         plan: async () => {
           const { domain } = input
           if (rows.find(domain) === undefined) fail('CERTIFICATE_NOT_FOUND', { domain })
-          const tags = users.enabled(domain).map(({ tag }) => tag)
+          const tags = usedBy(domain).map(({ tag }) => tag)
           if (tags.length > 0) fail('CERTIFICATE_IN_USE', { domain, by: `the inbound ${tags.join(', ')}` })
           return planOf(domain, null)
         },
