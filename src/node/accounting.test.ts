@@ -25,7 +25,7 @@ function setup() {
       up: 0,
       down: 0,
     }
-  return { restart, lifetime }
+  return { db, restart, lifetime }
 }
 
 describe('accounting', () => {
@@ -78,5 +78,33 @@ describe('accounting', () => {
       }),
       { numRuns: 200 },
     )
+  })
+
+  test('counts an inbound as a whole where Xray knows no users of it, and only there', () => {
+    const { db, restart, lifetime } = setup()
+    const accounting = restart()
+    const protocol = (name: string) => db.prepare('update inbounds set protocol = ?').run(name)
+    const inbound = (tag: string, bytes: number) =>
+      [`inbound>>>${tag}>>>traffic>>>downlink`, bytes] as [string, number]
+    const readings = (): number => db.prepare('select count(*) from xray_counters').pluck().get() as number
+
+    // Of one whose users are counted it would count every byte again; the API's own moves with each reading.
+    expect(accounting.record('1', new Map([inbound('in-1', 500), inbound('api', 9)]))).toBe(false)
+    expect(lifetime('inbound_traffics')).toEqual({ up: 0, down: 0 })
+    expect(readings()).toBe(1)
+
+    // Another inbound by the same tag: what was counted under it before is not its own.
+    protocol('wireguard')
+    expect(accounting.record('1', new Map([inbound('in-1', 700), inbound('api', 12)]))).toBe(true)
+    expect(accounting.record('1', new Map([inbound('in-1', 700), inbound('api', 15)]))).toBe(false)
+    expect(lifetime('inbound_traffics')).toEqual({ up: 0, down: 200 })
+
+    protocol('tunnel')
+    expect(accounting.record('2', new Map([inbound('in-1', 40)]))).toBe(true)
+    expect(lifetime('inbound_traffics')).toEqual({ up: 0, down: 240 })
+    expect(readings()).toBe(1)
+    expect(db.prepare('select kind, subject, down from traffic_days').all()).toEqual([
+      { kind: 'inbound', subject: '1', down: 240 },
+    ])
   })
 })

@@ -4,7 +4,9 @@
  * transaction that keeps the reading. So a kill between two readings neither loses nor doubles a byte; only a crash
  * of Xray itself takes what it counted since the last reading with it.
  */
+import type { Protocol } from '#src/contract/index.ts'
 import { LOCAL_SERVER_ID, type Sqlite } from '#src/store/open.ts'
+import { countsUsers } from '#src/xray/account.ts'
 import { DAY_MS } from './limits.ts'
 import type { PositionStore } from './position.ts'
 import { emailKey } from './rows.ts'
@@ -24,7 +26,7 @@ interface Delta {
 }
 
 /** The parts of Xray's counter names: `user>>>anna#12>>>traffic>>>uplink`. */
-const counterName = /^(user|outbound)>>>(.*)>>>traffic>>>(uplink|downlink)$/s
+const counterName = /^(user|inbound|outbound)>>>(.*)>>>traffic>>>(uplink|downlink)$/s
 
 export type Accounting = ReturnType<typeof createAccounting>
 
@@ -37,6 +39,9 @@ export function createAccounting({ db, position, now }: AccountingDeps) {
   )
   const clientId = db.prepare(`select id from clients where server_id = ${S} and email_key = ?`).pluck()
   const isInbound = db.prepare(`select 1 from inbounds where server_id = ${S} and id = ?`).pluck()
+  const inboundByTag = db.prepare(`select id, protocol from inbounds where server_id = ${S} and tag = ?`)
+  /** Xray's own count of an inbound; of one whose users it counts, the same bytes stand there. */
+  const inboundOf = (tag: string) => inboundByTag.get(tag) as { id: number; protocol: Protocol } | undefined
 
   const grow = (table: string, key: string, more = '') =>
     db.prepare(
@@ -89,26 +94,35 @@ export function createAccounting({ db, position, now }: AccountingDeps) {
               value,
             ]),
           )
-          const deltas = new Map<string, { kind: string; name: string; delta: Delta }>()
+          let kept = 0
+          const deltas = new Map<string, { kind: string; subject: string | number; delta: Delta }>()
           for (const [counter, value] of counters) {
             const last = before.get(counter) ?? 0
             if (value <= last) continue
             const [, kind, name, direction] = counterName.exec(counter) ?? []
             if (kind === undefined || name === undefined) continue
+            const inbound = kind === 'inbound' ? inboundOf(name) : undefined
+            // The API's own inbound moves with every reading.
+            if (kind === 'inbound' && inbound === undefined) continue
+            if (before.size === 0 && kept++ === 0) forgetOthers.run(xrayStart)
             keep.run(counter, xrayStart, value)
+            if (inbound !== undefined && countsUsers(inbound.protocol)) continue
             const id = `${kind}>${name}`
-            const entry = deltas.get(id) ?? { kind, name, delta: { up: 0, down: 0 } }
+            const subject = inbound?.id ?? name
+            const entry = deltas.get(id) ?? { kind, subject, delta: { up: 0, down: 0 } }
             deltas.set(id, entry)
             entry.delta[direction === 'uplink' ? 'up' : 'down'] += value - last
           }
           if (deltas.size === 0) return false
-          if (before.size === 0) forgetOthers.run(xrayStart)
           const seq = position.nextTraffic()
-          for (const { kind, name, delta } of deltas.values()) {
-            if (kind === 'user') addUserTraffic(name, delta, seq)
-            else {
-              addToOutbound.run({ key: name, ...delta, seq })
-              ofDay('outbound', name, delta)
+          for (const { kind, subject, delta } of deltas.values()) {
+            if (kind === 'user') addUserTraffic(String(subject), delta, seq)
+            else if (kind === 'inbound') {
+              addToInbound.run({ key: subject, ...delta, seq })
+              ofDay('inbound', subject, delta)
+            } else {
+              addToOutbound.run({ key: subject, ...delta, seq })
+              ofDay('outbound', subject, delta)
             }
           }
           return true

@@ -2,12 +2,13 @@
 import type { RoutingDocument } from '#src/contract/index.ts'
 import { fail } from '#src/errors.ts'
 import type { XrayApi } from '#src/xray/api.ts'
-import { accountIn, hasClients, takesUsersWhileRunning } from '#src/xray/account.ts'
+import { accountIn, countsInbounds, hasClients, takesUsersWhileRunning } from '#src/xray/account.ts'
 import type { XrayInbound, XrayModel, XrayUser } from '#src/xray/model.ts'
 import type { XrayProcess } from '#src/xray/process.ts'
 import { type RenderedInbound, nobodyOf, renderInbound } from '#src/xray/render-inbound.ts'
 import { maskSecrets, renderConfig } from '#src/xray/render.ts'
 import { isSameUser } from '#src/xray/user-message.ts'
+import { alteredFixedInbounds } from './fixed-users.ts'
 import { isOpen, listenerOf, sameListener, wasOpen } from './listeners.ts'
 import type { ClientRecord, InboundRecord, InboundSettings, Rows } from './rows.ts'
 import type { RowsView } from './rows-view.ts'
@@ -58,6 +59,7 @@ export function createEngine(deps: EngineDeps) {
         .filter(isOpen)
         .map((inbound) => ({ ...forXray(inbound), users: withUsers ? users(inbound) : [] })),
       routing: deps.routing(),
+      countsInbounds: countsInbounds(inbounds),
       apiSocket: paths.socket,
       logDir: paths.logDir,
       allowPrivateTargets,
@@ -108,27 +110,18 @@ export function createEngine(deps: EngineDeps) {
     for (const [inboundId, { add, remove }] of wanted) {
       const inbound = view.inbound(inboundId)
       if (inbound === undefined || !isOpen(inbound) || reopened.has(inboundId)) continue
-      if (!takesUsersWhileRunning(inbound)) {
-        const record = rows.inbound(inboundId)
-        if (record !== undefined) await reopen(record)
-        continue
-      }
+      if (!takesUsersWhileRunning(inbound)) continue
       for (const email of remove) await api.removeUser(inbound.tag, xrayName(email, inboundId))
       const joining = add.map((client) => userIn(inbound, client))
       await api.addUsers(inbound.tag, joining, { replace: true })
     }
   }
 
-  /** Whether clients of the scope stand where Xray cannot be asked who does: the file alone tells. */
-  function touchesFixedUsers(before: Snapshot, view: RowsView): boolean {
-    const touched = new Set([
-      ...before.placements.map((row) => Number(row['inbound_id'])),
-      ...before.scope.clients.flatMap((id) => view.client(id)?.inbounds ?? []),
-    ])
-    return [...touched].some((id) => {
-      const inbound = view.inbound(id)
-      return inbound !== undefined && !takesUsersWhileRunning(inbound)
-    })
+  async function pushFixedUsers(altered: Set<number>, reopened: Set<number>): Promise<void> {
+    for (const id of altered) {
+      const inbound = rows.inbound(id)
+      if (inbound !== undefined && isOpen(inbound) && !reopened.has(id)) await reopen(inbound)
+    }
   }
 
   return {
@@ -140,16 +133,19 @@ export function createEngine(deps: EngineDeps) {
      * next start renders the rows. Repeating it is harmless.
      */
     async push(before: Snapshot, now: RowsView): Promise<void> {
+      const altered = alteredFixedInbounds(before, now, rows, userIn)
       if (process.state().running) {
         try {
-          await pushUsers(before, now, await pushInbounds(before))
+          const reopened = await pushInbounds(before)
+          await pushUsers(before, now, reopened)
+          await pushFixedUsers(altered, reopened)
         } catch (error) {
           if (process.state().running) throw error
         }
       }
       // Client changes stay out of the file: it would be megabytes for each of them, and a start renders it anyway.
-      if (before.scope.inbounds.length > 0 || touchesFixedUsers(before, now))
-        await process.writeConfig(render())
+      // But for users that are told with their inbound: nothing else says later whom Xray knows there.
+      if (before.scope.inbounds.length > 0 || altered.size > 0) await process.writeConfig(render())
     },
 
     /**
@@ -181,7 +177,11 @@ export function createEngine(deps: EngineDeps) {
         for (const user of users(inbound)) {
           const found = there.get(user.email.toLowerCase())
           there.delete(user.email.toLowerCase())
-          if (found === undefined || !isSameUser(found, user)) missing.push(user)
+          if (found !== undefined && isSameUser(found, user)) continue
+          // To some protocols the same name in other letters is another one.
+          if (found !== undefined && found.email !== user.email)
+            await api.removeUser(inbound.tag, found.email)
+          missing.push(user)
         }
         for (const stranger of there.values()) await api.removeUser(inbound.tag, stranger.email)
         await api.addUsers(inbound.tag, missing, { replace: true })

@@ -11,7 +11,7 @@ import { LOCAL_SERVER_ID, type Sqlite } from '#src/store/open.ts'
 import type { SecretBox } from '#src/trust/secret-box.ts'
 import type { InboundSecrets, LinkSecrets } from '#src/xray/model.ts'
 import { hasLinkSecrets, linkSecretsOf } from '#src/xray/secrets.ts'
-import { clientColumns, inboundColumns, selected, upsert } from './columns.ts'
+import { clientColumns, fieldsOf, inboundColumns, selected, upsert } from './columns.ts'
 import { createTombstones } from './tombstones.ts'
 
 /** An inbound of this node, as most need it: the keys that never leave the server stay sealed. */
@@ -207,6 +207,9 @@ export function createRows(db: Sqlite, box: SecretBox) {
     allInboundSettings: () => defined(allInbounds.all().map(inboundSettings)),
     client: (id: number) => client(clientById.get(id)),
     clientByEmail: (email: string) => client(clientByKey.get(emailKey(email))),
+    /** A row that was taken aside; where it stood is told elsewhere. */
+    clientOf: (row: Readonly<Record<string, unknown>>) =>
+      client({ ...fieldsOf(clientColumns, row), inbounds: null }),
     clients: () => defined(allClients.all().map(client)),
     clientsIn: (inboundId: number) => defined(clientsIn.all(inboundId).map(client)),
     clientCount: (inboundId: number) => countIn.get(inboundId) as number,

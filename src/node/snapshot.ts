@@ -31,6 +31,12 @@ export interface Snapshot {
 
 const S = LOCAL_SERVER_ID
 
+/** The inbounds that clients of a snapshot stood in, or one client alone. */
+export function standingsOf({ placements }: Snapshot, clientId?: number): number[] {
+  const own = placements.filter((row) => clientId === undefined || row['client_id'] === clientId)
+  return own.map((row) => Number(row['inbound_id']))
+}
+
 /** Takes the rows of a scope aside before a change, and puts them back if Xray refuses it. */
 export function createSnapshots(db: Sqlite) {
   const select = (table: string, column: string) =>

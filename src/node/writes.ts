@@ -22,7 +22,7 @@ import { createOutcomes } from './outcomes.ts'
 import type { PositionStore } from './position.ts'
 import type { KnownRows, RowsView } from './rows-view.ts'
 import { createSerial } from './serial.ts'
-import { type Command, type Scope, type Snapshot, createSnapshots } from './snapshot.ts'
+import { type Command, type Scope, type Snapshot, createSnapshots, standingsOf } from './snapshot.ts'
 
 export interface Plan {
   /** Rows as they are now that the change touches. */
@@ -90,19 +90,22 @@ export function createWrites(deps: WriteDeps) {
     outcomes.begin({ ...change, undo: JSON.stringify(snapshot) })
     return snapshot
   })
-  const commitTakenBack = db.transaction((change: Change, snapshot: Snapshot, error: FleetError): void => {
-    const moved = { changeSeq: position.nextChange(), trafficSeq: position.nextTraffic() }
-    snapshots.restore(snapshot, moved)
-    doubt.add(snapshot.scope.inbounds)
-    // What may pass is forgotten, so that the same key can be tried again; anything else is the key's outcome.
-    if (error.retryable) outcomes.forget(change.key)
-    else outcomes.refused(change, error)
-  })
+  const commitTakenBack = db.transaction(
+    (change: Change, snapshot: Snapshot, failed: Snapshot, error: FleetError): void => {
+      const moved = { changeSeq: position.nextChange(), trafficSeq: position.nextTraffic() }
+      snapshots.restore(snapshot, moved)
+      // Those its clients stood in too: of some Xray cannot be asked who their users are.
+      doubt.add([...snapshot.scope.inbounds, ...standingsOf(snapshot), ...standingsOf(failed)])
+      // What may pass is forgotten, so that the same key can be tried again; anything else is the key's outcome.
+      if (error.retryable) outcomes.forget(change.key)
+      else outcomes.refused(change, error)
+    },
+  )
 
   /** Puts the rows back and tells Xray so. */
   async function compensate(change: Change, snapshot: Snapshot, error: FleetError): Promise<void> {
     const failed = snapshots.take(snapshot.scope)
-    settled(() => commitTakenBack.immediate(change, snapshot, error))
+    settled(() => commitTakenBack.immediate(change, snapshot, failed, error))
     try {
       await push(failed, view())
       doubt.clear()

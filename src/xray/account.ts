@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { InboundStream, ProtocolSettings, ShadowsocksMethod } from '#src/contract/index.ts'
+import type { InboundStream, Protocol, ProtocolSettings, ShadowsocksMethod } from '#src/contract/index.ts'
 import { fail } from '#src/errors.ts'
 import type { XrayAccount } from './model.ts'
 import { clampX25519, publicKeyBytes } from './x25519.ts'
@@ -25,13 +25,30 @@ export function carriesFlow(inbound: { protocol: string; stream: InboundStream }
 }
 
 /** Whether Xray can be told of one client more or less; otherwise the inbound is closed and opened again. */
-export function takesUsersWhileRunning(inbound: ProtocolSettings): boolean {
+export function takesUsersWhileRunning(inbound: { protocol: Protocol }): boolean {
   return inbound.protocol !== 'wireguard' && inbound.protocol !== 'mixed'
 }
 
 /** Whether people stand in it at all. */
-export function hasClients(inbound: ProtocolSettings): boolean {
+export function hasClients(inbound: { protocol: Protocol }): boolean {
   return inbound.protocol !== 'tunnel'
+}
+
+/** Whether Xray counts for each of its users; otherwise for the inbound as a whole. */
+export function countsUsers(protocol: Protocol): boolean {
+  return protocol !== 'wireguard' && protocol !== 'tunnel'
+}
+
+/**
+ * Whether an Xray with these inbounds is to count them as a whole, closed ones included. Only where something is
+ * counted no other way, and never beside Hysteria: whose connections those are, Xray forgets over counting them for
+ * their inbound (26.3.27; XTLS/Xray-core issue 5868). Xray reads this at its start.
+ */
+export function countsInbounds(inbounds: readonly { protocol: Protocol }[]): boolean {
+  return (
+    inbounds.some(({ protocol }) => !countsUsers(protocol)) &&
+    !inbounds.some(({ protocol }) => protocol === 'hysteria2')
+  )
 }
 
 /**

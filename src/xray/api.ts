@@ -60,6 +60,9 @@ const maxReceiveBytes = 64 * 1024 * 1024
 // The slowest call measured (all counters of 50,000 users on a busy machine) takes 0.6 s.
 const callDeadlineMs = 10_000
 
+/** Xray takes a second user of the same name there without a word, and removes but one of them. */
+const acceptsTwins: ReadonlySet<XrayAccount['type']> = new Set(['shadowsocks'])
+
 // Beyond 64 in flight Xray answers no faster (measured: 3,000 users a second).
 const defaultConcurrency = 64
 
@@ -111,19 +114,25 @@ export function connectXrayApi(socketPath: string): XrayApi {
   const addUser = async (tag: string, user: XrayUser, options: AddUserOptions = {}): Promise<Outcome> => {
     if (user.email === '') fail('BAD_INPUT', { field: 'email', reason: 'Xray could never remove it again' })
     try {
-      await add(tag, user)
-      return 'applied'
-    } catch (error) {
-      if (!isAlreadyThere(error)) throw apiFailure(error, tag)
-    }
-    if (options.replace !== true) return 'unchanged'
-    try {
+      if (!acceptsTwins.has(user.account.type)) {
+        const isNew = await add(tag, user).then(
+          () => true,
+          (error: unknown) => {
+            if (isAlreadyThere(error)) return false
+            throw error
+          },
+        )
+        if (isNew) return 'applied'
+        if (options.replace !== true) return 'unchanged'
+      }
       const [present] = await findUsers(tag, user.email)
-      if (present !== undefined && isSameUser(present, user)) return 'unchanged'
-      // There is no way to change a user in place. For the moment between these two a new connection is refused.
-      await remove(tag, user.email).catch((error: unknown) => {
-        if (!isNotThere(error)) throw error
-      })
+      if (present !== undefined) {
+        if (options.replace !== true || isSameUser(present, user)) return 'unchanged'
+        // There is no way to change a user in place. For the moment between these two a new connection is refused.
+        await remove(tag, user.email).catch((error: unknown) => {
+          if (!isNotThere(error)) throw error
+        })
+      }
       await add(tag, user)
       return 'applied'
     } catch (error) {

@@ -76,6 +76,8 @@ export interface XrayUser {
 export interface XrayModel {
   inbounds: Array<XrayInbound & { users: XrayUser[] }>
   routing: RoutingDocument
+  /** Whether inbounds are counted as a whole, beside their users. */
+  countsInbounds: boolean
   /** Path of the unix socket Xray's API listens on. */
   apiSocket: string
   /** Folder for Xray's own log files. */

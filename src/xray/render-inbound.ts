@@ -44,7 +44,9 @@ function settings(inbound: XrayInbound, users: readonly XrayUser[]): object {
     case 'trojan':
       return { clients, ...fallbacks(inbound.settings.fallbacks) }
     case 'shadowsocks': {
-      const { method, network } = inbound.settings
+      const { method } = inbound.settings
+      // mKCP takes the whole UDP port: beside it, Xray would listen for bare packets there and get half of them.
+      const network = inbound.stream.transport.type === 'mkcp' ? 'tcp' : inbound.settings.network
       const size = shadowsocks2022KeySize(method)
       if (size === null) return { clients, network }
       // Without any client Xray would take the server's own key for a client's, and never accept one later.
@@ -150,7 +152,7 @@ function transportSettings(transport: InboundStream['transport'], obfuscation: s
 }
 
 /** mKCP's packets, encrypted with a password: since 26.x a mask of Xray's, once the transport's own `seed`. */
-export const mkcpMask = (password: string) => ({ udp: [{ type: 'mkcp-aes128gcm', settings: { password } }] })
+const mkcpMask = (password: string) => ({ udp: [{ type: 'mkcp-aes128gcm', settings: { password } }] })
 const salamanderMask = (password: string) => ({ udp: [{ type: 'salamander', settings: { password } }] })
 
 function pathAndHost({ path, host }: { path: string; host: string }): object {
@@ -165,11 +167,13 @@ function httpHeader({ path, host }: { path: string; host: string }): object {
 }
 
 function securitySettings({ stream, secrets, certificateFiles }: XrayInbound): object {
-  const { security } = stream
+  const { security, transport } = stream
   switch (security.type) {
     case 'none':
       return { security: 'none' }
-    case 'tls':
+    case 'tls': {
+      // Left to itself, Hysteria's listener would agree on HTTP/1.1 or HTTP/2, and so with nobody.
+      const alpn = transport.type === 'hysteria' ? ['h3'] : security.alpn
       return {
         security: 'tls',
         tlsSettings: {
@@ -179,9 +183,10 @@ function securitySettings({ stream, secrets, certificateFiles }: XrayInbound): o
               key: lines(secrets.certificateKey),
             },
           ],
-          ...(security.alpn.length === 0 ? {} : { alpn: security.alpn }),
+          ...(alpn.length === 0 ? {} : { alpn }),
         },
       }
+    }
     case 'reality':
       return {
         security: 'reality',

@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import type { RoutingDocument } from '#src/contract/index.ts'
 import type { XrayModel } from './model.ts'
 import { renderInbound } from './render-inbound.ts'
+import { nameInXray } from './user-name.ts'
 
 /** Tags fleetgram gives to parts of its own in every configuration. */
 export const reservedTags = ['api', 'direct', 'blocked'] as const
@@ -46,8 +47,8 @@ export function renderConfig(model: XrayModel): object {
     policy: {
       levels: { '0': { statsUserUplink: true, statsUserDownlink: true, statsUserOnline: true } },
       system: {
-        statsInboundUplink: true,
-        statsInboundDownlink: true,
+        statsInboundUplink: model.countsInbounds,
+        statsInboundDownlink: model.countsInbounds,
         statsOutboundUplink: true,
         statsOutboundDownlink: true,
       },
@@ -118,7 +119,7 @@ function renderRule({ user, ...rule }: RoutingDocument['rules'][number], index: 
 }
 
 function escapeRegExp(text: string): string {
-  return text.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&')
+  return nameInXray(text).replace(/[\\^$.*+?()[\]{}|]/g, '\\$&')
 }
 
 /**

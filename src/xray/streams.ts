@@ -1,9 +1,16 @@
-import type { InboundStream, Protocol, ProtocolSettings } from '#src/contract/index.ts'
+import type {
+  GivenProtocolSettings,
+  InboundStream,
+  Protocol,
+  ProtocolSettings,
+  StreamInput,
+} from '#src/contract/index.ts'
 
 export type Network = 'tcp' | 'udp'
 
 type Transport = InboundStream['transport']['type']
 type Security = InboundStream['security']['type']
+type Alpn = Extract<InboundStream['security'], { type: 'tls' }>['alpn'][number]
 
 const overAnything: readonly Transport[] = ['raw', 'ws', 'httpupgrade', 'grpc', 'xhttp', 'mkcp']
 
@@ -23,7 +30,7 @@ const fits: Record<Protocol, { transports: readonly Transport[]; securities: rea
 const transportsOfReality: readonly Transport[] = ['raw', 'grpc', 'xhttp']
 
 /** Why a protocol, its transport and its security do not go together, in words; null where they do. */
-export function streamMismatch(inbound: ProtocolSettings & { stream: InboundStream }): string | null {
+export function streamMismatch(inbound: GivenProtocolSettings & { stream: StreamInput }): string | null {
   const { protocol } = inbound
   const { transport, security } = inbound.stream
   const { transports, securities } = fits[protocol]
@@ -36,6 +43,12 @@ export function streamMismatch(inbound: ProtocolSettings & { stream: InboundStre
   if (security.type === 'reality' && !transportsOfReality.includes(transport.type)) {
     return `REALITY does not go with ${transport.type}, but with ${transportsOfReality.join(', ')}`
   }
+  const isBare = transport.type === 'raw' && security.type === 'none'
+  if (protocol === 'shadowsocks' && inbound.settings.network === 'udp' && !isBare) {
+    return 'shadowsocks by UDP alone has no stream to carry'
+  }
+  const alpn = security.type === 'tls' ? alpnMismatch(transport.type, security.alpn) : null
+  if (alpn !== null) return alpn
   const hasHeader = transport.type === 'raw' && transport.header !== undefined
   if (hasHeader && security.type !== 'none') return 'an HTTP header would stand outside the encryption'
   if (hasHeader && (protocol === 'wireguard' || protocol === 'mixed' || protocol === 'tunnel')) {
@@ -43,6 +56,20 @@ export function streamMismatch(inbound: ProtocolSettings & { stream: InboundStre
   }
   return null
 }
+
+/** Some transports speak one kind of HTTP alone; with an ALPN that leaves it out nobody would ever connect. */
+function alpnMismatch(transport: Transport, alpn: readonly Alpn[]): string | null {
+  if (alpn.length === 0) return null
+  if (transport === 'hysteria') return isOnlyH3(alpn) ? null : 'hysteria goes with the ALPN h3 alone'
+  if (alpn.includes('h3') && !(transport === 'xhttp' && isOnlyH3(alpn))) {
+    return 'the ALPN h3 goes with xhttp and hysteria, and with no other ALPN beside it'
+  }
+  if (transport === 'grpc' && !alpn.includes('h2')) return 'grpc needs the ALPN h2'
+  const isHttp1 = transport === 'ws' || transport === 'httpupgrade'
+  return isHttp1 && !alpn.includes('http/1.1') ? `${transport} needs the ALPN http/1.1` : null
+}
+
+const isOnlyH3 = (alpn: readonly Alpn[]): boolean => alpn.length === 1 && alpn[0] === 'h3'
 
 /** On which networks an inbound listens. */
 export function networksOf(inbound: ProtocolSettings & { stream: InboundStream }): Network[] {
@@ -62,8 +89,8 @@ export function networksOf(inbound: ProtocolSettings & { stream: InboundStream }
       const { transport, security } = inbound.stream
       if (transport.type === 'mkcp') return ['udp']
       // With HTTP/3 alone XHTTP is QUIC.
-      const onlyH3 = security.type === 'tls' && security.alpn.length === 1 && security.alpn[0] === 'h3'
-      return transport.type === 'xhttp' && onlyH3 ? ['udp'] : ['tcp']
+      const isQuic = transport.type === 'xhttp' && security.type === 'tls' && isOnlyH3(security.alpn)
+      return isQuic ? ['udp'] : ['tcp']
     }
   }
 }

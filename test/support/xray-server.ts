@@ -43,7 +43,14 @@ export function plainInbound(tag: string, port: number, users: XrayUser[] = []):
 
 export function xrayModel(dir: string, inbounds: Inbound[] = []): XrayModel {
   const { socket, logDir } = xrayPaths(dir)
-  return { inbounds, routing: plainRouting, apiSocket: socket, logDir, allowPrivateTargets: true }
+  return {
+    inbounds,
+    routing: plainRouting,
+    countsInbounds: true,
+    apiSocket: socket,
+    logDir,
+    allowPrivateTargets: true,
+  }
 }
 
 export interface XrayServer {
