@@ -4,6 +4,8 @@ import { randomBytes, randomUUID } from 'node:crypto'
 export interface Runtime {
   /** Wall clock in ms since the epoch. */
   now(): number
+  /** ms that have gone by since some moment of the past: it goes on evenly, whatever becomes of the wall clock. */
+  steady(): number
   /** `size` bytes from a cryptographically strong source. */
   randomBytes(size: number): Buffer
   /** A random UUID v4. */
@@ -16,6 +18,7 @@ export interface Runtime {
 export function systemRuntime(): Runtime {
   return {
     now: () => Date.now(),
+    steady: () => performance.now(),
     randomBytes: (size) => randomBytes(size),
     uuid: () => randomUUID(),
     sleep: (ms, signal) =>

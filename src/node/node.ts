@@ -12,8 +12,11 @@ import { createAccounting } from './accounting.ts'
 import { createAnswers } from './answers.ts'
 import { createChanges } from './changes.ts'
 import { createClients } from './clients.ts'
+import { createNodeClock } from './clock.ts'
+import { createEnforcement } from './enforce.ts'
 import { createEngine } from './engine.ts'
 import { createInbounds } from './inbounds.ts'
+import { type PublishLimit, calmly, turnedBy } from './limit-events.ts'
 import { createMachine, osName, tail } from './machine.ts'
 import type { NodeOperations } from './operations.ts'
 import { createPosition } from './position.ts'
@@ -45,6 +48,8 @@ export interface NodeOptions {
   allowPrivateTargets?: boolean | undefined
   /** How often counters are read, ms. A crash of Xray loses at most the traffic of one such interval. */
   accountingIntervalMs?: number | undefined
+  /** Told of limits that are reached or near, and of who is let in again. */
+  publish?: PublishLimit | undefined
   faults?: Faults | undefined
 }
 
@@ -59,17 +64,20 @@ export interface Node {
   stop(options?: { stopXray?: boolean | undefined }): Promise<void>
 }
 
+/** Whoever has used up what is theirs is refused within 15 s: this long until it is read, the rest to act on it. */
 const DEFAULT_ACCOUNTING_INTERVAL_MS = 10_000
 
 /** @param xray what is done with Xray itself; another one than the real is for tests of everything around it */
 export function createNode(options: NodeOptions, xray: XrayParts = realXray(options)): Node {
-  const { db, box, runtime, log, dir, version } = options
+  const { db, box, log, dir, version } = options
   const { api } = xray
+  const settings = createSettings(db)
+  const clock = createNodeClock(options.runtime, settings)
+  const runtime: Runtime = { ...options.runtime, now: clock.now }
   const paths = xrayPaths(dir)
   const inboundListen = options.inboundListen ?? '0.0.0.0'
   const rows = createRows(db, box)
   const position = createPosition(db, () => runtime.uuid())
-  const settings = createSettings(db)
   const answers = createAnswers(db, rows, options.publicAddress ?? os.hostname())
   const allowPrivateTargets = options.allowPrivateTargets ?? false
   const certificates: HeldCertificates = { pinOf: () => undefined, filesOf: () => null }
@@ -81,6 +89,9 @@ export function createNode(options: NodeOptions, xray: XrayParts = realXray(opti
     paths,
     allowPrivateTargets,
   })
+  const publish = calmly(options.publish ?? (() => undefined), (error) =>
+    log.error({ error }, 'an event was not published'),
+  )
   const writes = createWrites({
     db,
     box,
@@ -95,21 +106,41 @@ export function createNode(options: NodeOptions, xray: XrayParts = realXray(opti
     reconcile: (reopen) => engine.reconcile(reopen),
     answer: (operation, before, now) =>
       operation.startsWith('xray.') ? control.answer() : answers.after(operation, before, now),
+    applied: (before, now) => turnedBy(before, now, runtime.now()).forEach(publish),
     faults: options.faults,
   })
   const accounting = createAccounting({ db, position, now: () => runtime.now() })
   const control = createXrayControl({ engine, writes, settings, accounting, log })
+  const enforcement = createEnforcement({ db, writes, position, online, publish, runtime, log })
   const changes = createChanges(db, rows, position)
   const machine = createMachine(dirname(dir), (ms) => runtime.sleep(ms))
 
   let xrayVersionKnown: string | null = null
   const stopping = new AbortController()
+  let ticking: Promise<void> | undefined
 
-  async function keepAccounting(): Promise<void> {
+  async function online(): Promise<Awaited<ReturnType<typeof engine.online>> | null> {
+    if (!engine.state().running) return []
+    return engine.online().catch(() => null)
+  }
+
+  /** What is done with nobody watching: read, keep limits, mend. */
+  async function tick(): Promise<void> {
+    try {
+      clock.note()
+    } catch (error) {
+      log.debug({ error }, 'the time was not noted')
+    }
+    // Not amid a change: one that is taken back would take along what was counted meanwhile.
+    await writes.exclusive(() => control.account())
+    await enforcement.run()
+    await writes.mend()
+  }
+
+  async function keepTicking(): Promise<void> {
     for (;;) {
       await runtime.sleep(options.accountingIntervalMs ?? DEFAULT_ACCOUNTING_INTERVAL_MS, stopping.signal)
-      await control.account()
-      await writes.mend()
+      await tick()
     }
   }
 
@@ -122,7 +153,8 @@ export function createNode(options: NodeOptions, xray: XrayParts = realXray(opti
       xrayVersion: xrayVersionKnown,
       lastError,
       ...position.read(),
-      time: runtime.now(),
+      // As the machine has it: it is compared with others.
+      time: options.runtime.now(),
     }
   }
 
@@ -168,12 +200,14 @@ export function createNode(options: NodeOptions, xray: XrayParts = realXray(opti
       xrayVersionKnown = await xray.version().catch(() => null)
       await xray.tidy()
       await control.begin()
+      await enforcement.run()
       // Ends by the abort alone.
-      keepAccounting().catch(() => undefined)
+      ticking = keepTicking().catch(() => undefined)
     },
 
     async stop({ stopXray = false } = {}) {
       stopping.abort()
+      await ticking
       await control.end(stopXray)
       api.close()
     },

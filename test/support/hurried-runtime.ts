@@ -7,6 +7,7 @@ export function hurriedRuntime(haste: number): Runtime {
   return {
     ...real,
     now: () => begun + (real.now() - begun) * haste,
+    steady: () => real.steady() * haste,
     sleep: (ms, signal) => real.sleep(ms / haste, signal),
   }
 }

@@ -33,7 +33,7 @@ interface XrayClientOptions {
   binary: string
   link: string
   /** Where it connects from. Not 127.0.0.1, which Xray never counts as online. */
-  localAddress?: string
+  localAddress?: string | undefined
 }
 
 const readyTimeoutMs = 20_000
