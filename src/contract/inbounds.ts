@@ -123,7 +123,7 @@ export const inboundFields = {
   blocked: z.enum(blockReasons).nullable(),
   /** When its count begins anew the next time; null: never. */
   nextResetAt: timestamp.nullable(),
-  /** What an update must quote: it moves with every change of this inbound. */
+  /** What an update must quote: it moves with every edit of this inbound, not with what limits do to it. */
   rowVersion: z.number().int().positive(),
   createdAt: timestamp,
   updatedAt: timestamp,

@@ -84,6 +84,8 @@ export function createAnswers(db: Sqlite, rows: Rows, host: string) {
     'clients.update': (before, now) => clientsOf(before, now)[0],
     'clients.resetTraffic': (before, now) => clientsOf(before, now)[0],
     'clients.deleteMany': (before) => ({ emails: before.clients.map((row) => row['email']) }),
+    // Asked by nobody but the node itself.
+    'limits.enforce': () => null,
     'clients.delete': (before) => ({ email: before.clients[0]?.['email'] }),
   }
 

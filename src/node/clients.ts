@@ -15,7 +15,7 @@ export interface ClientDeps {
   db: Sqlite
   rows: Rows
   writes: Writes
-  engine: Engine
+  engine: Pick<Engine, 'requireRunning' | 'online'>
   position: PositionStore
   runtime: Runtime
 }

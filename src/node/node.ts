@@ -16,9 +16,12 @@ import { type AcmeSettings, defaultAcme } from './certificates/acme/settings.ts'
 import { createCertificates } from './certificates/certificates.ts'
 import { createChanges } from './changes.ts'
 import { createClients } from './clients.ts'
+import { createNodeClock } from './clock.ts'
+import { createEnforcement } from './enforce.ts'
 import { createEngine } from './engine.ts'
 import { createEvents, type Events, placeOf } from './events.ts'
 import { createInbounds } from './inbounds.ts'
+import { type PublishLimit, calmly, happeningOf, turnedBy } from './limit-events.ts'
 import { lastLines } from './log-lines.ts'
 import { createMachine, osName } from './machine.ts'
 import type { NodeOperations } from './operations.ts'
@@ -59,6 +62,8 @@ export interface NodeOptions {
   onCertificateSoonDue?: ((domain: string, daysLeft: number) => void) | undefined
   /** How often certificates that are due are looked for, ms. */
   certificateIntervalMs?: number | undefined
+  /** Told of limits that are reached or near, and of who is let in again. */
+  publish?: PublishLimit | undefined
   faults?: Faults | undefined
 }
 
@@ -75,12 +80,16 @@ export interface Node {
   stop(options?: { stopXray?: boolean | undefined }): Promise<void>
 }
 
+/** Whoever has used up what is theirs is refused within 15 s: this long until it is read, the rest to act on it. */
 const DEFAULT_ACCOUNTING_INTERVAL_MS = 10_000
 
 /** @param xray what is done with Xray itself; another one than the real is for tests of everything around it */
 export function createNode(options: NodeOptions, xray: XrayParts = realXray(options)): Node {
-  const { db, box, runtime, log, dir, version } = options
+  const { db, box, log, dir, version } = options
   const { api } = xray
+  const settings = createSettings(db)
+  const clock = createNodeClock(options.runtime, settings)
+  const runtime: Runtime = { ...options.runtime, now: clock.now }
   const paths = xrayPaths(dir)
   const inboundListen = options.inboundListen ?? '0.0.0.0'
   const rows = createRows(db, box)
@@ -91,7 +100,6 @@ export function createNode(options: NodeOptions, xray: XrayParts = realXray(opti
   )
   const events = createEvents({ runtime, position: position.read, xray: () => control.state() })
   tellOfXray(xray.process, paths.output, events)
-  const settings = createSettings(db)
   const answers = createAnswers(db, rows, options.publicAddress ?? os.hostname())
   const allowPrivateTargets = options.allowPrivateTargets ?? false
   const users = createCertificateUsers(rows)
@@ -103,6 +111,13 @@ export function createNode(options: NodeOptions, xray: XrayParts = realXray(opti
     paths,
     allowPrivateTargets,
   })
+  const publish = calmly(
+    (event) => {
+      events.publish(happeningOf(event))
+      options.publish?.(event)
+    },
+    (error) => log.error({ error }, 'an event was not published'),
+  )
   const writes = createWrites({
     db,
     box,
@@ -121,6 +136,7 @@ export function createNode(options: NodeOptions, xray: XrayParts = realXray(opti
       if (operation.startsWith('certificates.')) return certificates.answer(operation, before)
       return answers.after(operation, before, now)
     },
+    applied: (before, now) => turnedBy(before, now, runtime.now()).forEach(publish),
     faults: options.faults,
   })
   const accounting = createAccounting({ db, position, now: () => runtime.now() })
@@ -128,7 +144,8 @@ export function createNode(options: NodeOptions, xray: XrayParts = realXray(opti
   const certificates = createCertificates({
     db,
     box,
-    runtime,
+    // By the machine's own clock, as whoever looks at a certificate does.
+    runtime: options.runtime,
     log,
     writes,
     acme: options.acme ?? defaultAcme,
@@ -142,6 +159,7 @@ export function createNode(options: NodeOptions, xray: XrayParts = realXray(opti
     onSoonDue: (domain, daysLeft) => options.onCertificateSoonDue?.(domain, daysLeft),
     intervalMs: options.certificateIntervalMs,
   })
+  const enforcement = createEnforcement({ db, writes, position, online, publish, runtime, log })
   const changes = createChanges(db, rows, position)
   const machine = createMachine({
     dir: dirname(dir),
@@ -155,13 +173,31 @@ export function createNode(options: NodeOptions, xray: XrayParts = realXray(opti
 
   let xrayVersionKnown: string | null = null
   const stopping = new AbortController()
+  let ticking: Promise<void> | undefined
 
-  async function keepAccounting(): Promise<void> {
+  async function online(): Promise<Awaited<ReturnType<typeof engine.online>> | null> {
+    if (!engine.state().running) return []
+    return engine.online().catch(() => null)
+  }
+
+  /** What is done with nobody watching: read, keep limits, mend. */
+  async function tick(): Promise<void> {
+    try {
+      clock.note()
+    } catch (error) {
+      log.debug({ error }, 'the time was not noted')
+    }
+    // Not amid a change: one that is taken back would take along what was counted meanwhile.
+    await writes.exclusive(() => control.account())
+    await enforcement.run()
+    await writes.mend()
+    await xray.rotateLogs()
+  }
+
+  async function keepTicking(): Promise<void> {
     for (;;) {
       await runtime.sleep(options.accountingIntervalMs ?? DEFAULT_ACCOUNTING_INTERVAL_MS, stopping.signal)
-      await control.account()
-      await writes.mend()
-      await xray.rotateLogs()
+      await tick()
     }
   }
 
@@ -174,7 +210,8 @@ export function createNode(options: NodeOptions, xray: XrayParts = realXray(opti
       xrayVersion: xrayVersionKnown,
       lastError,
       ...position.read(),
-      time: runtime.now(),
+      // As the machine has it: it is compared with others.
+      time: options.runtime.now(),
     }
   }
 
@@ -228,15 +265,17 @@ export function createNode(options: NodeOptions, xray: XrayParts = realXray(opti
       await xray.tidy()
       await certificates.begin()
       await control.begin()
+      await enforcement.run()
       certificates.start()
       // Ends by the abort alone.
-      keepAccounting().catch(() => undefined)
+      ticking = keepTicking().catch(() => undefined)
     },
 
     async stop({ stopXray = false } = {}) {
       stopping.abort()
       events.close()
       await certificates.stop()
+      await ticking
       await control.end(stopXray)
       api.close()
     },

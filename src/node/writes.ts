@@ -59,6 +59,8 @@ export interface WriteDeps {
   answer: (operation: string, before: Snapshot, now: RowsView) => unknown
   /** Compares all of the running Xray with the rows, opens these inbounds anew, and mends what differs: so much. */
   reconcile: (reopen: readonly number[]) => Promise<number>
+  /** Told of every change that has come about, after it is on record; of one that a kill meets, perhaps twice. Must not throw. */
+  applied?: ((before: Snapshot, now: RowsView) => void) | undefined
   faults?: Faults | undefined
 }
 
@@ -74,7 +76,7 @@ const snapshotOf = ({ undo }: { undo: string | null }): Snapshot => JSON.parse(u
 export type Writes = ReturnType<typeof createWrites>
 
 export function createWrites(deps: WriteDeps) {
-  const { db, box, runtime, log, position, view, push, answer, reconcile, faults = noFaults } = deps
+  const { db, box, runtime, log, position, view, push, answer, reconcile, applied, faults = noFaults } = deps
   const serial = createSerial()
   const snapshots = createSnapshots(db)
   const doubt = createDoubt(db)
@@ -216,6 +218,7 @@ export function createWrites(deps: WriteDeps) {
     if (concluded.status === 'rejected') throw concluded.reason
     const { result, sealed } = concluded.value ?? conclude()
     settled(() => outcomes.applied(change.key, sealed))
+    applied?.(snapshot, now)
     await faults.at('result committed', change.operation)
     return result as R
   }

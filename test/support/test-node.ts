@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { LimitEvent } from '#src/node/limit-events.ts'
 import { type Node, type NodeOptions, createNode } from '#src/node/node.ts'
 import { systemRuntime } from '#src/runtime.ts'
 import { readMigrations } from '#src/store/migrate.ts'
@@ -14,6 +15,8 @@ export interface TestNode {
   dir: string
   db: Sqlite
   node: Node
+  /** What it has said of limits. */
+  events: LimitEvent[]
   /** What a restart of our process is to Xray: let go, and begin again over the same files. */
   restart(): Promise<void>
   stop(): Promise<void>
@@ -30,6 +33,7 @@ export async function startTestNode(
     migrations: readMigrations(join(import.meta.dirname, '../../migrations')),
     now: runtime.now(),
   })
+  const events: LimitEvent[] = []
   const make = (): Node =>
     createNode({
       db,
@@ -42,12 +46,14 @@ export async function startTestNode(
       publicAddress: options.host ?? '127.0.0.1',
       allowPrivateTargets: true,
       accountingIntervalMs: 200,
+      publish: (event) => events.push(event),
       ...options.node,
     })
   const test: TestNode = {
     dir,
     db,
     node: make(),
+    events,
     async restart() {
       await test.node.stop()
       test.node = make()
