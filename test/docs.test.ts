@@ -41,7 +41,7 @@ function flat(value: object, path = ''): Map<string, string> {
 }
 
 describe('docs/reference/errors.md', () => {
-  it('is what src/errors.ts says; `npm test -- -u test/docs.test.ts` writes it anew', async () => {
+  it('is what src/errors.ts says; `npm test -- test/docs.test.ts -u` writes it anew', async () => {
     const rows = Object.entries(errorKinds).map(([code, { status, retryable, message }]) => {
       const words = message.replace(/\{(\w+)\}/g, '*$1*').replaceAll('|', '\\|')
       return `| \`${code}\` | ${status} | ${retryable ? 'yes' : 'no'} | ${words} |`

@@ -2,7 +2,7 @@ export { apiPrefix, type CallContext, type Contract, contract, type ServerConnec
 export type { Client, ClientInput } from './clients.ts'
 export type { BlockReason, Inbound, InboundInput, Sniffing } from './inbounds.ts'
 export type { GivenProtocolSettings, Protocol, ProtocolSettings, ShadowsocksMethod } from './protocols.ts'
-export type { Outbound, RoutingDocument, RoutingRule } from './routing.ts'
+export type { Outbound, RoutingDocument } from './routing.ts'
 export type { InboundStream, StreamInput } from './stream.ts'
 export type { Health, ServerInfo } from './server.ts'
 export type { SystemStats } from './system.ts'

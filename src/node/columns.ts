@@ -54,6 +54,11 @@ export function selected(columns: Columns): string {
     .join(', ')
 }
 
+/** A row as it stands in its table, under the names of its fields. */
+export function fieldsOf(columns: Columns, row: Record<string, unknown>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(columns).map(([field, column]) => [field, row[column]]))
+}
+
 /**
  * An insert by named parameters, or the update of the row that is there.
  * @param server an SQL expression for the server's id

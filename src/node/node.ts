@@ -1,7 +1,6 @@
 /** A node: one server's state, its rules, and the Xray it looks after. Works on with nobody watching. */
 import os from 'node:os'
 import { dirname, join } from 'node:path'
-import { plainRouting } from '#src/contract/index.ts'
 import type { Faults } from '#src/faults.ts'
 import type { Log } from '#src/log.ts'
 import type { Runtime } from '#src/runtime.ts'
@@ -18,6 +17,8 @@ import { createMachine, osName, tail } from './machine.ts'
 import type { NodeOperations } from './operations.ts'
 import { createPosition } from './position.ts'
 import { type HeldCertificates, createPrepareInbound } from './prepare-inbound.ts'
+import { createRouting } from './routing.ts'
+import { createRoutingRow } from './routing-row.ts'
 import { createRows } from './rows.ts'
 import { viewRows } from './rows-view.ts'
 import { createSettings } from './settings.ts'
@@ -70,6 +71,7 @@ export function createNode(options: NodeOptions, xray: XrayParts = realXray(opti
   const rows = createRows(db, box)
   const position = createPosition(db, () => runtime.uuid())
   const settings = createSettings(db)
+  const routingRow = createRoutingRow(db, box)
   const answers = createAnswers(db, rows, options.publicAddress ?? os.hostname())
   const allowPrivateTargets = options.allowPrivateTargets ?? false
   const certificates: HeldCertificates = { pinOf: () => undefined, filesOf: () => null }
@@ -77,7 +79,10 @@ export function createNode(options: NodeOptions, xray: XrayParts = realXray(opti
     ...xray,
     rows,
     certificateFiles: (domain) => certificates.filesOf(domain),
-    routing: () => plainRouting,
+    routing: () => routingRow.read().document,
+    openRouting: routingRow.open,
+    beforeRestart: () => control.lastAccount(),
+    log,
     paths,
     allowPrivateTargets,
   })
@@ -89,16 +94,19 @@ export function createNode(options: NodeOptions, xray: XrayParts = realXray(opti
     position,
     view: () => viewRows(rows),
     push: async (before, now) => {
-      if (before.command !== undefined) control.requireDone(before.command)
+      if (before.command?.operation.startsWith('xray.')) control.requireDone(before.command)
       await engine.push(before, now)
     },
     reconcile: (reopen) => engine.reconcile(reopen),
-    answer: (operation, before, now) =>
-      operation.startsWith('xray.') ? control.answer() : answers.after(operation, before, now),
+    answer: (operation, before, now) => {
+      if (operation === 'routing.set') return routing.answer(before)
+      return operation.startsWith('xray.') ? control.answer() : answers.after(operation, before, now)
+    },
     faults: options.faults,
   })
   const accounting = createAccounting({ db, position, now: () => runtime.now() })
   const control = createXrayControl({ engine, writes, settings, accounting, log })
+  const routing = createRouting({ ...xray, row: routingRow, writes, engine, runtime })
   const changes = createChanges(db, rows, position)
   const machine = createMachine(dirname(dir), (ms) => runtime.sleep(ms))
 
@@ -140,6 +148,7 @@ export function createNode(options: NodeOptions, xray: XrayParts = realXray(opti
       prepare: createPrepareInbound(runtime, certificates),
     }),
     ...createClients({ db, rows, writes, engine, position, runtime }),
+    ...routing.operations,
     ...createTraffic({ db, rows, position, runtime }),
     ...control.operations,
     'server.health': health,

@@ -5,6 +5,8 @@ import { createTombstones } from './tombstones.ts'
 export interface Scope {
   inbounds: number[]
   clients: number[]
+  /** How connections leave the server. */
+  routing?: boolean | undefined
 }
 
 /** Something done with Xray itself, and which Xray ran before: that tells, after a kill, whether it was done. */
@@ -23,6 +25,8 @@ export interface Snapshot {
   placements: Raw[]
   clientTraffics: Raw[]
   inboundTraffics: Raw[]
+  /** None: nothing was ever said of it, or it is not in the scope. */
+  routings: Raw[]
   command?: Command | undefined
 }
 
@@ -39,8 +43,10 @@ export function createSnapshots(db: Sqlite) {
     inboundPlacements: select('client_inbounds', 'inbound_id'),
     clientTraffics: select('client_traffics', 'client_id'),
     inboundTraffics: select('inbound_traffics', 'inbound_id'),
+    routings: select('routings', 'server_id'),
   }
   const dropInbound = db.prepare(`delete from inbounds where server_id = ${S} and id = ?`)
+  const dropRouting = db.prepare(`delete from routings where server_id = ${S}`)
   const dropClient = db.prepare(`delete from clients where server_id = ${S} and id = ?`)
   const tombstones = createTombstones(db)
 
@@ -71,6 +77,7 @@ export function createSnapshots(db: Sqlite) {
         ],
         clientTraffics: rowsOf(sources.clientTraffics, scope.clients),
         inboundTraffics: rowsOf(sources.inboundTraffics, scope.inbounds),
+        routings: scope.routing === true ? rowsOf(sources.routings, [S]) : [],
       }
     },
 
@@ -91,6 +98,8 @@ export function createSnapshots(db: Sqlite) {
         dropInbound.run(id)
         tombstones.bury('inbound', id, changeSeq)
       }
+      if (snapshot.scope.routing === true) dropRouting.run()
+      insert('routings', snapshot.routings)
       insert('inbounds', snapshot.inbounds, { change_seq: changeSeq })
       insert('clients', snapshot.clients, { change_seq: changeSeq })
       insert('client_inbounds', snapshot.placements)

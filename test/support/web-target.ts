@@ -8,6 +8,8 @@ export interface WebTarget {
   pageUrl: string
   /** What the page says. */
   pageText: string
+  /** A page that says from which IP address it was asked for. */
+  fromUrl: string
   /** The address of a download of `bytes`, sent at `rate` bytes a second. */
   downloadUrl(size: { bytes: number; rate: number }): string
   stop(): Promise<void>
@@ -20,6 +22,10 @@ export async function startWebTarget(host = '127.0.0.1'): Promise<WebTarget> {
   const pageText = `hello from the other side ${'.'.repeat(2_000)}`
   const server = createServer((request, response) => {
     const url = new URL(request.url ?? '/', 'http://target')
+    if (url.pathname === '/from') {
+      response.end(request.socket.remoteAddress)
+      return
+    }
     if (url.pathname !== '/download') {
       response.end(pageText)
       return
@@ -42,6 +48,7 @@ export async function startWebTarget(host = '127.0.0.1'): Promise<WebTarget> {
   return {
     pageUrl: `${origin}/`,
     pageText,
+    fromUrl: `${origin}/from`,
     downloadUrl: ({ bytes, rate }) => `${origin}/download?bytes=${bytes}&rate=${rate}`,
     async stop() {
       server.close()
