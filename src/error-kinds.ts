@@ -53,6 +53,12 @@ export const errorKinds = {
     message: 'There is no Xray to run: {reason}. Put it on PATH or set XRAY_BIN.',
   },
   XRAY_REFUSED: { status: 422, retryable: false, message: 'Xray refused the configuration: {reason}.' },
+  RESTART_NEEDED: {
+    status: 409,
+    retryable: false,
+    message:
+      'Xray takes this change only at its start, which ends all connections: {reasons}. Ask for it again and allow the restart.',
+  },
   XRAY_UNAVAILABLE: { status: 503, retryable: true, message: 'Xray does not answer: {reason}.' },
   SERVER_NOT_FOUND: { status: 404, retryable: false, message: 'There is no server {server}.' },
   SERVER_NAME_TAKEN: {

@@ -267,6 +267,12 @@ const samples: { [N in OperationName]: OperationInput<N> | undefined } = {
   'clients.resetTraffic': { email: ' trimmed ' },
   'clients.addresses': { email: 'ann' },
   'clients.online': undefined,
+  'routing.get': { reveal: true },
+  'routing.set': {
+    outbounds: [{ tag: 'up', protocol: 'socks', settings: { address: '192.0.2.1', port: 1080 } }],
+    rules: [{ user: ['Ä%2'], outboundTag: 'up' }],
+    rowVersion: 0,
+  },
   'traffic.total': undefined,
   'traffic.clients': undefined,
   'traffic.outbounds': undefined,

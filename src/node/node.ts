@@ -1,7 +1,6 @@
 /** A node: one server's state, its rules, and the Xray it looks after. Works on with nobody watching. */
 import os from 'node:os'
 import { dirname } from 'node:path'
-import { plainRouting } from '#src/contract/index.ts'
 import type { Faults } from '#src/faults.ts'
 import type { Log } from '#src/log.ts'
 import type { Runtime } from '#src/runtime.ts'
@@ -28,6 +27,8 @@ import type { NodeOperations } from './operations.ts'
 import { createPosition } from './position.ts'
 import { createCertificateUsers } from './certificate-users.ts'
 import { createPrepareInbound } from './prepare-inbound.ts'
+import { createRouting } from './routing.ts'
+import { createRoutingRow } from './routing-row.ts'
 import { createRows } from './rows.ts'
 import { viewRows } from './rows-view.ts'
 import { createSettings } from './settings.ts'
@@ -100,6 +101,7 @@ export function createNode(options: NodeOptions, xray: XrayParts = realXray(opti
   )
   const events = createEvents({ runtime, position: position.read, xray: () => control.state() })
   tellOfXray(xray.process, paths.output, events)
+  const routingRow = createRoutingRow(db, box)
   const answers = createAnswers(db, rows, options.publicAddress ?? os.hostname())
   const allowPrivateTargets = options.allowPrivateTargets ?? false
   const users = createCertificateUsers(rows)
@@ -107,7 +109,10 @@ export function createNode(options: NodeOptions, xray: XrayParts = realXray(opti
     ...xray,
     rows,
     certificateFiles: (domain) => certificateFiles(dir, domain),
-    routing: () => plainRouting,
+    routing: () => routingRow.read().document,
+    openRouting: routingRow.open,
+    beforeRestart: () => control.lastAccount(),
+    log,
     paths,
     allowPrivateTargets,
   })
@@ -126,12 +131,13 @@ export function createNode(options: NodeOptions, xray: XrayParts = realXray(opti
     position,
     view: (known) => viewRows(rows, known),
     push: async (before, now) => {
-      if (before.command !== undefined) control.requireDone(before.command)
+      if (before.command?.operation.startsWith('xray.')) control.requireDone(before.command)
       await certificates.follow(before)
       await engine.push(before, now)
     },
     reconcile: (reopen) => engine.reconcile(reopen),
     answer: (operation, before, now) => {
+      if (operation === 'routing.set') return routing.answer(before)
       if (operation.startsWith('xray.')) return control.answer()
       if (operation.startsWith('certificates.')) return certificates.answer(operation, before)
       return answers.after(operation, before, now)
@@ -160,6 +166,7 @@ export function createNode(options: NodeOptions, xray: XrayParts = realXray(opti
     intervalMs: options.certificateIntervalMs,
   })
   const enforcement = createEnforcement({ db, writes, position, online, publish, runtime, log })
+  const routing = createRouting({ ...xray, row: routingRow, writes, engine, runtime })
   const changes = createChanges(db, rows, position)
   const machine = createMachine({
     dir: dirname(dir),
@@ -229,6 +236,7 @@ export function createNode(options: NodeOptions, xray: XrayParts = realXray(opti
       prepare: createPrepareInbound(runtime, (domain) => certificates.pinOf(domain)),
     }),
     ...createClients({ db, rows, writes, engine, position, runtime }),
+    ...routing.operations,
     ...createTraffic({ db, rows, position, runtime }),
     ...control.operations,
     ...certificates.operations,

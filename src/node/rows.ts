@@ -158,12 +158,13 @@ export function createRows(db: Sqlite, box: SecretBox) {
     return { ...row, linkSecrets: hasLinkSecrets(row) ? linkSecretsOf(openSecrets(raw as RawInbound)) : {} }
   }
 
-  function inbound(raw: unknown): InboundRecord | undefined {
-    if (raw === undefined) return undefined
-    const secrets = openSecrets(raw as RawInbound)
-    const row = parsed(raw as RawInbound) as InboundSettings
+  function opened(raw: RawInbound): InboundRecord {
+    const secrets = openSecrets(raw)
+    const row = parsed(raw) as InboundSettings
     return { ...row, secrets, linkSecrets: hasLinkSecrets(row) ? linkSecretsOf(secrets) : {} }
   }
+
+  const inbound = (raw: unknown) => (raw === undefined ? undefined : opened(raw as RawInbound))
 
   function client(raw: unknown): ClientRecord | undefined {
     if (raw === undefined) return undefined
@@ -200,6 +201,8 @@ export function createRows(db: Sqlite, box: SecretBox) {
   const defined = <T>(values: (T | undefined)[]): T[] => values.filter((value) => value !== undefined)
 
   return {
+    /** A row of the table as it once stood there. */
+    inboundOf: (row: Record<string, unknown>) => opened(fieldsOf(inboundColumns, row) as RawInbound),
     inbound: (id: number) => inbound(inboundById.get(id)),
     inboundSettings: (id: number) => inboundSettings(inboundById.get(id)),
     inboundByTag: (tag: string) => inboundSettings(inboundByTag.get(tag)),

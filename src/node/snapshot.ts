@@ -7,6 +7,8 @@ export interface Scope {
   clients: number[]
   /** Domains. */
   certificates?: string[]
+  /** How connections leave the server. */
+  routing?: boolean | undefined
 }
 
 /** Something done with Xray itself, and which Xray ran before: that tells, after a kill, whether it was done. */
@@ -26,6 +28,8 @@ export interface Snapshot {
   clientTraffics: Raw[]
   inboundTraffics: Raw[]
   certificates?: Raw[]
+  /** None: nothing was ever said of it, or it is not in the scope. */
+  routings: Raw[]
   command?: Command | undefined
 }
 
@@ -49,8 +53,10 @@ export function createSnapshots(db: Sqlite) {
     clientTraffics: select('client_traffics', 'client_id'),
     inboundTraffics: select('inbound_traffics', 'inbound_id'),
     certificates: select('certificates', 'domain'),
+    routings: select('routings', 'server_id'),
   }
   const dropInbound = db.prepare(`delete from inbounds where server_id = ${S} and id = ?`)
+  const dropRouting = db.prepare(`delete from routings where server_id = ${S}`)
   const dropClient = db.prepare(`delete from clients where server_id = ${S} and id = ?`)
   const dropCertificate = db.prepare(`delete from certificates where server_id = ${S} and domain = ?`)
   const tombstones = createTombstones(db)
@@ -85,6 +91,7 @@ export function createSnapshots(db: Sqlite) {
         ...(scope.certificates === undefined
           ? {}
           : { certificates: rowsOf(sources.certificates, scope.certificates) }),
+        routings: scope.routing === true ? rowsOf(sources.routings, [S]) : [],
       }
     },
 
@@ -107,6 +114,8 @@ export function createSnapshots(db: Sqlite) {
       }
       for (const domain of snapshot.scope.certificates ?? []) dropCertificate.run(domain)
       insert('certificates', snapshot.certificates ?? [])
+      if (snapshot.scope.routing === true) dropRouting.run()
+      insert('routings', snapshot.routings)
       insert('inbounds', snapshot.inbounds, { change_seq: changeSeq })
       insert('clients', snapshot.clients, { change_seq: changeSeq })
       insert('client_inbounds', snapshot.placements)

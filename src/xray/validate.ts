@@ -10,6 +10,7 @@ import type { XrayModel } from './model.ts'
 import { networksOf, type Network, streamMismatch } from './streams.ts'
 import { publicKeyOf } from './x25519.ts'
 import { reservedTags } from './render.ts'
+import { validateBeside } from './validate-routing.ts'
 
 /**
  * What `xray run -test` lets pass and then does wrong: port 99999 (it listens on 34463), two inbounds on one port
@@ -23,7 +24,7 @@ export function validateModel(model: XrayModel): FleetError | null {
     if (wrong !== null) return wrong
     seen.push(inbound)
   }
-  return null
+  return validateBeside(model)
 }
 
 type Inbound = XrayModel['inbounds'][number]
@@ -141,8 +142,11 @@ function isUdpFree(listen: string, port: number): Promise<boolean> {
 export async function testConfig(binary: string, configPath: string): Promise<void> {
   const config: unknown = JSON.parse(await readFile(configPath, 'utf8'))
   // Xray opens its log files even for a test, those of the running one, and fails where their folder is still missing.
-  const input = JSON.stringify({ ...(config as object), log: { access: 'none', error: 'none' } })
+  const input = JSON.stringify({ ...(config as object), log: { access: 'none', loglevel: 'error' } })
   const { exitCode, output } = await runXray(binary, ['run', '-test', '-c', 'stdin:'], { input })
+  // What it cannot read of a rule it only mentions, and the rule then lets through what it was to block.
+  const ignored = /ignore domain rule (.*)/.exec(output)?.[1]
+  if (ignored !== undefined) fail('XRAY_REFUSED', { reason: ignored })
   if (exitCode === 0) return
   // What is no Xray has no say on a configuration.
   await xrayVersion(binary)

@@ -28,6 +28,7 @@ const provokedBy: Record<ErrorCode, [file: string, title: string]> = {
   ACME_UNREACHABLE: ['src/node/certificates/acme.test.ts', 'is said to be, and the same key gets'],
   XRAY_NOT_FOUND: ['test/faults/machine.test.ts', 'is called that, changes are refused'],
   XRAY_REFUSED: ['src/xray/process.test.ts', 'says why a configuration is refused'],
+  RESTART_NEEDED: ['src/node/routing.test.ts', 'what Xray reads only at its start needs leave'],
   XRAY_UNAVAILABLE: ['src/xray/api.test.ts', 'is unavailable, whatever is asked of it'],
   SERVER_NOT_FOUND: ['test/faults/bad-input.test.ts', 'a server nobody knows is refused'],
   SERVER_NAME_TAKEN: ['src/fleet/servers.test.ts', 'a name is one line'],

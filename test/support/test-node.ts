@@ -3,6 +3,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { LimitEvent } from '#src/node/limit-events.ts'
 import { type Node, type NodeOptions, createNode } from '#src/node/node.ts'
+import type { Faults } from '#src/faults.ts'
+import type { Log } from '#src/log.ts'
+import { type XrayParts, realXray } from '#src/node/xray-parts.ts'
 import { systemRuntime } from '#src/runtime.ts'
 import { readMigrations } from '#src/store/migrate.ts'
 import { type Sqlite, openStore } from '#src/store/open.ts'
@@ -17,14 +20,25 @@ export interface TestNode {
   node: Node
   /** What it has said of limits. */
   events: LimitEvent[]
-  /** What a restart of our process is to Xray: let go, and begin again over the same files. */
-  restart(): Promise<void>
+  /** What a restart of our process is to Xray: let go, and begin again over the same files; `between` both if given. */
+  restart(between?: () => void): Promise<void>
   stop(): Promise<void>
 }
 
 /** A node with a real Xray and a real file, in a folder of its own. Traffic is read when a test asks for it. */
 export async function startTestNode(
-  options: { host?: string; binary?: string; parent?: string; node?: Partial<NodeOptions> } = {},
+  options: {
+    host?: string
+    binary?: string
+    parent?: string
+    /** As on a real server: clients reach no loopback. */
+    closed?: boolean
+    log?: Log
+    /** What stands between the node and the real Xray. */
+    through?: (real: XrayParts) => XrayParts
+    faults?: Faults
+    node?: Partial<NodeOptions>
+  } = {},
 ): Promise<TestNode> {
   const dir = await mkdtemp(join(options.parent ?? tmpdir(), 'node-'))
   const runtime = systemRuntime()
@@ -34,28 +48,33 @@ export async function startTestNode(
     now: runtime.now(),
   })
   const events: LimitEvent[] = []
-  const make = (): Node =>
-    createNode({
+  const make = (): Node => {
+    const given = {
       db,
       box: createSecretBox([{ id: 'test', key: Buffer.alloc(32, 7) }]),
       runtime,
-      log: silentLog(),
+      log: options.log ?? silentLog(),
       binary: options.binary ?? xrayBinary(),
       dir: join(dir, 'xray'),
       version: '0.0.0-test',
       publicAddress: options.host ?? '127.0.0.1',
-      allowPrivateTargets: true,
+      allowPrivateTargets: options.closed !== true,
       accountingIntervalMs: 200,
-      publish: (event) => events.push(event),
+      publish: (event: LimitEvent) => events.push(event),
+      faults: options.faults,
       ...options.node,
-    })
+    }
+    const real = realXray(given)
+    return createNode(given, options.through?.(real) ?? real)
+  }
   const test: TestNode = {
     dir,
     db,
     node: make(),
     events,
-    async restart() {
+    async restart(between) {
       await test.node.stop()
+      between?.()
       test.node = make()
       await test.node.start()
     },

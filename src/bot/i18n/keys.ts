@@ -305,6 +305,7 @@ export interface Texts {
   'errors.ALREADY_JOINED': { folder: string | number; reason: string | number; server: string | number }
   'errors.IDENTITY_BROKEN': { folder: string | number }
   'errors.NOT_JOINED': none
+  'errors.RESTART_NEEDED': { reasons: string | number }
   'errors.CHANGE_UNSETTLED': { reason: string | number }
   'errors.INTERNAL': { trace: string | number }
 }
