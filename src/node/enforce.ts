@@ -51,7 +51,8 @@ export function createEnforcement(deps: EnforceDeps) {
     const places = new Map(
       online?.map(({ email, ips }) => [emailKey(email), countPlaces(ips.map(({ ip }) => ip))]),
     )
-    return rows.read().map((before) => {
+    const crowded = [...places].filter(([, count]) => count > 1).map(([key]) => key)
+    return rows.read(now, crowded).map((before) => {
       if (before.of === 'inbound') return { before, after: judgeInbound(before, before.bytes, now) }
       const connected = online === null ? null : (places.get(emailKey(before.name)) ?? 0)
       const { bytes, isUsed } = before
@@ -109,12 +110,10 @@ export function createEnforcement(deps: EnforceDeps) {
       try {
         const online = await deps.online()
         if (online !== null && online.length > 0) addresses.note(online, runtime.now())
-        const judged = judge(online)
-        const due = judged.filter(isChange)
-        await changeAll(online, due)
-        const rowsNow = due.length === 0 ? judged.map(({ before }) => before) : rows.read()
-        for (const event of near.look(rowsNow.filter(({ enabled }) => enabled).map(standing), runtime.now()))
-          publish(event)
+        await changeAll(online, judge(online).filter(isChange))
+        const now = runtime.now()
+        const inUse = rows.read(now, []).filter(({ enabled }) => enabled)
+        near.look(inUse.map(standing), now).forEach(publish)
       } catch (error) {
         // Every few seconds the same would be said.
         const reason = error instanceof Error ? error.message : String(error)

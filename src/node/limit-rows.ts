@@ -1,5 +1,6 @@
 import { LOCAL_SERVER_ID, type Sqlite } from '#src/store/open.ts'
-import type { ClientLimits, InboundLimits } from './limits.ts'
+import { type ClientLimits, DAY_MS, type InboundLimits } from './limits.ts'
+import { nearest } from './nearness.ts'
 import type { PositionStore } from './position.ts'
 
 /** What was counted of a client or an inbound. */
@@ -31,10 +32,13 @@ interface Raw extends Record<string, unknown> {
 const S = LOCAL_SERVER_ID
 
 const counts = `coalesce(up + down - reset_up - reset_down, 0) as bytes, coalesce(reset_up + reset_down, 0) as countedFrom`
+/** What holds of every row there is something to do or to say about, and of few others. */
+const isRemarkable = `blocked is not null or expires_at <= @now + ${nearest.ms} or next_reset_at <= @now
+  or up + down - reset_up - reset_down >= limit_bytes * ${nearest.share}`
 
 /**
- * Limits of this node's clients and inbounds beside what was counted: no more of the rows, since all of them are looked
- * at with every reading of the counters, and opening the credentials of 10,000 clients would take a second.
+ * Limits of this node's clients and inbounds beside what was counted: no more of the rows, and only of those that may
+ * be at a limit. All of them are looked at with every reading of the counters, and of 10,000 few are.
  */
 export function createLimitRows(db: Sqlite, position: PositionStore) {
   const clients = db.prepare(
@@ -42,15 +46,15 @@ export function createLimitRows(db: Sqlite, position: PositionStore) {
        lasts_days as lastsDays, reset_days as resetDays, next_reset_at as nextResetAt, ip_limit as ipLimit,
        started_at as startedAt, blocked, ${counts}, coalesce(last_active_at >= updated_at, 0) as isUsed
      from clients c left join client_traffics t on t.server_id = c.server_id and t.client_id = c.id
-     where c.server_id = ${S} and (limit_bytes is not null or expires_at is not null or next_reset_at is not null
-       or ip_limit is not null or blocked is not null or (started_at is null and last_active_at >= updated_at))`,
+     where c.server_id = ${S} and (${isRemarkable} or next_reset_at > @now + 2 * reset_days * ${DAY_MS}
+       or (started_at is null and last_active_at >= updated_at)
+       or (ip_limit is not null and email_key in (select value from json_each(@crowded))))`,
   )
   const inbounds = db.prepare(
     `select 'inbound' as of, i.id, tag as name, enabled, limit_bytes as limitBytes, expires_at as expiresAt,
        traffic_reset as trafficReset, next_reset_at as nextResetAt, blocked, ${counts}
      from inbounds i left join inbound_traffics t on t.server_id = i.server_id and t.inbound_id = i.id
-     where i.server_id = ${S} and (limit_bytes is not null or expires_at is not null or traffic_reset <> 'never'
-       or blocked is not null)`,
+     where i.server_id = ${S} and (${isRemarkable} or traffic_reset <> 'never')`,
   )
   // No row_version: nobody has edited anything, and an admin who is about to must not be refused for it.
   const saveClient = db.prepare(
@@ -72,9 +76,15 @@ export function createLimitRows(db: Sqlite, position: PositionStore) {
   }
 
   return {
-    /** All that have limits, or are blocked, or were used for the first time. */
-    read(): Limited[] {
-      const rows = [...inbounds.all(), ...clients.all()] as Raw[]
+    /**
+     * Those that are at a limit, near one, or blocked; whose count is due to begin anew; that were used first.
+     * @param crowded keys of the clients that are used from several places
+     */
+    read(now: number, crowded: readonly string[]): Limited[] {
+      const rows = [
+        ...inbounds.all({ now }),
+        ...clients.all({ now, crowded: JSON.stringify(crowded) }),
+      ] as Raw[]
       return rows.map(({ enabled, isUsed, ...row }) => ({
         ...row,
         enabled: enabled === 1,

@@ -6,6 +6,8 @@ import { DAY_MS } from './limits.ts'
 /** Per cent of the bytes; first early enough to do something, then when it is about to end. */
 const PERCENTS = [80, 95] as const
 const DAYS_BEFORE = [3, 1] as const
+/** Whatever is less near than this is not near at all. */
+export const nearest = { share: PERCENTS[0] / 100, ms: DAYS_BEFORE[0] * DAY_MS }
 
 /** Limits of one client or inbound, as they stand now. */
 export interface Standing {
@@ -30,29 +32,19 @@ interface Nearness {
   expiry: Level
 }
 
-/**
- * How near its limits something is. What is reached is past every threshold, and is told of otherwise. Within a period
- * it never comes less near: a clock that is set back has nothing told twice.
- */
-function nearness(row: Standing, told: Nearness | undefined, now: number): Nearness {
-  const { limitBytes, expiresAt, usedBytes } = row
+function nearness({ limitBytes, expiresAt, usedBytes, countedFrom }: Standing, now: number): Nearness {
   const percent = limitBytes === null ? 0 : (usedBytes / limitBytes) * 100
   const left = expiresAt === null ? Infinity : expiresAt - now
-  const level = (before: Level | undefined, period: string, passed: number): Level => ({
-    period,
-    passed: before?.period === period ? Math.max(before.passed, passed) : passed,
-  })
+  // What is reached is past every threshold, and is told of otherwise.
   return {
-    traffic: level(
-      told?.traffic,
-      `${limitBytes}:${row.countedFrom}`,
-      [...PERCENTS, 100].filter((threshold) => percent >= threshold).length,
-    ),
-    expiry: level(
-      told?.expiry,
-      String(expiresAt),
-      [...DAYS_BEFORE, 0].filter((days) => left <= days * DAY_MS).length,
-    ),
+    traffic: {
+      period: `${limitBytes}:${countedFrom}`,
+      passed: [...PERCENTS, 100].filter((threshold) => percent >= threshold).length,
+    },
+    expiry: {
+      period: String(expiresAt),
+      passed: [...DAYS_BEFORE, 0].filter((days) => left <= days * DAY_MS).length,
+    },
   }
 }
 
@@ -99,7 +91,7 @@ export function createNearnessWatch(db: Sqlite) {
 
   return {
     /**
-     * Looks at everything that has a limit.
+     * @param rows all that are near a limit, and any others
      * @returns what has come near since it was last looked at; it is never returned again
      */
     look(rows: readonly Standing[], now: number): LimitEvent[] {
@@ -109,7 +101,7 @@ export function createNearnessWatch(db: Sqlite) {
       for (const row of rows) {
         const key = `${PREFIX}${row.of}:${row.id}`
         const before = told.get(key)
-        const after = nearness(row, before, now)
+        const after = nearness(row, now)
         if (after.traffic.passed === 0 && after.expiry.passed === 0) continue
         gone.delete(key)
         if (before !== undefined && JSON.stringify(before) === JSON.stringify(after)) continue

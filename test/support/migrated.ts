@@ -14,7 +14,7 @@ export function migratedDatabases(): () => Sqlite {
 }
 
 /** A database as it was when its bytes were taken. */
-function reopened(bytes: Buffer): Sqlite {
+export function reopened(bytes: Buffer): Sqlite {
   const db = new Database(bytes)
   db.pragma('foreign_keys = ON')
   return db

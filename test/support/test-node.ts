@@ -14,7 +14,7 @@ import { silentLog } from './silent-log.ts'
 import { xrayBinary } from './xray-binary.ts'
 
 export interface TestNode {
-  /** Holds its database and, in `xray`, Xray's files. */
+  /** Holds its database, node.db, and the folder of its Xray. */
   dir: string
   db: Sqlite
   node: Node
@@ -25,7 +25,34 @@ export interface TestNode {
   stop(): Promise<void>
 }
 
-/** A node with a real Xray and a real file, in a folder of its own. Traffic is read when a test asks for it. */
+/** How often a node of a test reads traffic and looks at limits, ms. */
+const INTERVAL_MS = 200
+
+export function openNodeDatabase(dir: string): Sqlite {
+  return openStore({
+    file: join(dir, 'node.db'),
+    migrations: readMigrations(join(import.meta.dirname, '../../migrations')),
+    now: Date.now(),
+  })
+}
+
+/** What a node over this folder is made with, in whatever process. */
+export function nodeOptions(dir: string, db: Sqlite): NodeOptions {
+  return {
+    db,
+    box: createSecretBox([{ id: 'test', key: Buffer.alloc(32, 7) }]),
+    runtime: systemRuntime(),
+    log: silentLog(),
+    binary: xrayBinary(),
+    dir: join(dir, 'xray'),
+    version: '0.0.0-test',
+    publicAddress: '127.0.0.1',
+    allowPrivateTargets: true,
+    accountingIntervalMs: INTERVAL_MS,
+  }
+}
+
+/** A node with a real Xray and a real file, in a folder of its own. */
 export async function startTestNode(
   options: {
     host?: string
@@ -41,25 +68,15 @@ export async function startTestNode(
   } = {},
 ): Promise<TestNode> {
   const dir = await mkdtemp(join(options.parent ?? tmpdir(), 'node-'))
-  const runtime = systemRuntime()
-  const db = openStore({
-    file: join(dir, 'node.db'),
-    migrations: readMigrations(join(import.meta.dirname, '../../migrations')),
-    now: runtime.now(),
-  })
+  const db = openNodeDatabase(dir)
   const events: LimitEvent[] = []
   const make = (): Node => {
     const given = {
-      db,
-      box: createSecretBox([{ id: 'test', key: Buffer.alloc(32, 7) }]),
-      runtime,
+      ...nodeOptions(dir, db),
       log: options.log ?? silentLog(),
       binary: options.binary ?? xrayBinary(),
-      dir: join(dir, 'xray'),
-      version: '0.0.0-test',
       publicAddress: options.host ?? '127.0.0.1',
       allowPrivateTargets: options.closed !== true,
-      accountingIntervalMs: 200,
       publish: (event: LimitEvent) => events.push(event),
       faults: options.faults,
       ...options.node,
