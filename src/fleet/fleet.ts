@@ -7,8 +7,11 @@ import type { SecretBox } from '#src/trust/secret-box.ts'
 import { createArrivals } from './arrivals.ts'
 import { type Connection, createConnections } from './connections.ts'
 import { newClient } from './credentials.ts'
+import { createEventPlaces } from './event-places.ts'
+import { createEventStreams } from './event-streams.ts'
 import { createEmitter } from './events.ts'
 import { createGroupCommit } from './group-commit.ts'
+import { createHeard } from './heard.ts'
 import { createJournal, toView } from './journal.ts'
 import { createMirrorRows } from './mirror-rows.ts'
 import { createMirror } from './mirror.ts'
@@ -72,6 +75,20 @@ export function createFleet(deps: FleetDeps): Fleet {
     },
   })
 
+  const places = createEventPlaces(sqlite)
+  const streams = createEventStreams({
+    runtime,
+    log,
+    places,
+    servers: () => servers.list(),
+    find: (id) => servers.find(id),
+    connector: (id) => connections.to(servers.get(id)),
+    heard: createHeard({ runtime, mirror, events, keep: (id) => attempt(() => places.keep(id)) }),
+    broken: (serverId) => events.emit('suspect', { serverId }),
+  })
+  events.on('server', ({ serverId }) => streams.reconsider(serverId))
+  events.on('joined', ({ serverId }) => streams.restart(serverId))
+
   const progress = createProgress({
     load: (batch) => journal.batch(batch).map(toView),
     isWaiting: (serverId) => queue.isWaiting(serverId),
@@ -109,6 +126,7 @@ export function createFleet(deps: FleetDeps): Fleet {
       queue.drop(id)
       mirror.forget(id)
       arrivals.forget(id)
+      places.forget(id)
       for (const task of cancelled) progress.changed(toView(task))
     },
   })
@@ -193,6 +211,7 @@ export function createFleet(deps: FleetDeps): Fleet {
       const server = servers.find(serverId)
       if (server === undefined) return
       if (queue.isWaiting(serverId)) queue.kick(serverId)
+      streams.kick(serverId)
       if (server.kind === 'local') return
       await (arrivals.isOwed(serverId) ? mirror.sync(serverId) : mirror.note(serverId, health))
     },
@@ -211,15 +230,17 @@ export function createFleet(deps: FleetDeps): Fleet {
     start() {
       arrivals.start()
       queue.start()
+      streams.start()
       // Ends by the abort alone.
       keepFlushing().catch(() => undefined)
     },
 
     async stop() {
       stopping.abort()
-      await Promise.all([queue.stop(), mirror.stop()])
+      await Promise.all([queue.stop(), streams.stop(), mirror.stop()])
       progress.stop()
       attempt(flush)
+      attempt(places.flush)
       await connections.closeAll()
     },
   }
