@@ -32,8 +32,8 @@ export interface EventStreamsDeps {
   connector(serverId: number): Pick<ServerConnector, 'sync'>
   /** Every event once, in the order of the server; beats too. */
   heard(server: Server, event: NodeEvent): void
-  /** A stream that stood has broken. */
-  broken(serverId: number): void
+  /** A stream that stood has broken, or stands again. */
+  turned(serverId: number): void
 }
 
 interface Follower {
@@ -71,8 +71,16 @@ export function createEventStreams(deps: EventStreamsDeps) {
     deps.heard(server, event)
   }
 
-  /** Reads a stream to its end. @returns whether to try again soon, and whether it had stood for a while */
-  async function read(serverId: number, signal: AbortSignal): Promise<{ soon: boolean; steady: boolean }> {
+  /**
+   * Reads a stream to its end.
+   * @param again whether there was one before
+   * @returns whether to try again soon, and whether it had stood for a while
+   */
+  async function read(
+    serverId: number,
+    signal: AbortSignal,
+    again: boolean,
+  ): Promise<{ soon: boolean; steady: boolean }> {
     let openedAt: number | undefined
     let soon = true
     try {
@@ -80,6 +88,7 @@ export function createEventStreams(deps: EventStreamsDeps) {
       const asked = place === undefined ? {} : { epoch: place.epoch, after: place.seq }
       const stream = await deps.connector(serverId).sync.events(asked, { signal })
       openedAt = runtime.now()
+      if (again) deps.turned(serverId)
       let [windowEnds, count] = [0, 0]
       for await (const event of stream) {
         const now = runtime.now()
@@ -103,7 +112,7 @@ export function createEventStreams(deps: EventStreamsDeps) {
       soon = error.retryable
     }
     const stood = openedAt === undefined ? undefined : runtime.now() - openedAt
-    if (stood !== undefined && !signal.aborted) deps.broken(serverId)
+    if (stood !== undefined && !signal.aborted) deps.turned(serverId)
     return { soon, steady: stood !== undefined && stood >= STEADY }
   }
 
@@ -118,8 +127,8 @@ export function createEventStreams(deps: EventStreamsDeps) {
   async function follow(serverId: number, follower: Follower, firstWait: number): Promise<void> {
     const { signal } = follower.ending
     await nap(follower, firstWait, true)
-    for (let failures = 0; !signal.aborted; failures++) {
-      const { soon, steady } = await read(serverId, signal)
+    for (let failures = 0, again = false; !signal.aborted; failures++, again = true) {
+      const { soon, steady } = await read(serverId, signal, again)
       if (signal.aborted) return
       if (steady) failures = 0
       await nap(follower, soon ? reconnectAfter(failures, chance()) : HOPELESS_WAIT, soon)

@@ -7,12 +7,10 @@ import type { SecretBox } from '#src/trust/secret-box.ts'
 import { createArrivals } from './arrivals.ts'
 import { type Connection, createConnections } from './connections.ts'
 import { newClient } from './credentials.ts'
-import { createEventPlaces } from './event-places.ts'
-import { createEventStreams } from './event-streams.ts'
 import { createEmitter } from './events.ts'
 import { createGroupCommit } from './group-commit.ts'
-import { createHeard } from './heard.ts'
 import { createJournal, toView } from './journal.ts'
+import { createListening } from './listening.ts'
 import { createMirrorRows } from './mirror-rows.ts'
 import { createMirror } from './mirror.ts'
 import { createProgress } from './progress.ts'
@@ -75,19 +73,17 @@ export function createFleet(deps: FleetDeps): Fleet {
     },
   })
 
-  const places = createEventPlaces(sqlite)
-  const streams = createEventStreams({
+  const listening = createListening({
+    sqlite,
     runtime,
     log,
-    places,
+    events,
+    mirror,
     servers: () => servers.list(),
     find: (id) => servers.find(id),
     connector: (id) => connections.to(servers.get(id)),
-    heard: createHeard({ runtime, mirror, events, keep: (id) => attempt(() => places.keep(id)) }),
-    broken: (serverId) => events.emit('suspect', { serverId }),
+    onError: couldNotWrite,
   })
-  events.on('server', ({ serverId }) => streams.reconsider(serverId))
-  events.on('joined', ({ serverId }) => streams.restart(serverId))
 
   const progress = createProgress({
     load: (batch) => journal.batch(batch).map(toView),
@@ -126,7 +122,7 @@ export function createFleet(deps: FleetDeps): Fleet {
       queue.drop(id)
       mirror.forget(id)
       arrivals.forget(id)
-      places.forget(id)
+      listening.forget(id)
       for (const task of cancelled) progress.changed(toView(task))
     },
   })
@@ -185,11 +181,15 @@ export function createFleet(deps: FleetDeps): Fleet {
   }
 
   /** A disk that is full now may have room in an hour. */
+  function couldNotWrite(error: unknown): void {
+    log.error({ err: error }, 'the fleet could not write down what it knows; it tries again')
+  }
+
   function attempt(work: () => void): void {
     try {
       work()
     } catch (error) {
-      log.error({ err: error }, 'the fleet could not write down what it knows; it tries again')
+      couldNotWrite(error)
     }
   }
 
@@ -211,7 +211,7 @@ export function createFleet(deps: FleetDeps): Fleet {
       const server = servers.find(serverId)
       if (server === undefined) return
       if (queue.isWaiting(serverId)) queue.kick(serverId)
-      streams.kick(serverId)
+      listening.kick(serverId)
       if (server.kind === 'local') return
       await (arrivals.isOwed(serverId) ? mirror.sync(serverId) : mirror.note(serverId, health))
     },
@@ -230,17 +230,16 @@ export function createFleet(deps: FleetDeps): Fleet {
     start() {
       arrivals.start()
       queue.start()
-      streams.start()
+      listening.start()
       // Ends by the abort alone.
       keepFlushing().catch(() => undefined)
     },
 
     async stop() {
       stopping.abort()
-      await Promise.all([queue.stop(), streams.stop(), mirror.stop()])
+      await Promise.all([queue.stop(), listening.stop(), mirror.stop()])
       progress.stop()
       attempt(flush)
-      attempt(places.flush)
       await connections.closeAll()
     },
   }

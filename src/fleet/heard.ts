@@ -55,7 +55,6 @@ export function createHeard({ runtime, mirror, events, keep }: HeardDeps) {
       default:
     }
     events.emit('pushed', { serverId: id, event })
-    // After those who listen have taken note of it.
-    queueMicrotask(() => keep(id))
+    keep(id)
   }
 }

@@ -192,7 +192,7 @@ export interface FleetEvents {
   pushed: { serverId: number; event: PushedEvent }
   /** What happened at a server for a while is not known: whoever keeps account of it looks at everything. */
   missed: { serverId: number }
-  /** Something speaks for looking at a server now: its event stream broke, or it says that Xray is up or down. */
+  /** Something speaks for looking at a server now: its event stream broke or stands again, or its Xray is up or down. */
   suspect: { serverId: number }
 }
 
