@@ -193,6 +193,7 @@ const samples: { [N in OperationName]: OperationInput<N> | undefined } = {
   'xray.config': { reveal: true },
   'system.stats': undefined,
   'system.logs': { lines: 7 },
+  'system.tail': { source: 'output', level: 'warning', contains: 'x y', lines: 0 },
   'sync.changes': { epoch: 'e', since: 12 },
   'sync.events': { epoch: 'e', after: 3 },
 }

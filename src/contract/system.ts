@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { tailEvents, tailInput } from './log-tail.ts'
 import { command, read } from './meta.ts'
 import { bytes, trueOrFalse, wholeNumber } from './primitives.ts'
 
@@ -33,6 +34,15 @@ export const system = {
       }),
     )
     .output(z.array(z.string())),
+  tail: read
+    .meta({ role: 'operator' })
+    .route({
+      method: 'GET',
+      path: '/logs/tail',
+      summary: 'The last lines of a log, then those that come; an event stream',
+    })
+    .input(tailInput)
+    .output(tailEvents),
 }
 
 const xrayState = z.object({ running: z.boolean(), pid: z.number().int().positive().nullable() })

@@ -14,6 +14,7 @@ import { createClients } from './clients.ts'
 import { createEngine } from './engine.ts'
 import { createEvents, type Events, placeOf } from './events.ts'
 import { createInbounds } from './inbounds.ts'
+import { createLogTails } from './log-tail.ts'
 import { createMachine, osName, tail } from './machine.ts'
 import type { NodeOperations } from './operations.ts'
 import { createPosition } from './position.ts'
@@ -99,7 +100,11 @@ export function createNode(options: NodeOptions, xray: XrayParts = realXray(opti
   const accounting = createAccounting({ db, position, now: () => runtime.now() })
   const control = createXrayControl({ engine, writes, settings, accounting, log })
   const changes = createChanges(db, rows, position)
+  const logTails = createLogTails({ runtime })
   const machine = createMachine(dirname(dir), (ms) => runtime.sleep(ms))
+
+  const logFile = (source: 'xray' | 'output'): string =>
+    source === 'xray' ? join(paths.logDir, 'error.log') : paths.output
 
   let xrayVersionKnown: string | null = null
   const stopping = new AbortController()
@@ -160,8 +165,9 @@ export function createNode(options: NodeOptions, xray: XrayParts = realXray(opti
     'traffic.outbounds': async () => perOutbound.all() as { tag: string; up: number; down: number }[],
     'xray.version': async () => ({ version: await xray.version() }),
     'system.stats': () => machine.stats(),
-    'system.logs': ({ source, lines }) =>
-      tail(source === 'xray' ? join(paths.logDir, 'error.log') : paths.output, lines),
+    'system.logs': ({ source, lines }) => tail(logFile(source), lines),
+    'system.tail': async ({ source, ...request }, _, { signal }) =>
+      logTails.read(logFile(source), request, signal),
     'sync.changes': async (query) => changes(query),
     'sync.events': async (asked, _, { signal, lastEventId }) =>
       events.read(placeOf(asked, lastEventId), signal),
@@ -184,6 +190,7 @@ export function createNode(options: NodeOptions, xray: XrayParts = realXray(opti
     async stop({ stopXray = false } = {}) {
       stopping.abort()
       events.close()
+      logTails.close()
       await control.end(stopXray)
       api.close()
     },
