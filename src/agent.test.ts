@@ -124,6 +124,30 @@ describe('an agent', () => {
     expect(xrayPid()).toBe(before)
   })
 
+  test('ends at once though it is listened to, and says afterwards that there is a gap', async () => {
+    await joinAgent(config, token())
+    const agent = await start()
+    const server = connect()
+    const stream = await server.sync.events({})
+    const tail = await server.system.tail({})
+    const first = await stream.next()
+    if (first.done === true) throw new Error('the end')
+    await tail.next()
+    const since = Date.now()
+    await Promise.all([
+      agent.stop(),
+      expect(stream.next()).rejects.toThrow(code('SERVER_UNREACHABLE')),
+      expect(tail.next()).rejects.toThrow(code('SERVER_UNREACHABLE')),
+    ])
+    // Of the 10 s that Docker gives it.
+    expect(Date.now() - since).toBeLessThan(5_000)
+    agents.splice(0)
+    await start()
+    const { epoch, seq } = first.value
+    const again = await server.sync.events({ epoch, after: seq })
+    expect((await again.next()).value).toMatchObject({ type: 'gap' })
+  })
+
   test('ends before it touches Xray when another has its address', async () => {
     await joinAgent(config, token())
     await start()

@@ -293,6 +293,7 @@ const samples: { [N in OperationName]: OperationInput<N> | undefined } = {
   },
   'certificates.renew': { domain: 'renew.example.org' },
   'certificates.delete': { domain: '198.51.100.7' },
+  'system.tail': { source: 'output', level: 'warning', contains: 'x y', lines: 0 },
   'sync.changes': { epoch: 'e', since: 12 },
   'sync.events': { epoch: 'e', after: 3 },
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { logLevels, tailEvents, tailInput } from './log-tail.ts'
 import { command, read } from './meta.ts'
 import { bytes, trueOrFalse, wholeNumber } from './primitives.ts'
 
@@ -52,12 +53,21 @@ export const system = {
         source: z.enum(['xray', 'output']).default('xray'),
         lines: wholeNumber.pipe(z.number().min(1).max(1_000)).default(50),
         /** This level and worse. A line without one fits always: it may be a crash's. */
-        level: z.enum(['debug', 'info', 'warning', 'error']).optional(),
+        level: z.enum(logLevels).optional(),
         /** Part of the line, in upper or lower case alike. */
         contains: z.string().min(1).max(200).optional(),
       }),
     )
     .output(z.array(z.string())),
+  tail: read
+    .meta({ role: 'operator' })
+    .route({
+      method: 'GET',
+      path: '/logs/tail',
+      summary: 'The last lines of a log, then those that come; an event stream',
+    })
+    .input(tailInput)
+    .output(tailEvents),
 }
 
 const xrayState = z.object({ running: z.boolean(), pid: z.number().int().positive().nullable() })

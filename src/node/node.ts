@@ -23,6 +23,7 @@ import { createInbounds } from './inbounds.ts'
 import { type PublishLimit, calmly, happeningOf, turnedBy } from './limit-events.ts'
 import { lastLines } from './log-lines.ts'
 import { createMachine, osName } from './machine.ts'
+import { createLogTails } from './log-tail.ts'
 import type { NodeOperations } from './operations.ts'
 import { createPosition } from './position.ts'
 import { createCertificateUsers } from './certificate-users.ts'
@@ -162,12 +163,16 @@ export function createNode(options: NodeOptions, xray: XrayParts = realXray(opti
       return holder === undefined ? undefined : `the inbound ${holder.tag}`
     },
     reopen: (inbounds) => engine.reconcile(inbounds),
-    onSoonDue: (domain, daysLeft) => options.onCertificateSoonDue?.(domain, daysLeft),
+    onSoonDue(domain, daysLeft) {
+      events.publish({ type: 'certificateSoonDue', domain, daysLeft })
+      options.onCertificateSoonDue?.(domain, daysLeft)
+    },
     intervalMs: options.certificateIntervalMs,
   })
   const enforcement = createEnforcement({ db, writes, position, online, publish, runtime, log })
   const routing = createRouting({ ...xray, row: routingRow, writes, engine, runtime })
   const changes = createChanges(db, rows, position)
+  const logTails = createLogTails({ runtime })
   const machine = createMachine({
     dir: dirname(dir),
     runtime,
@@ -177,6 +182,8 @@ export function createNode(options: NodeOptions, xray: XrayParts = realXray(opti
       return pid === null || startedAt === null ? null : { pid, startedAt }
     },
   })
+
+  const logFile = (source: 'xray' | 'output'): string => (source === 'xray' ? paths.log : paths.output)
 
   let xrayVersionKnown: string | null = null
   const stopping = new AbortController()
@@ -254,9 +261,11 @@ export function createNode(options: NodeOptions, xray: XrayParts = realXray(opti
     'xray.version': async () => ({ version: await xray.version() }),
     'system.stats': () => machine.stats(),
     'system.logs': ({ source, ...wanted }) => {
-      const file = source === 'xray' ? paths.log : paths.output
+      const file = logFile(source)
       return lastLines([file, oldLog(file)], wanted)
     },
+    'system.tail': async ({ source, ...request }, _, { signal }) =>
+      logTails.read(logFile(source), request, signal),
     'sync.changes': async (query) => changes(query),
     'sync.events': async (asked, _, { signal, lastEventId }) =>
       events.read(placeOf(asked, lastEventId), signal),
@@ -284,6 +293,7 @@ export function createNode(options: NodeOptions, xray: XrayParts = realXray(opti
       events.close()
       await certificates.stop()
       await ticking
+      logTails.close()
       await control.end(stopXray)
       api.close()
     },

@@ -9,6 +9,7 @@ import {
   type ServerConnector,
   callOperation,
   contract,
+  isStream,
   operationMeta,
 } from '#src/contract/index.ts'
 import { type ErrorCode, FleetError, toFleetError } from '#src/errors.ts'
@@ -82,6 +83,7 @@ export function createFaultyNode(deps: {
   let life = 1
   let late: (() => Promise<unknown>)[] = []
   let current: FaultyProcess | undefined
+  let connections = new AbortController()
   let dying: FaultPoint | undefined
 
   /** Carried out by the process that runs now, as long as it runs. */
@@ -137,6 +139,12 @@ export function createFaultyNode(deps: {
   async function call(operation: OperationName, input: unknown, { signal, context }: Options = {}) {
     signal?.throwIfAborted()
     if (self.offline || current === undefined) throw unreachable()
+    if (isStream(operation)) {
+      const { signal: cut } = connections
+      return carryOut(operation, input, {
+        signal: AbortSignal.any(signal === undefined ? [cut] : [signal, cut]),
+      })
+    }
     if (operationMeta(operation).kind === 'read') return carryOut(operation, input, {})
     const key = context?.idempotencyKey ?? ''
     // Over a wire: what is sent is not the object that is kept.
@@ -200,6 +208,8 @@ export function createFaultyNode(deps: {
       xray.orphan()
       // Connections end with it, and what was on its way through them.
       late = []
+      connections.abort(unreachable())
+      connections = new AbortController()
       dying = undefined
       current.die()
       current = undefined
