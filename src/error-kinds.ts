@@ -51,6 +51,24 @@ export const errorKinds = {
   },
   XRAY_REFUSED: { status: 422, retryable: false, message: 'Xray refused the configuration: {reason}.' },
   XRAY_UNAVAILABLE: { status: 503, retryable: true, message: 'Xray does not answer: {reason}.' },
+  XRAY_PINNED: {
+    status: 409,
+    retryable: false,
+    message:
+      'XRAY_BIN names the Xray of this server ({binary}). Take it out of its environment to install others.',
+  },
+  XRAY_ROLLED_BACK: {
+    status: 422,
+    retryable: false,
+    message:
+      'Xray {version} does not run here: {reason}. Xray {before} runs again, with everything as it was.',
+  },
+  GEO_FILES_REFUSED: { status: 422, retryable: false, message: 'The geo files stay as they were: {reason}.' },
+  DOWNLOAD_FAILED: {
+    status: 502,
+    retryable: false,
+    message: 'The server could not download {what}: {reason}. Check its way to the internet and try again.',
+  },
   SERVER_NOT_FOUND: { status: 404, retryable: false, message: 'There is no server {server}.' },
   SERVER_NAME_TAKEN: {
     status: 409,

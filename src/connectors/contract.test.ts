@@ -12,6 +12,7 @@ import {
 import { FleetError } from '#src/errors.ts'
 import type { NodeOperations } from '#src/node/operations.ts'
 import { systemRuntime } from '#src/runtime.ts'
+import { geoip, geosite, publish } from '#test/support/geo-data.ts'
 import { silentLog } from '#test/support/silent-log.ts'
 import { createTestFleetCa, type TestFleetCa } from '#test/support/test-fleet-ca.ts'
 import { startTestNode, type TestNode } from '#test/support/test-node.ts'
@@ -78,7 +79,7 @@ describe('a real node', () => {
   let it: TestNode
   let roads: Roads
   beforeAll(async () => {
-    it = await startTestNode()
+    it = await startTestNode({ download: publish(geoip('CN'), geosite('CN')).download })
     roads = await openRoads(trust, it.node.operations)
   })
   afterAll(async () => {
@@ -187,7 +188,35 @@ describe('a real node', () => {
       await bad('system.logs', { source: 'shadow' }, 'source')
       await bad('system.logs', { contains: 'x'.repeat(201) }, 'contains')
       await bad('system.logs', { level: 'fatal' }, 'level')
+      for (const version of [
+        '26.3',
+        'v26.3.27',
+        '26.03.27',
+        '26.3.27-rc1',
+        '..',
+        '1.2.3/../../x',
+        '1.2.3\n',
+        '',
+      ]) {
+        await bad('system.installXray', { version }, 'version')
+      }
       await bad('server.health', { verbose: 'true' }, 'verbose')
+    })
+
+    test('fetches geo files, and says what is wrong with an installation', async () => {
+      const { files, restartNeeded } = await server.system.updateGeoFiles(undefined, key())
+      expect(files).toMatchObject([{ name: 'geoip.dat' }, { name: 'geosite.dat' }])
+      expect(restartNeeded).toBe(false)
+      const once = key()
+      const again = await server.system.updateGeoFiles(undefined, once)
+      expect(again.files.map(({ status }) => status)).toEqual(['unchanged', 'unchanged'])
+      expect(await server.system.updateGeoFiles(undefined, once)).toEqual(again)
+      const { pinned, versions } = await server.xray.versions()
+      expect([pinned, versions.filter(({ running, chosen }) => running && chosen).length]).toEqual([false, 1])
+      expect(await errorOf(server.system.installXray({ version: '99.1.1' }, key()))).toMatchObject({
+        code: 'DOWNLOAD_FAILED',
+        details: { what: 'Xray 99.1.1', reason: 'there is no such file' },
+      })
     })
 
     test('a write without a key is refused', async () => {
@@ -230,9 +259,12 @@ const samples: { [N in OperationName]: OperationInput<N> | undefined } = {
   'xray.stop': undefined,
   'xray.restart': undefined,
   'xray.version': undefined,
+  'xray.versions': undefined,
   'xray.config': { reveal: true },
   'system.stats': undefined,
   'system.logs': { lines: 7, level: 'warning', contains: 'a&b=ü' },
+  'system.updateGeoFiles': undefined,
+  'system.installXray': { version: '26.3.27' },
   'sync.changes': { epoch: 'e', since: 12 },
 }
 

@@ -1,5 +1,6 @@
 import type { SecureContext } from 'node:tls'
 import { buildConnector, type Dispatcher, Pool } from 'undici'
+import { operationMeta, operationNames } from '#src/contract/index.ts'
 import { identityProblem } from '#src/trust/peer.ts'
 import { WrongIdentity } from './unreachable.ts'
 
@@ -23,6 +24,11 @@ export interface DirectTransport {
   secureContext: () => SecureContext
   /** The allow-list: whether this public key may speak for the server now. */
   isAllowed: (spkiHash: string, serverId: number) => boolean
+}
+
+/** ms: an installation downloads for minutes before it answers. */
+function longestCall(): number {
+  return Math.max(...operationNames().map((name) => operationMeta(name).timeout))
 }
 
 /** Dials a server's open port, and accepts there nobody but this server. */
@@ -49,7 +55,7 @@ export function directDispatcher(options: DirectTransport): Dispatcher {
     // An agent's own hint must not make us keep fewer or more.
     keepAliveMaxTimeout: KEEP_ALIVE_MS,
     // The deadline of the call is the one that counts; these only end what nobody waits for any more.
-    headersTimeout: 120_000,
+    headersTimeout: longestCall() + 60_000,
     bodyTimeout: 120_000,
     maxResponseSize: MAX_ANSWER_BYTES,
   })

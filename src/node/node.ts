@@ -6,20 +6,25 @@ import type { Log } from '#src/log.ts'
 import type { Runtime } from '#src/runtime.ts'
 import type { Sqlite } from '#src/store/open.ts'
 import type { SecretBox } from '#src/trust/secret-box.ts'
+import type { Download } from '#src/xray/download.ts'
 import { oldLog } from '#src/xray/log-rotation.ts'
 import { xrayPaths } from '#src/xray/process.ts'
 import { createAccounting } from './accounting.ts'
 import { createAnswers } from './answers.ts'
+import { type CommandKind, createCommands } from './commands.ts'
 import { createChanges } from './changes.ts'
 import { createClients } from './clients.ts'
 import { createEngine } from './engine.ts'
+import { createGeo } from './geo.ts'
 import { createInbounds } from './inbounds.ts'
+import { createInstall } from './install.ts'
 import { lastLines } from './log-lines.ts'
 import { createMachine, osName } from './machine.ts'
 import type { NodeOperations } from './operations.ts'
 import { createPosition } from './position.ts'
 import { createRows } from './rows.ts'
 import { viewRows } from './rows-view.ts'
+import type { Command } from './snapshot.ts'
 import { createSettings } from './settings.ts'
 import { createWrites } from './writes.ts'
 import { createXrayControl } from './xray-control.ts'
@@ -32,8 +37,12 @@ export interface NodeOptions {
   log: Log
   /** The Xray program. */
   binary: string
+  /** XRAY_BIN names the program, so that no other may be installed in its place. */
+  pinned?: boolean | undefined
   /** Folder of Xray's files; nothing else may use it. */
   dir: string
+  /** Folder of the programs an admin installs. */
+  installDir: string
   /** This product's version, as it is reported. */
   version: string
   /** Stands in share links; without one, this machine's host name. */
@@ -44,6 +53,8 @@ export interface NodeOptions {
   allowPrivateTargets?: boolean | undefined
   /** How often counters are read, ms. A crash of Xray loses at most the traffic of one such interval. */
   accountingIntervalMs?: number | undefined
+  /** How files come from the internet; HTTPS unless told. */
+  download?: Download | undefined
   faults?: Faults | undefined
 }
 
@@ -80,16 +91,31 @@ export function createNode(options: NodeOptions, xray: XrayParts = realXray(opti
     position,
     view: () => viewRows(rows),
     push: async (before, now) => {
-      if (before.command !== undefined) control.requireDone(before.command)
+      if (before.command !== undefined) await kindOf(before.command).requireDone(before.command)
       await engine.push(before, now)
     },
     reconcile: (reopen) => engine.reconcile(reopen),
     answer: (operation, before, now) =>
-      operation.startsWith('xray.') ? control.answer() : answers.after(operation, before, now),
+      before.command === undefined
+        ? answers.after(operation, before, now)
+        : kindOf(before.command).answer(before.command),
     faults: options.faults,
   })
   const accounting = createAccounting({ db, position, now: () => runtime.now() })
-  const control = createXrayControl({ engine, writes, settings, accounting, log })
+  const commands = createCommands({ writes, engine })
+  const control = createXrayControl({ engine, writes, commands, settings, accounting, log })
+  const geo = createGeo({ xray, engine, commands, settings })
+  const { lastAccount } = control
+  const pinned = options.pinned ?? false
+  const install = createInstall({ xray, engine, commands, settings, runtime, log, pinned, lastAccount })
+  const kinds: Record<string, CommandKind> = { ...control.kinds, ...geo.kinds, ...install.kinds }
+
+  function kindOf({ operation }: Command): CommandKind {
+    const kind = kinds[operation]
+    if (kind === undefined) throw new TypeError(`${operation} is no command`)
+    return kind
+  }
+
   const changes = createChanges(db, rows, position)
   const machine = createMachine({
     dir: dirname(dir),
@@ -101,7 +127,6 @@ export function createNode(options: NodeOptions, xray: XrayParts = realXray(opti
     },
   })
 
-  let xrayVersionKnown: string | null = null
   const stopping = new AbortController()
 
   async function keepAccounting(): Promise<void> {
@@ -119,7 +144,7 @@ export function createNode(options: NodeOptions, xray: XrayParts = realXray(opti
       status: running && lastError === null ? 'online' : 'error',
       xrayRunning: running,
       agentVersion: version,
-      xrayVersion: xrayVersionKnown,
+      xrayVersion: install.version(),
       lastError,
       ...position.read(),
       time: runtime.now(),
@@ -142,11 +167,13 @@ export function createNode(options: NodeOptions, xray: XrayParts = realXray(opti
     ...createInbounds({ ...xray, rows, writes, engine, answers, position, runtime, inboundListen }),
     ...createClients({ db, rows, writes, engine, position, runtime }),
     ...control.operations,
+    ...geo.operations,
+    ...install.operations,
     'server.health': health,
     'server.info': async () => ({
       hostname: os.hostname(),
       agentVersion: version,
-      xrayVersion: xrayVersionKnown,
+      xrayVersion: install.version(),
       os: await osName(),
       arch: os.arch(),
       kernel: os.release(),
@@ -159,7 +186,6 @@ export function createNode(options: NodeOptions, xray: XrayParts = realXray(opti
     }),
     'traffic.clients': async () => perClient.all() as { email: string; up: number; down: number }[],
     'traffic.outbounds': async () => perOutbound.all() as { tag: string; up: number; down: number }[],
-    'xray.version': async () => ({ version: await xray.version() }),
     'system.stats': () => machine.stats(),
     'system.logs': ({ source, ...wanted }) => {
       const file = source === 'xray' ? paths.log : paths.output
@@ -173,8 +199,8 @@ export function createNode(options: NodeOptions, xray: XrayParts = realXray(opti
 
     async start() {
       position.begin()
-      xrayVersionKnown = await xray.version().catch(() => null)
       await xray.tidy()
+      await install.look()
       await control.begin()
       // Ends by the abort alone.
       keepAccounting().catch(() => undefined)

@@ -11,6 +11,8 @@ export interface Scope {
 export interface Command {
   operation: string
   xrayBefore: string | null
+  /** What it was done to, where the operation alone does not say it. */
+  target: object | null
 }
 
 type Raw = Record<string, string | number | null>

@@ -31,7 +31,7 @@ export interface Plan {
   /** What is done instead of telling Xray of rows; not repeated after a kill. */
   effect?(): Promise<void>
   /** Beside an effect: what `push` knows by whether it was done. */
-  command?: Command
+  command?: Command | undefined
 }
 
 export interface WriteRequest {
@@ -219,6 +219,9 @@ export function createWrites(deps: WriteDeps) {
 
   return {
     run: <R>(request: WriteRequest): Promise<R> => serial(() => execute(request)),
+
+    /** Whether something was asked for under this key before. */
+    isKnown: (key: string): boolean => outcomes.find(key) !== undefined,
 
     /** Settles whatever a kill interrupted, and forgets outcomes nobody can ask for any more. */
     settle: (onRefused: (error: unknown) => void): Promise<void> =>

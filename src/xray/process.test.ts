@@ -16,6 +16,7 @@ import { connectXrayApi } from './api.ts'
 import { findByArguments, identify } from './proc.ts'
 import type { XrayExit, XrayProcess, XrayState } from './process.ts'
 import { createXrayProcess, xrayPaths } from './process.ts'
+import { fixedProgram } from './program.ts'
 import { renderConfig } from './render.ts'
 
 describe('the process of Xray', () => {
@@ -47,7 +48,7 @@ describe('the process of Xray', () => {
       },
     }
     const xray = createXrayProcess({
-      binary: xrayBinary(),
+      program: fixedProgram(xrayBinary()),
       dir,
       runtime,
       log: silentLog(),
@@ -284,7 +285,7 @@ describe('the process of Xray', () => {
 
   it('names a program that cannot be run', async () => {
     const xray = createXrayProcess({
-      binary: '/nonexistent/xray',
+      program: fixedProgram('/nonexistent/xray'),
       dir,
       runtime: systemRuntime(),
       log: silentLog(),

@@ -2,9 +2,9 @@ import { readFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { flows } from '#src/contract/clients.ts'
 import { FleetError, fail } from '#src/errors.ts'
-import { xrayVersion } from './binary.ts'
 import { lastMeaningfulLine, runXray } from './command.ts'
 import type { XrayModel } from './model.ts'
+import { xrayVersion } from './program.ts'
 import { publicKeyOf } from './reality.ts'
 import { reservedTags } from './render.ts'
 
@@ -104,14 +104,19 @@ export function isPortFree(listen: string, port: number): Promise<boolean> {
 }
 
 /**
- * Lets Xray itself read a configuration file, without opening a port or a log file.
+ * Lets Xray itself read a configuration file, and what it names, without opening a port or a log file.
+ * @param assets the folder of its geo files, where it is not to look for them itself
  * @throws XRAY_REFUSED with its reason; XRAY_NOT_FOUND when this is no Xray
  */
-export async function testConfig(binary: string, configPath: string): Promise<void> {
+export async function testConfig(
+  binary: string,
+  configPath: string,
+  assets: string | null = null,
+): Promise<void> {
   const config: unknown = JSON.parse(await readFile(configPath, 'utf8'))
   // Xray opens its log files even for a test, those of the running one, and fails where their folder is still missing.
   const input = JSON.stringify({ ...(config as object), log: { access: 'none', error: 'none' } })
-  const { exitCode, output } = await runXray(binary, ['run', '-test', '-c', 'stdin:'], { input })
+  const { exitCode, output } = await runXray(binary, ['run', '-test', '-c', 'stdin:'], { input, assets })
   if (exitCode === 0) return
   // What is no Xray has no say on a configuration.
   await xrayVersion(binary)

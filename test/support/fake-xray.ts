@@ -140,6 +140,22 @@ export function createFakeXray(): FakeXray {
       open(rendered)
     },
     isPortFree: async () => true,
+    programs: {
+      current: () => 'xray',
+      use: () => undefined,
+      pathOf: (version) => version,
+      kept: async () => [],
+      fetch: async (version) =>
+        fail('DOWNLOAD_FAILED', { what: version, reason: 'there is no internet here' }),
+      keepCurrent: async () => undefined,
+      remove: async () => undefined,
+      prune: async () => undefined,
+      tidy: async () => undefined,
+    },
+    runs: async () => running,
+    fetchGeoFiles: async () =>
+      fail('DOWNLOAD_FAILED', { what: 'geoip.dat', reason: 'there is no internet here' }),
+    geoFileHash: async () => null,
     testConfig: async () => undefined,
     version: async () => '26.3.27',
     rotateLogs: async () => undefined,
