@@ -41,6 +41,7 @@ export async function startBenchNode(binary: string): Promise<BenchNode> {
     dir: xrayDir,
     installDir: join(dir, 'xray-bin'),
     version: 'bench',
+    migrations,
     publicAddress: '127.0.0.1',
   })
   await node.start()
