@@ -10,7 +10,7 @@ import { systemRuntime } from '#src/runtime.ts'
 import type { Sqlite } from '#src/store/open.ts'
 import { connectXrayApi, type XrayApi } from '#src/xray/api.ts'
 import { xrayVersion } from '#src/xray/binary.ts'
-import { xrayName } from '#src/node/xray-name.ts'
+import { xrayName } from '#src/xray/user-name.ts'
 import { silentLog } from '#test/support/silent-log.ts'
 import { createTestFleetCa } from '#test/support/test-fleet-ca.ts'
 import { interleaved, machine, type Report, summarize, timed } from './measure.ts'
@@ -151,7 +151,10 @@ function bareAdd(
       })(),
     add: async (sample) => {
       const { email, uuid } = person(`bare-${sample}`)
-      await api.addUser(tag, { email: xrayName(email, inboundId), uuid, flow: 'xtls-rprx-vision' })
+      await api.addUser(tag, {
+        email: xrayName(email, inboundId),
+        account: { type: 'vless', id: uuid, flow: 'xtls-rprx-vision' },
+      })
       write(email, uuid)
     },
   }

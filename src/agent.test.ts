@@ -9,6 +9,7 @@ import { freePort } from '#test/support/xray-client.ts'
 import { type Agent, joinAgent, startAgent } from './agent.ts'
 import type { AgentConfig } from './config.ts'
 import { type Connection, createConnectorFactory } from './connectors/factory.ts'
+import { defaultAcme } from './node/certificates/acme/settings.ts'
 import { systemRuntime } from './runtime.ts'
 import { type ControllerTls, createControllerTls } from './trust/controller-tls.ts'
 import { createJoinToken } from './trust/join-tokens.ts'
@@ -34,6 +35,7 @@ beforeEach(async () => {
     listen: { host: '127.0.0.1', port: await freePort() },
     inboundListen: '127.0.0.1',
     allowPrivateTargets: true,
+    acme: defaultAcme,
     log: { level: 'silent' },
   }
   trust = await createTestFleetCa()

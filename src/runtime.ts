@@ -4,18 +4,26 @@ import { randomBytes, randomUUID } from 'node:crypto'
 export interface Runtime {
   /** Wall clock in ms since the epoch. */
   now(): number
+  /** ms on a clock that only goes forward, whoever sets the machine's: for waits, deadlines and speeds. */
+  monotonic(): number
   /** `size` bytes from a cryptographically strong source. */
   randomBytes(size: number): Buffer
   /** A random UUID v4. */
   uuid(): string
   /** Resolves after `ms`; rejects with the signal's reason when it is aborted first. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>
+  /**
+   * Calls `ring` after `ms`, unless what it returns is called first. For a limit that is set with every call and
+   * almost never reached: calling off a sleep by a signal costs ten times as much.
+   */
+  alarm(ms: number, ring: () => void): () => void
 }
 
 /** The real clock and the operating system's randomness. */
 export function systemRuntime(): Runtime {
   return {
     now: () => Date.now(),
+    monotonic: () => performance.now(),
     randomBytes: (size) => randomBytes(size),
     uuid: () => randomUUID(),
     sleep: (ms, signal) =>
@@ -31,6 +39,10 @@ export function systemRuntime(): Runtime {
         }, ms)
         signal?.addEventListener('abort', onAbort, { once: true })
       }),
+    alarm: (ms, ring) => {
+      const timer = setTimeout(ring, ms)
+      return () => clearTimeout(timer)
+    },
   }
 }
 

@@ -10,8 +10,10 @@ import {
   type ServerConnector,
 } from '#src/contract/index.ts'
 import { FleetError } from '#src/errors.ts'
+import { defaultAcme } from '#src/node/certificates/acme/settings.ts'
 import type { NodeOperations } from '#src/node/operations.ts'
 import { kinds, openRoads, type Roads } from '#test/support/roads.ts'
+import { makeTestChain } from '#test/support/test-chain.ts'
 import { createTestFleetCa, type TestFleetCa } from '#test/support/test-fleet-ca.ts'
 import { startTestNode, type TestNode } from '#test/support/test-node.ts'
 import { freePort } from '#test/support/xray-client.ts'
@@ -46,8 +48,11 @@ const inboundInput = (tag: string, port: number) => ({
 describe('a real node', () => {
   let it: TestNode
   let roads: Roads
+  let challengePort: number
   beforeAll(async () => {
-    it = await startTestNode()
+    challengePort = await freePort()
+    const acme = { ...defaultAcme, listen: '127.0.0.1', httpPort: challengePort }
+    it = await startTestNode({ node: { acme } })
     roads = await openRoads(trust, it.node.operations)
   })
   afterAll(async () => {
@@ -66,8 +71,15 @@ describe('a real node', () => {
       expect(await server.server.health()).toMatchObject({ status: 'online', xrayRunning: true })
       expect(await server.server.info()).toMatchObject({ agentVersion: '0.0.0-test' })
       expect((await server.xray.version()).version).toMatch(/^\d+\.\d+/)
-      expect((await server.system.stats()).cores).toBeGreaterThan(0)
+      const stats = await server.system.stats()
+      expect(stats).toMatchObject({
+        cores: expect.toSatisfy((cores: number) => cores > 0) as number,
+        connections: { xray: expect.toSatisfy((sockets: number) => sockets > 0) as number },
+      })
       expect(Array.isArray(await server.system.logs({ source: 'xray', lines: 5 }))).toBe(true)
+      const printed = { source: 'output' as const, lines: 5, contains: 'PENETRATES', level: 'error' as const }
+      expect(await server.system.logs(printed)).toEqual([expect.stringMatching(/^Xray \d.*Penetrates/)])
+      expect(await server.system.logs({ lines: 1_000, level: 'error' })).toEqual([])
       expect((await server.xray.config({ reveal: false })).config).toHaveProperty('inbounds')
       expect(await server.clients.online()).toEqual([])
       expect(await server.traffic.outbounds()).toBeInstanceOf(Array)
@@ -133,6 +145,62 @@ describe('a real node', () => {
       await server.inbounds.delete({ id: tag }, key())
     })
 
+    test('carries out a life of certificates', async () => {
+      const domain = `${kind}.example.org`
+      const once = key()
+      // In capitals: it is found by one spelling.
+      const generate = { domain: domain.toUpperCase(), method: 'self-signed' as const }
+      const made = await server.certificates.generate(generate, once)
+      expect(made).toMatchObject({ domain, kind: 'self-signed', daysLeft: 3_649, autoRenew: false })
+      expect(await server.certificates.generate(generate, once)).toEqual(made)
+      expect((await server.certificates.list()).find((each) => each.domain === domain)).toEqual(made)
+      const renewed = await server.certificates.renew({ domain }, key())
+      expect(renewed.sha256).not.toBe(made.sha256)
+
+      const chain = await makeTestChain({ names: [{ type: 'dns', value: domain }] })
+      const certificate = [chain.leaf, ...chain.issuers].join('')
+      const imported = await server.certificates.import({ domain, certificate, key: chain.key }, key())
+      expect(imported).toMatchObject({ kind: 'imported', issuer: 'Test Middle', createdAt: made.createdAt })
+      expect(JSON.stringify(imported)).not.toContain('PRIVATE')
+      const ofAnother = server.certificates.import(
+        { domain: 'x.example.org', certificate, key: chain.key },
+        key(),
+      )
+      expect(await errorOf(ofAnother)).toMatchObject({
+        code: 'BAD_INPUT',
+        details: { field: 'certificate', reason: `it is not for x.example.org but for ${domain}` },
+      })
+      expect(await errorOf(server.certificates.renew({ domain }, key()))).toMatchObject({
+        code: 'CERTIFICATE_NOT_RENEWABLE',
+      })
+      expect(await server.certificates.delete({ domain }, key())).toEqual({ domain })
+      expect(await errorOf(server.certificates.delete({ domain }, key()))).toMatchObject({
+        code: 'CERTIFICATE_NOT_FOUND',
+        details: { domain },
+      })
+    })
+
+    test('holds a certificate for an IP address by one spelling', async () => {
+      const spelled = await server.certificates.generate(
+        { domain: '2001:DB8:0::7', method: 'self-signed' },
+        key(),
+      )
+      expect(spelled.domain).toBe('2001:db8::7')
+      expect(await server.certificates.delete({ domain: '2001:db8:0:0::7' }, key())).toEqual({
+        domain: '2001:db8::7',
+      })
+    })
+
+    test('says which inbound has the port that a challenge needs', async () => {
+      await server.inbounds.add(inboundInput(tag, challengePort), key())
+      const order = server.certificates.generate({ domain: 'a.example.org', method: 'http-01' }, key())
+      expect(await errorOf(order)).toMatchObject({
+        code: 'CHALLENGE_PORT_TAKEN',
+        details: { port: challengePort, reason: `the inbound ${tag} uses it` },
+      })
+      await server.inbounds.delete({ id: tag }, key())
+    })
+
     test('refuses what the contract does not allow', async () => {
       const bad = async (name: OperationName, input: object, field: string) => {
         const error = await errorOf(callOperation(server, name, input as never, key()))
@@ -147,7 +215,18 @@ describe('a real node', () => {
       await bad('inbounds.get', {}, 'id')
       await bad('clients.add', { id: 'x', clients: [{ email: 'a' }] }, 'clients.0.uuid')
       await bad('system.logs', { source: 'shadow' }, 'source')
+      await bad('system.logs', { contains: 'x'.repeat(201) }, 'contains')
+      await bad('system.logs', { level: 'fatal' }, 'level')
       await bad('server.health', { verbose: 'true' }, 'verbose')
+      const domains = ['*.example.org', 'localhost', 'a..b.org', '-a.org', '../../x.org', '10.0.0.256', '']
+      for (const domain of domains) await bad('certificates.renew', { domain }, 'domain')
+      const name = { domain: 'vpn.example.org' }
+      await bad('certificates.generate', { ...name, method: 'dns-01' }, 'method')
+      await bad('certificates.generate', { domain: '198.51.100.7', method: 'http-01' }, 'domain')
+      await bad('certificates.generate', { ...name, method: 'http-01', email: 'nobody' }, 'email')
+      await bad('certificates.generate', { ...name, method: 'http-01', days: 3 }, 'input')
+      await bad('certificates.generate', { ...name, method: 'self-signed', days: 3_651 }, 'days')
+      await bad('certificates.import', { ...name, certificate: 'x', key: '-----BEGIN K-----' }, 'certificate')
     })
 
     test('a write without a key is refused', async () => {
@@ -161,7 +240,9 @@ describe('a real node', () => {
     await local.inbounds.add(inboundInput('both', await freePort()), key())
     await remote.clients.add({ id: 'both', clients: [person('anna'), person('boris')] }, key())
     const position = { epoch: '', since: 0, trafficSince: 0 }
+    await local.certificates.generate({ domain: 'both.example.org', method: 'self-signed' }, key())
     expect(await remote.inbounds.list()).toEqual(await local.inbounds.list())
+    expect(await remote.certificates.list()).toEqual(await local.certificates.list())
     expect(await remote.sync.changes(position)).toEqual(await local.sync.changes(position))
     expect(await remote.traffic.clients()).toEqual(await local.traffic.clients())
     expect(await remote.traffic.total()).toEqual(await local.traffic.total())
@@ -177,22 +258,41 @@ const samples: { [N in OperationName]: OperationInput<N> | undefined } = {
   'inbounds.get': { id: '7' },
   'inbounds.add': inboundInput('in', 443),
   'inbounds.update': { id: 'in', enabled: false, rowVersion: 3 },
+  'inbounds.resetTraffic': { id: '7' },
   'inbounds.delete': { id: '7' },
   'clients.add': { id: 'in', clients: [person('a b'), { ...person('c'), flow: 'xtls-rprx-vision' }] },
   'clients.update': { email: 'Ä%2', enabled: true },
   'clients.delete': { email: 'a?b' },
+  'clients.deleteMany': { emails: ['a', 'b'] },
   'clients.resetTraffic': { email: ' trimmed ' },
+  'clients.addresses': { email: 'ann' },
   'clients.online': undefined,
+  'routing.get': { reveal: true },
+  'routing.set': {
+    outbounds: [{ tag: 'up', protocol: 'socks', settings: { address: '192.0.2.1', port: 1080 } }],
+    rules: [{ user: ['Ä%2'], outboundTag: 'up' }],
+    rowVersion: 0,
+  },
   'traffic.total': undefined,
   'traffic.clients': undefined,
   'traffic.outbounds': undefined,
+  'traffic.days': { of: 'client', name: 'ann', days: 7 },
   'xray.start': undefined,
   'xray.stop': undefined,
   'xray.restart': undefined,
   'xray.version': undefined,
   'xray.config': { reveal: true },
   'system.stats': undefined,
-  'system.logs': { lines: 7 },
+  'system.logs': { lines: 7, level: 'warning', contains: 'a&b=ü' },
+  'certificates.list': undefined,
+  'certificates.generate': { domain: 'vpn.example.org', method: 'tls-alpn-01', email: 'a@b.org' },
+  'certificates.import': {
+    domain: '2001:db8::7',
+    certificate: '-----BEGIN C-----',
+    key: '-----BEGIN K-----',
+  },
+  'certificates.renew': { domain: 'renew.example.org' },
+  'certificates.delete': { domain: '198.51.100.7' },
   'system.tail': { source: 'output', level: 'warning', contains: 'x y', lines: 0 },
   'sync.changes': { epoch: 'e', since: 12 },
   'sync.events': { epoch: 'e', after: 3 },

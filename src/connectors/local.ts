@@ -5,6 +5,7 @@ import {
   isStream,
   operationMeta,
   type OperationName,
+  operationNames,
   type ServerConnector,
 } from '#src/contract/index.ts'
 import type { FleetError } from '#src/errors.ts'
@@ -15,6 +16,7 @@ import { describeCauses, toCallError } from './errors.ts'
 import { withDeadline } from './deadline.ts'
 import { createRouter } from './router.ts'
 import { openStream } from './streams.ts'
+import { throughJson } from './through-json.ts'
 
 /**
  * The node of this process as a server like any other: the same checks, deadlines and errors as over the network, and
@@ -23,7 +25,7 @@ import { openStream } from './streams.ts'
  */
 export function createLocalConnector(
   operations: NodeOperations,
-  options: { log?: Log; runtime?: Pick<Runtime, 'sleep' | 'randomBytes'> } = {},
+  options: { log?: Log; runtime?: Pick<Runtime, 'alarm' | 'randomBytes'> } = {},
 ): ServerConnector {
   const runtime = options.runtime ?? systemRuntime()
 
@@ -36,7 +38,7 @@ export function createLocalConnector(
     return coded
   }
 
-  return createRouterClient(createRouter(operations), {
+  const connector: ServerConnector = createRouterClient(createRouter(operations), {
     context: (context: CallContext) => context,
     interceptors: [
       async (call) => {
@@ -65,6 +67,20 @@ export function createLocalConnector(
       },
     ],
   })
+  return withCallsMade(connector)
+}
+
+/** The same with every call made once: oRPC's own object makes a new one each time it is asked for it. */
+function withCallsMade(connector: ServerConnector): ServerConnector {
+  const groups: Record<string, Record<string, unknown>> = {}
+  for (const name of operationNames()) {
+    const [group, operation] = name.split('.') as [keyof ServerConnector, string]
+    groups[group] = {
+      ...groups[group],
+      [operation]: (connector[group] as Record<string, unknown>)[operation],
+    }
+  }
+  return groups as unknown as ServerConnector
 }
 
 type Stream = AsyncIterator<object, unknown>
@@ -81,8 +97,4 @@ function copied(stream: Stream): Stream {
       done === true ? event : copy(event as object),
     error: async (error: unknown) => error,
   }) as Stream
-}
-
-function throughJson(value: unknown): unknown {
-  return value === undefined ? undefined : JSON.parse(JSON.stringify(value))
 }

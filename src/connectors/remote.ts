@@ -32,7 +32,7 @@ export interface RemoteOptions {
   dispatcher: Dispatcher
   /** The same for streams, each of which has a connection for as long as it goes on. */
   streams: Dispatcher
-  runtime: Pick<Runtime, 'sleep'>
+  runtime: Pick<Runtime, 'alarm' | 'sleep'>
 }
 
 /**

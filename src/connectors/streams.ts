@@ -16,7 +16,7 @@ const left = Symbol('the reader has left')
 export async function openStream<T>(options: {
   timeout: number
   signal: AbortSignal | undefined
-  runtime: Pick<Runtime, 'sleep'>
+  runtime: Pick<Runtime, 'alarm'>
   open: (signal: AbortSignal) => Promise<AsyncIterator<T, unknown>>
   toError: (error: unknown) => unknown
 }): Promise<AsyncIteratorClass<T, unknown, void>> {

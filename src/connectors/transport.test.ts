@@ -13,6 +13,7 @@ import { FleetError } from '#src/errors.ts'
 import type { NodeOperations } from '#src/node/operations.ts'
 import { systemRuntime } from '#src/runtime.ts'
 import { type Certified, createTestFleetCa, type TestFleetCa } from '#test/support/test-fleet-ca.ts'
+import { hurriedRuntime } from '#test/support/hurried-runtime.ts'
 import { silentLog } from '#test/support/silent-log.ts'
 import { type Connection, createConnectorFactory } from './factory.ts'
 
@@ -46,13 +47,13 @@ afterEach(async () => {
 
 function connectTo(
   port: number,
-  options: { serverId?: number; context?: SecureContext; host?: string; sleep?: () => Promise<void> } = {},
+  options: { serverId?: number; context?: SecureContext; host?: string; isHurried?: boolean } = {},
 ): Connection {
   const connect = createConnectorFactory({
     operations,
     secureContext: () => options.context ?? trust.secureContext(),
     isAllowed: (hash, id) => trust.identities.isAllowed(hash, id),
-    runtime: { ...systemRuntime(), ...(options.sleep === undefined ? {} : { sleep: options.sleep }) },
+    runtime: options.isHurried === true ? hurriedRuntime(1_000) : systemRuntime(),
     log: silentLog(),
   })
   const endpoint = `https://${options.host ?? '127.0.0.1'}:${port}`
@@ -254,7 +255,7 @@ describe('the controller', () => {
     await new Promise<void>((resolve) => sockets.listen(0, '127.0.0.1', resolve))
     const { port } = sockets.address() as AddressInfo
     // The clock is the only thing hurried here: the server really says nothing.
-    const connection = connectTo(port, { sleep: () => Promise.resolve() })
+    const connection = connectTo(port, { isHurried: true })
     expect(await refusalOf(connection)).toMatchObject({
       code: 'SERVER_TIMEOUT',
       retryable: true,

@@ -1,10 +1,13 @@
 import { eventIterator } from '@orpc/contract'
 import { z } from 'zod'
+import { blockReasons } from './inbounds.ts'
 import { timestamp } from './primitives.ts'
 import { position } from './server.ts'
 
-/** What a client can have used up: its bytes, its time, the addresses it may come from. */
-const limit = z.enum(['traffic', 'expiry', 'ips'])
+/** What a client or an inbound can have used up: its bytes, its time, the addresses it may come from. */
+const limit = z.enum(blockReasons)
+/** How near that is: bytes of its traffic, ms of its time. */
+const left = z.number().int().nonnegative()
 
 /**
  * Every event stands in one line of a node's run: `epoch` names the run, `seq` counts from 1. Together, as
@@ -43,18 +46,14 @@ const known = z.discriminatedUnion('type', [
   z.object({ type: z.literal('xrayDown'), ...place, reason: words, lines: z.array(words).max(100) }),
   /** A client is cut off, since it has used up what it may. */
   z.object({ type: z.literal('limitReached'), ...place, email: name, limit }),
-  /** A client will soon be. `left`: bytes of its traffic, ms of its time, or addresses. */
-  z.object({
-    type: z.literal('limitNear'),
-    ...place,
-    email: name,
-    limit,
-    left: z.number().int().nonnegative(),
-  }),
+  /** A client will soon be. */
+  z.object({ type: z.literal('limitNear'), ...place, email: name, limit, left }),
   /** A client that was cut off may enter again. */
   z.object({ type: z.literal('restored'), ...place, email: name }),
   /** An inbound has used up what it may, and is closed to everybody. */
   z.object({ type: z.literal('inboundClosed'), ...place, tag: name, limit }),
+  /** An inbound will soon have. */
+  z.object({ type: z.literal('inboundNear'), ...place, tag: name, limit, left }),
   /** An inbound that was closed for that is open again. */
   z.object({ type: z.literal('inboundOpened'), ...place, tag: name }),
   z.object({

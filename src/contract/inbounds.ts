@@ -1,96 +1,144 @@
 import { z } from 'zod'
 import { danger, read, write } from './meta.ts'
 import { bytes, inboundRef, listenAddress, port, remark, tag, timestamp } from './primitives.ts'
-
-/** A host name or IP address with a port, as REALITY's target is written. */
-const hostAndPort = z
-  .string()
-  .regex(/^[A-Za-z0-9.-]{1,253}:\d{1,5}$|^\[[0-9a-fA-F:]+\]:\d{1,5}$/, 'host:port')
-
-const shortId = z
-  .string()
-  .regex(/^(?:[0-9a-f]{2}){0,8}$/, 'up to 16 hexadecimal digits, an even number of them')
-
-/** How TLS clients are imitated: uTLS fingerprints that Xray knows. */
-const fingerprints = ['chrome', 'firefox', 'safari', 'ios', 'android', 'edge', 'random'] as const
-
-const noSecurity = z.strictObject({ type: z.literal('none') })
-
-/**
- * REALITY borrows the TLS handshake of `target`. The private key is made on the server and never leaves it; the
- * public key and a short id go into the share links.
- */
-const realitySecurity = z.strictObject({
-  type: z.literal('reality'),
-  /** The site whose handshake is shown to those who probe. */
-  target: hostAndPort,
-  serverNames: z
-    .array(z.string().regex(/^[A-Za-z0-9.-]{1,253}$/))
-    .min(1)
-    .max(16),
-  shortIds: z.array(shortId).min(1).max(16),
-  fingerprint: z.enum(fingerprints).default('chrome'),
-})
-
-/** x25519 public key, base64url without padding. */
-const x25519PublicKey = z.string().regex(/^[A-Za-z0-9_-]{43}$/)
-
-const rawTransport = z.strictObject({ type: z.literal('raw') })
-
-const streamInput = z.strictObject({
-  transport: rawTransport,
-  security: z.discriminatedUnion('type', [noSecurity, realitySecurity]),
-})
-
-const stream = z.object({
-  transport: rawTransport,
-  security: z.discriminatedUnion('type', [
-    noSecurity,
-    realitySecurity.extend({ publicKey: x25519PublicKey }),
-  ]),
-})
+import { settingsInput, settingsOutput } from './protocols.ts'
+import { bareStream, stream, streamInput } from './stream.ts'
 
 const sniffing = z.strictObject({
   enabled: z.boolean(),
   destOverride: z.array(z.enum(['http', 'tls', 'quic', 'fakedns'])).max(4),
+  /** Only look at what a connection says of itself, never into its first bytes. */
+  metadataOnly: z.boolean().optional(),
+  /** Use what was found for routing alone, and connect to what was asked for. */
+  routeOnly: z.boolean().optional(),
 })
+export type Sniffing = z.output<typeof sniffing>
+
+/** When an inbound's own count begins anew: at midnight UTC, on Mondays, on the first of a month. */
+export const trafficResets = ['never', 'daily', 'weekly', 'monthly'] as const
+
+/** Bytes in both directions together; null: no limit. */
+export const limitBytes = bytes.min(1).nullable()
 
 const fields = {
   tag,
   remark,
-  protocol: z.literal('vless'),
   listen: listenAddress,
   port,
   sniffing,
   enabled: z.boolean(),
+  limitBytes,
+  /** From this moment on it is closed; null: never. */
+  expiresAt: timestamp.nullable(),
+  trafficReset: z.enum(trafficResets),
 }
 
-export const inboundInput = z.strictObject({
+/** As they are asked for: what may be left out has a default. */
+const inputFields = {
   ...fields,
-  stream: streamInput,
   remark: remark.default(''),
   /** Left out, it is the address this server's inbounds listen on: all of its addresses, unless it is told otherwise. */
   listen: listenAddress.optional(),
   sniffing: sniffing.default({ enabled: true, destOverride: ['http', 'tls', 'quic'] }),
   enabled: z.boolean().default(true),
-})
+  limitBytes: limitBytes.default(null),
+  expiresAt: timestamp.nullable().default(null),
+  trafficReset: z.enum(trafficResets).default('never'),
+}
+
+export const inboundInput = z.discriminatedUnion('protocol', [
+  z.strictObject({
+    ...inputFields,
+    protocol: z.literal('vless'),
+    settings: settingsInput.vless.default({ fallbacks: [] }),
+    stream: streamInput,
+  }),
+  z.strictObject({
+    ...inputFields,
+    protocol: z.literal('vmess'),
+    settings: settingsInput.vmess.default({}),
+    stream: streamInput,
+  }),
+  z.strictObject({
+    ...inputFields,
+    protocol: z.literal('trojan'),
+    settings: settingsInput.trojan.default({ fallbacks: [] }),
+    stream: streamInput,
+  }),
+  z.strictObject({
+    ...inputFields,
+    protocol: z.literal('shadowsocks'),
+    settings: settingsInput.shadowsocks.prefault({}),
+    stream: streamInput.default(bareStream),
+  }),
+  z.strictObject({
+    ...inputFields,
+    protocol: z.literal('hysteria2'),
+    settings: settingsInput.hysteria2.default({}),
+    stream: streamInput,
+  }),
+  z.strictObject({
+    ...inputFields,
+    protocol: z.literal('wireguard'),
+    settings: settingsInput.wireguard.prefault({}),
+    stream: streamInput.default(bareStream),
+  }),
+  z.strictObject({
+    ...inputFields,
+    protocol: z.literal('mixed'),
+    settings: settingsInput.mixed.prefault({}),
+    stream: streamInput.default(bareStream),
+  }),
+  z.strictObject({
+    ...inputFields,
+    protocol: z.literal('tunnel'),
+    settings: settingsInput.tunnel,
+    stream: streamInput.default(bareStream),
+  }),
+])
 export type InboundInput = z.output<typeof inboundInput>
 
-export const inbound = z.object({
+/** Why an inbound or a client is closed though it is enabled; null: it is open. */
+export const blockReasons = ['traffic', 'expired', 'addresses'] as const
+export type BlockReason = (typeof blockReasons)[number]
+
+/** Fields of an inbound beside a protocol and the settings that go with it. */
+export const withProtocol = <S extends z.ZodRawShape>(shape: S) =>
+  z.discriminatedUnion('protocol', [
+    z.object({ ...shape, protocol: z.literal('vless'), settings: settingsOutput.vless }),
+    z.object({ ...shape, protocol: z.literal('vmess'), settings: settingsOutput.vmess }),
+    z.object({ ...shape, protocol: z.literal('trojan'), settings: settingsOutput.trojan }),
+    z.object({ ...shape, protocol: z.literal('shadowsocks'), settings: settingsOutput.shadowsocks }),
+    z.object({ ...shape, protocol: z.literal('hysteria2'), settings: settingsOutput.hysteria2 }),
+    z.object({ ...shape, protocol: z.literal('wireguard'), settings: settingsOutput.wireguard }),
+    z.object({ ...shape, protocol: z.literal('mixed'), settings: settingsOutput.mixed }),
+    z.object({ ...shape, protocol: z.literal('tunnel'), settings: settingsOutput.tunnel }),
+  ])
+
+/** What an inbound is, without what moves by itself. */
+export const inboundFields = {
   id: z.number().int().positive(),
   ...fields,
   stream,
-  /** Lifetime bytes, client to server and back. They only grow. */
-  up: bytes,
-  down: bytes,
-  clientCount: z.number().int().nonnegative(),
-  /** What an update must quote: it moves with every change of this inbound. */
+  blocked: z.enum(blockReasons).nullable(),
+  /** When its count begins anew the next time; null: never. */
+  nextResetAt: timestamp.nullable(),
+  /** What an update must quote: it moves with every edit of this inbound, not with what limits do to it. */
   rowVersion: z.number().int().positive(),
   createdAt: timestamp,
   updatedAt: timestamp,
+}
+
+export const inbound = withProtocol({
+  ...inboundFields,
+  /** Lifetime bytes, client to server and back. They only grow. */
+  up: bytes,
+  down: bytes,
+  /** Bytes in both directions since the count last began anew: what the limit is held against. */
+  used: bytes,
+  clientCount: z.number().int().nonnegative(),
 })
 export type Inbound = z.output<typeof inbound>
-export type InboundStream = Inbound['stream']
 
 const byRef = z.strictObject({ id: inboundRef })
 
@@ -120,11 +168,24 @@ export const inbounds = {
         remark: remark.optional(),
         listen: listenAddress.optional(),
         port: port.optional(),
+        /** Those of the inbound's protocol, whole: the server checks them, since it knows which that is. */
+        settings: z.record(z.string(), z.unknown()).optional(),
         stream: streamInput.optional(),
         sniffing: sniffing.optional(),
         enabled: z.boolean().optional(),
+        limitBytes: limitBytes.optional(),
+        expiresAt: timestamp.nullable().optional(),
+        trafficReset: z.enum(trafficResets).optional(),
       }),
     )
+    .output(inbound),
+  resetTraffic: write
+    .route({
+      method: 'POST',
+      path: '/inbounds/{id}/reset-traffic',
+      summary: 'Count this inbound from zero again; the lifetime counters stay',
+    })
+    .input(byRef)
     .output(inbound),
   delete: danger
     .route({ method: 'DELETE', path: '/inbounds/{id}', summary: 'Close an inbound and forget it' })

@@ -1,6 +1,7 @@
 import { type AnyContractProcedure, getEventIteratorSchemaDetails, type Schema } from '@orpc/contract'
 import { type CallContext, type Contract, contract, type ServerConnector } from './contract.ts'
 import type { OperationMeta } from './meta.ts'
+import { type GivenProtocolSettings, type Protocol, settingsInput } from './protocols.ts'
 
 type Group = keyof Contract
 type NamesOf<G extends Group> = `${G}.${keyof Contract[G] & string}`
@@ -67,6 +68,16 @@ export async function parseInput(
   const result = await schema['~standard'].validate(input)
   if (result.issues === undefined) return { ok: true, value: result.value }
   return { ok: false, ...describeIssue(result.issues[0]) }
+}
+
+/** Checks the settings of an inbound against the schema of its protocol. */
+export function parseSettings(
+  protocol: Protocol,
+  settings: unknown,
+): { ok: true; value: GivenProtocolSettings } | { ok: false; field: string; reason: string } {
+  const parsed = settingsInput[protocol].safeParse(settings)
+  if (!parsed.success) return { ok: false, ...describeIssue(parsed.error.issues[0]) }
+  return { ok: true, value: { protocol, settings: parsed.data } as GivenProtocolSettings }
 }
 
 /** One validation issue as the field it concerns and the reason, in words. */

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { client } from './clients.ts'
 import { nodeEvents } from './events.ts'
-import { inbound } from './inbounds.ts'
+import { inboundFields, withProtocol } from './inbounds.ts'
 import { read } from './meta.ts'
 import { bytes, wholeNumber } from './primitives.ts'
 import { position } from './server.ts'
@@ -10,8 +10,12 @@ const id = z.number().int().positive()
 const counters = { up: bytes, down: bytes }
 
 /** Rows as a mirror keeps them: traffic and links apart, since those move or follow on their own. */
-const mirroredInbound = inbound.omit({ up: true, down: true, clientCount: true })
-const mirroredClient = client.omit({ up: true, down: true, links: true })
+const mirroredInbound = withProtocol({
+  ...inboundFields,
+  /** What stands in links beside the settings: the key of a Shadowsocks server, the password of an obfuscation. */
+  linkSecrets: z.record(z.string(), z.string()).default({}),
+})
+const mirroredClient = client.omit({ up: true, down: true, links: true, lastActiveAt: true })
 export type MirroredInbound = z.output<typeof mirroredInbound>
 export type MirroredClient = z.output<typeof mirroredClient>
 
@@ -25,7 +29,7 @@ export const changes = z.object({
   traffic: z.object({
     /** Lifetime bytes, and how much of them lies before the last reset. */
     clients: z.array(z.object({ id, ...counters, resetUp: bytes, resetDown: bytes })),
-    inbounds: z.array(z.object({ id, ...counters })),
+    inbounds: z.array(z.object({ id, ...counters, resetUp: bytes.default(0), resetDown: bytes.default(0) })),
     outbounds: z.array(z.object({ tag: z.string(), ...counters })),
   }),
 })

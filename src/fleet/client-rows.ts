@@ -29,6 +29,15 @@ export function selectClients(db: Db, where: SQL | undefined) {
       flow: clients.flow,
       enabled: clients.enabled,
       comment: clients.comment,
+      limitBytes: clients.limitBytes,
+      expiresAt: clients.expiresAt,
+      lastsDays: clients.lastsDays,
+      resetDays: clients.resetDays,
+      nextResetAt: clients.nextResetAt,
+      ipLimit: clients.ipLimit,
+      telegramId: clients.telegramId,
+      startedAt: clients.startedAt,
+      blocked: clients.blocked,
       inbounds: placements,
       up,
       down,
@@ -53,11 +62,13 @@ export function toClientRow(box: SecretBox, selected: Selected): ClientRow {
   const { credentials, emailKey: _key, inbounds, ...row } = selected
   const opened = JSON.parse(box.open(credentials, credentialsPlace(row.serverId, row.id))) as {
     uuid: string
+    password?: string
     subscriptionId: string
   }
   return {
     ...row,
     uuid: opened.uuid,
+    password: opened.password ?? opened.uuid,
     subscriptionId: opened.subscriptionId,
     inbounds: JSON.parse(inbounds) as number[],
   }

@@ -1,4 +1,5 @@
 import type { Changes, MirroredClient, MirroredInbound } from '#src/contract/index.ts'
+import { clientColumns, inboundColumns, upsert } from '#src/node/columns.ts'
 import { emailKey } from '#src/node/rows.ts'
 import type { Sqlite } from '#src/store/open.ts'
 import type { SecretBox } from '#src/trust/secret-box.ts'
@@ -18,6 +19,11 @@ export type MirrorRows = ReturnType<typeof createMirrorRows>
 /** Where a client's sealed credentials stand: the same for a mirror as for the own node. */
 export function credentialsPlace(serverId: number, clientId: number): string {
   return `clients:${serverId}:${clientId}:credentials`
+}
+
+/** Where those keys of an inbound stand sealed that its links hold. */
+export function linkSecretsPlace(serverId: number, inboundId: number): string {
+  return `inbounds:${serverId}:${inboundId}:secrets`
 }
 
 /** The mirror's rows. The server_id always comes from the connection that was asked, never from an answer. */
@@ -52,26 +58,8 @@ export function createMirrorRows(sqlite: Sqlite, box: SecretBox) {
   const parkInbound = sqlite.prepare(`update inbounds set tag = char(1) || id where server_id = ? and id = ?`)
   const evictTag = sqlite.prepare('delete from inbounds where server_id = ? and tag = ? and id <> ?')
   const evictEmail = sqlite.prepare('delete from clients where server_id = ? and email_key = ? and id <> ?')
-  const putInbound = sqlite.prepare(
-    `insert into inbounds (server_id, id, tag, remark, protocol, listen, port, stream, secrets, sniffing, enabled,
-       row_version, change_seq, created_at, updated_at)
-     values (@serverId, @id, @tag, @remark, @protocol, @listen, @port, @stream, null, @sniffing, @enabled,
-       @rowVersion, @changeSeq, @createdAt, @updatedAt)
-     on conflict (server_id, id) do update set tag = excluded.tag, remark = excluded.remark,
-       protocol = excluded.protocol, listen = excluded.listen, port = excluded.port, stream = excluded.stream,
-       sniffing = excluded.sniffing, enabled = excluded.enabled, row_version = excluded.row_version,
-       change_seq = excluded.change_seq, created_at = excluded.created_at, updated_at = excluded.updated_at`,
-  )
-  const putClient = sqlite.prepare(
-    `insert into clients (server_id, id, email, email_key, credentials, flow, enabled, comment, row_version,
-       change_seq, created_at, updated_at)
-     values (@serverId, @id, @email, @emailKey, @credentials, @flow, @enabled, @comment, @rowVersion, @changeSeq,
-       @createdAt, @updatedAt)
-     on conflict (server_id, id) do update set email = excluded.email, email_key = excluded.email_key,
-       credentials = excluded.credentials, flow = excluded.flow, enabled = excluded.enabled,
-       comment = excluded.comment, row_version = excluded.row_version, change_seq = excluded.change_seq,
-       created_at = excluded.created_at, updated_at = excluded.updated_at`,
-  )
+  const putInbound = sqlite.prepare(upsert('inbounds', inboundColumns, '@serverId'))
+  const putClient = sqlite.prepare(upsert('clients', clientColumns, '@serverId'))
   const unplace = sqlite.prepare('delete from client_inbounds where server_id = ? and client_id = ?')
   // Selected rather than inserted as told: a placement in an inbound that is not there must not fail the rest.
   const place = sqlite.prepare(
@@ -90,10 +78,11 @@ export function createMirrorRows(sqlite: Sqlite, box: SecretBox) {
        reset_up = excluded.reset_up, reset_down = excluded.reset_down`,
   )
   const inboundTraffic = sqlite.prepare(
-    `insert into inbound_traffics (server_id, inbound_id, up, down, traffic_seq)
-     select server_id, id, @up, @down, @trafficSeq from inbounds where server_id = @serverId and id = @id
+    `insert into inbound_traffics (server_id, inbound_id, up, down, traffic_seq, reset_up, reset_down)
+     select server_id, id, @up, @down, @trafficSeq, @resetUp, @resetDown
+       from inbounds where server_id = @serverId and id = @id
      on conflict (server_id, inbound_id) do update set up = excluded.up, down = excluded.down,
-       traffic_seq = excluded.traffic_seq`,
+       traffic_seq = excluded.traffic_seq, reset_up = excluded.reset_up, reset_down = excluded.reset_down`,
   )
   const outboundTraffic = sqlite.prepare(
     `insert into outbound_traffics (server_id, tag, up, down, traffic_seq)
@@ -104,19 +93,28 @@ export function createMirrorRows(sqlite: Sqlite, box: SecretBox) {
 
   function saveInbounds(serverId: number, changeSeq: number, rows: readonly MirroredInbound[]): void {
     for (const row of rows) parkInbound.run(serverId, row.id)
-    for (const row of rows) {
+    for (const { linkSecrets, ...row } of rows) {
       evictTag.run(serverId, row.tag, row.id)
-      const [stream, sniffing] = [JSON.stringify(row.stream), JSON.stringify(row.sniffing)]
-      putInbound.run({ ...row, serverId, changeSeq, stream, sniffing, enabled: Number(row.enabled) })
+      const place = linkSecretsPlace(serverId, row.id)
+      putInbound.run({
+        ...row,
+        serverId,
+        changeSeq,
+        settings: JSON.stringify(row.settings),
+        stream: JSON.stringify(row.stream),
+        sniffing: JSON.stringify(row.sniffing),
+        secrets: Object.keys(linkSecrets).length === 0 ? null : box.seal(JSON.stringify(linkSecrets), place),
+        enabled: Number(row.enabled),
+      })
     }
   }
 
   function saveClients(serverId: number, changeSeq: number, rows: readonly MirroredClient[]): void {
-    for (const { uuid, subscriptionId, inbounds, ...row } of rows) {
+    for (const { uuid, password, subscriptionId, inbounds, ...row } of rows) {
       const key = emailKey(row.email)
       evictEmail.run(serverId, key, row.id)
       const credentials = box.seal(
-        JSON.stringify({ uuid, subscriptionId }),
+        JSON.stringify({ uuid, password, subscriptionId }),
         credentialsPlace(serverId, row.id),
       )
       const enabled = Number(row.enabled)

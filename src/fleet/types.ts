@@ -137,12 +137,9 @@ export interface Person {
 
 export interface ClientRow extends Omit<Client, 'links'> {
   serverId: number
-  lastActiveAt: number | null
 }
 
-export interface InboundRow extends Inbound {
-  serverId: number
-}
+export type InboundRow = Inbound & { serverId: number }
 
 export interface Page<T> {
   items: T[]

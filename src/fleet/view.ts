@@ -4,8 +4,11 @@ import type { Db } from '#src/store/drizzle.ts'
 import { clients, inboundTraffics, inbounds } from '#src/store/schema.ts'
 import type { SecretBox } from '#src/trust/secret-box.ts'
 import { shareLink } from '#src/xray/links.ts'
+import type { InboundSecrets, LinkSecrets } from '#src/xray/model.ts'
+import { linkSecretsOf } from '#src/xray/secrets.ts'
 import { selectClients, toClientRow } from './client-rows.ts'
 import { paged } from './paging.ts'
+import { linkSecretsPlace } from './mirror-rows.ts'
 import { type Arrival, createPeople } from './people.ts'
 import type { InboundRow, Server, View } from './types.ts'
 
@@ -35,9 +38,17 @@ export function createView({ db, box, servers, server, syncedAt, localHost, arri
       protocol: inbounds.protocol,
       listen: inbounds.listen,
       port: inbounds.port,
+      settings: inbounds.settings,
       stream: inbounds.stream,
       sniffing: inbounds.sniffing,
       enabled: inbounds.enabled,
+      limitBytes: inbounds.limitBytes,
+      expiresAt: inbounds.expiresAt,
+      trafficReset: inbounds.trafficReset,
+      nextResetAt: inbounds.nextResetAt,
+      blocked: inbounds.blocked,
+      used: sql<number>`coalesce(${inboundTraffics.up} + ${inboundTraffics.down}
+        - ${inboundTraffics.resetUp} - ${inboundTraffics.resetDown}, 0)`,
       up: sql<number>`coalesce(${inboundTraffics.up}, 0)`,
       down: sql<number>`coalesce(${inboundTraffics.down}, 0)`,
       clientCount: sql<number>`(select count(*) from client_inbounds p
@@ -55,6 +66,11 @@ export function createView({ db, box, servers, server, syncedAt, localHost, arri
       sql`${inbounds.serverId} = ${slot('server')} and (${slot('id')} = 0 or ${inbounds.id} = ${slot('id')})`,
     )
     .orderBy(asc(inbounds.id))
+    .prepare()
+  const linkSecretRows = db
+    .select({ id: inbounds.id, secrets: inbounds.secrets })
+    .from(inbounds)
+    .where(eq(inbounds.serverId, slot('server')))
     .prepare()
   const tagRows = db
     .select({ tag: inbounds.tag, port: inbounds.port, serverId: inbounds.serverId })
@@ -114,12 +130,23 @@ export function createView({ db, box, servers, server, syncedAt, localHost, arri
   })
 
   const people = createPeople({ db, box, servers, arriving })
-  const inboundsOf = (serverId: number): InboundRow[] => inboundRows.all({ server: serverId, id: 0 })
+  // The protocol of a row decides the shape of its settings.
+  const inboundsOf = (serverId: number): InboundRow[] =>
+    inboundRows.all({ server: serverId, id: 0 }) as InboundRow[]
+  const secretsOf = (serverId: number): Map<number, LinkSecrets> => {
+    const sealed = linkSecretRows.all({ server: serverId }).flatMap(({ id, secrets }) => {
+      if (secrets === null) return []
+      const opened = JSON.parse(box.open(secrets, linkSecretsPlace(serverId, id))) as InboundSecrets
+      return [[id, linkSecretsOf(opened)] as const]
+    })
+    return new Map(sealed)
+  }
 
   const view: View = {
     syncedAt: (serverId) => (server(serverId)?.kind === 'local' ? null : syncedAt(serverId)),
     inbounds: inboundsOf,
-    inbound: (serverId, id) => (id > 0 ? inboundRows.get({ server: serverId, id }) : undefined),
+    inbound: (serverId, id) =>
+      id > 0 ? (inboundRows.get({ server: serverId, id }) as InboundRow | undefined) : undefined,
 
     tags(serverIds) {
       const tags = new Map<string, { tag: string; port: number; servers: number[] }>()
@@ -159,15 +186,19 @@ export function createView({ db, box, servers, server, syncedAt, localHost, arri
       const host = here && linkHost(here, localHost)
       if (client === undefined || here === undefined || host === undefined) return []
       const single = servers().length === 1
+      const secrets = secretsOf(serverId)
       return inboundsOf(serverId)
         .filter((inbound) => client.inbounds.includes(inbound.id))
-        .map((inbound) => {
+        .flatMap((inbound) => {
           // Several servers in one app must be told apart by name.
           const name = `${here.name}-${inbound.remark || inbound.tag}-${client.email}`
-          return {
-            tag: inbound.tag,
-            link: shareLink({ inbound, client, host, ...(single ? {} : { name }) }),
-          }
+          const link = shareLink({
+            inbound: { ...inbound, linkSecrets: secrets.get(inbound.id) ?? {} },
+            client,
+            host,
+            ...(single ? {} : { name }),
+          })
+          return link === null ? [] : [{ tag: inbound.tag, link }]
         })
     },
 

@@ -10,6 +10,7 @@ interface Lifetime {
   down: number
   resetUp?: number
   resetDown?: number
+  lastActiveAt?: number | null
 }
 
 const S = LOCAL_SERVER_ID
@@ -23,18 +24,25 @@ export type Answers = ReturnType<typeof createAnswers>
  */
 export function createAnswers(db: Sqlite, rows: Rows, host: string) {
   const clientTraffic = db.prepare(
-    `select up, down, reset_up as resetUp, reset_down as resetDown from client_traffics
+    `select up, down, reset_up as resetUp, reset_down as resetDown, last_active_at as lastActiveAt
+     from client_traffics
      where server_id = ${S} and client_id = ?`,
   )
   const inboundTraffic = db.prepare(
-    `select up, down from inbound_traffics where server_id = ${S} and inbound_id = ?`,
+    `select up, down, reset_up as resetUp, reset_down as resetDown from inbound_traffics where server_id = ${S} and inbound_id = ?`,
   )
 
-  // The type keeps an inbound with its key opened out of here: all that is in the row goes into the answer.
-  function inbound(record: InboundSettings & { privateKey?: never }): Inbound {
-    const { changeSeq: _, ...row } = record
-    const { up, down } = (inboundTraffic.get(row.id) as Lifetime | undefined) ?? nothing
-    return { ...row, up, down, clientCount: rows.clientCount(row.id) }
+  // The type keeps an inbound with its keys opened out of here: all that is in the row goes into the answer.
+  function inbound(record: InboundSettings & { secrets?: never }): Inbound {
+    const { changeSeq: _, linkSecrets: __, secrets: ___, ...row } = record
+    const {
+      up,
+      down,
+      resetUp = 0,
+      resetDown = 0,
+    } = (inboundTraffic.get(row.id) as Lifetime | undefined) ?? nothing
+    const used = up + down - resetUp - resetDown
+    return { ...row, up, down, used, clientCount: rows.clientCount(row.id) } as Inbound
   }
 
   function client(record: ClientRecord, now: RowsView): Client {
@@ -44,12 +52,15 @@ export function createAnswers(db: Sqlite, rows: Rows, host: string) {
       down,
       resetUp = 0,
       resetDown = 0,
+      lastActiveAt = null,
     } = (clientTraffic.get(row.id) as Lifetime | undefined) ?? nothing
     const links = row.inbounds.flatMap((id) => {
       const stands = now.inbound(id)
-      return stands === undefined ? [] : [shareLink({ inbound: stands, client: row, host })]
+      // In the same order as the inbounds; those without a link have none to anybody.
+      const link = stands === undefined ? null : shareLink({ inbound: stands, client: row, host })
+      return link === null ? [] : [link]
     })
-    return { ...row, links, up: up - resetUp, down: down - resetDown }
+    return { ...row, links, up: up - resetUp, down: down - resetDown, lastActiveAt }
   }
 
   const clientsOf = (before: Snapshot, now: RowsView): Client[] =>
@@ -67,10 +78,14 @@ export function createAnswers(db: Sqlite, rows: Rows, host: string) {
   const byOperation: Record<string, (before: Snapshot, now: RowsView) => unknown> = {
     'inbounds.add': inboundAfter,
     'inbounds.update': inboundAfter,
+    'inbounds.resetTraffic': inboundAfter,
     'inbounds.delete': (before) => ({ id: before.inbounds[0]?.['id'], tag: before.inbounds[0]?.['tag'] }),
     'clients.add': clientsOf,
     'clients.update': (before, now) => clientsOf(before, now)[0],
     'clients.resetTraffic': (before, now) => clientsOf(before, now)[0],
+    'clients.deleteMany': (before) => ({ emails: before.clients.map((row) => row['email']) }),
+    // Asked by nobody but the node itself.
+    'limits.enforce': () => null,
     'clients.delete': (before) => ({ email: before.clients[0]?.['email'] }),
   }
 

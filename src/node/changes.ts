@@ -1,4 +1,4 @@
-import type { Changes } from '#src/contract/index.ts'
+import type { Changes, MirroredInbound } from '#src/contract/index.ts'
 import { LOCAL_SERVER_ID, type Sqlite } from '#src/store/open.ts'
 import type { PositionStore } from './position.ts'
 import type { Rows } from './rows.ts'
@@ -44,7 +44,7 @@ export function createChanges(db: Sqlite, rows: Rows, position: PositionStore) {
         full,
         inbounds: (inboundIds.all(since) as number[])
           .flatMap((id) => present(rows.inboundSettings(id)))
-          .map(withoutSeq),
+          .map((row) => withoutSeq(row) as MirroredInbound),
         clients: (clientIds.all(since) as number[]).flatMap((id) => present(rows.client(id))).map(withoutSeq),
         deleted: full ? [] : (deleted.all(since) as Changes['deleted']),
         traffic: {

@@ -2,8 +2,10 @@ import type { Client, OperationName } from '#src/contract/index.ts'
 import { fail } from '#src/errors.ts'
 import type { Runtime } from '#src/runtime.ts'
 import { LOCAL_SERVER_ID, type Sqlite } from '#src/store/open.ts'
+import { hasClients } from '#src/xray/account.ts'
 import type { Engine } from './engine.ts'
 import { requireInbound } from './inbounds.ts'
+import { blockReason, changedLimits, unlimited } from './limits.ts'
 import type { NodeOperations } from './operations.ts'
 import type { PositionStore } from './position.ts'
 import { type ClientRecord, type Rows, emailKey } from './rows.ts'
@@ -13,9 +15,15 @@ export interface ClientDeps {
   db: Sqlite
   rows: Rows
   writes: Writes
-  engine: Engine
+  engine: Pick<Engine, 'requireRunning' | 'online'>
   position: PositionStore
   runtime: Runtime
+}
+
+interface SeenAddress {
+  address: string
+  firstSeenAt: number
+  lastSeenAt: number
 }
 
 type ClientOperations = Pick<NodeOperations, Extract<OperationName, `clients.${string}`>>
@@ -25,6 +33,18 @@ export function createClients(deps: ClientDeps): ClientOperations {
   const resetTraffic = db.prepare(
     `insert into client_traffics (server_id, client_id, traffic_seq) values (${LOCAL_SERVER_ID}, @id, @seq)
      on conflict (server_id, client_id) do update set reset_up = up, reset_down = down, traffic_seq = excluded.traffic_seq`,
+  )
+
+  const used = db
+    .prepare(
+      `select up + down - reset_up - reset_down from client_traffics
+       where server_id = ${LOCAL_SERVER_ID} and client_id = ?`,
+    )
+    .pluck()
+  const usedBytes = (id: number): number => (used.get(id) as number | undefined) ?? 0
+  const addresses = db.prepare(
+    `select address, first_seen_at as firstSeenAt, last_seen_at as lastSeenAt from inbound_client_ips
+     where server_id = ${LOCAL_SERVER_ID} and client_id = ? order by last_seen_at desc, address limit 1000`,
   )
 
   const requireClient = (email: string): ClientRecord =>
@@ -38,6 +58,7 @@ export function createClients(deps: ClientDeps): ClientOperations {
         call,
         plan: async () => {
           const inbound = requireInbound(rows, input.id)
+          if (!hasClients(inbound)) fail('BAD_INPUT', { field: 'id', reason: 'a tunnel has no clients' })
           const wanted = new Map(input.clients.map((client) => [emailKey(client.email), client]))
           if (wanted.size < input.clients.length) {
             fail('BAD_INPUT', { field: 'clients', reason: 'the same name stands in it twice' })
@@ -46,26 +67,35 @@ export function createClients(deps: ClientDeps): ClientOperations {
           for (const [key, client] of wanted) {
             const row = rows.clientByEmail(client.email)
             if (row === undefined) continue
-            if (row.uuid !== client.uuid) fail('CLIENT_NAME_TAKEN', { email: row.email })
+            const isSame = row.uuid === client.uuid && row.password === (client.password ?? client.uuid)
+            if (!isSame) fail('CLIENT_NAME_TAKEN', { email: row.email })
             present.set(key, row)
           }
           const now = runtime.now()
+          const added: ClientRecord[] = []
           return {
             before: { inbounds: [], clients: [...present.values()].map((row) => row.id) },
+            known: { inbounds: [inbound], clients: added },
             commit: (changeSeq) => {
               const ids = [...wanted].map(([key, client]) => {
                 const row = present.get(key)
                 if (row === undefined) {
                   const id = position.nextId()
-                  rows.addClient({
+                  const limits = changedLimits(unlimited, client, now)
+                  const record: ClientRecord = {
                     ...client,
+                    ...limits,
+                    password: client.password ?? client.uuid,
+                    blocked: blockReason(limits, { bytes: 0, addresses: 0 }, now),
                     id,
                     inbounds: [inbound.id],
                     rowVersion: 1,
                     changeSeq,
                     createdAt: now,
                     updatedAt: now,
-                  })
+                  }
+                  rows.addClient(record)
+                  added.push(record)
                   return id
                 }
                 if (!row.inbounds.includes(inbound.id)) {
@@ -96,11 +126,17 @@ export function createClients(deps: ClientDeps): ClientOperations {
           const before = requireClient(email)
           if (rowVersion !== undefined && rowVersion !== before.rowVersion) fail('STALE_ROW_VERSION')
           const given = Object.fromEntries(Object.entries(changes).filter(([, value]) => value !== undefined))
+          const now = runtime.now()
+          const limits = changedLimits(before, changes, now)
+          // Who was using it from too many addresses is looked at again with the next reading.
+          const use = { bytes: usedBytes(before.id), addresses: 0 }
           const next: ClientRecord = {
             ...before,
             ...given,
+            ...limits,
+            blocked: blockReason(limits, use, now),
             rowVersion: before.rowVersion + 1,
-            updatedAt: runtime.now(),
+            updatedAt: now,
           }
           const scope = { inbounds: [], clients: [before.id] }
           return {
@@ -131,6 +167,26 @@ export function createClients(deps: ClientDeps): ClientOperations {
         },
       }),
 
+    'clients.deleteMany': (input, call) =>
+      writes.run<{ emails: string[] }>({
+        operation: 'clients.deleteMany',
+        input,
+        call,
+        plan: async () => {
+          const ids = new Set(
+            input.emails.map((email) => rows.clientByEmail(email)?.id).filter((id) => id !== undefined),
+          )
+          const scope = { inbounds: [], clients: [...ids] }
+          return {
+            before: scope,
+            commit: (changeSeq) => {
+              for (const id of ids) rows.removeClient(id, changeSeq)
+              return scope
+            },
+          }
+        },
+      }),
+
     'clients.resetTraffic': (input, call) =>
       writes.run<Client>({
         operation: 'clients.resetTraffic',
@@ -141,13 +197,26 @@ export function createClients(deps: ClientDeps): ClientOperations {
           const scope = { inbounds: [], clients: [row.id] }
           return {
             before: scope,
-            commit: () => {
+            commit: (changeSeq) => {
               resetTraffic.run({ id: row.id, seq: position.nextTraffic() })
+              if (row.blocked === 'traffic') {
+                const now = runtime.now()
+                const blocked = blockReason(row, { bytes: 0, addresses: 0 }, now)
+                rows.saveClient({
+                  ...row,
+                  blocked,
+                  rowVersion: row.rowVersion + 1,
+                  changeSeq,
+                  updatedAt: now,
+                })
+              }
               return scope
             },
           }
         },
       }),
+
+    'clients.addresses': async ({ email }) => addresses.all(requireClient(email).id) as SeenAddress[],
 
     'clients.online': async () => {
       engine.requireRunning()

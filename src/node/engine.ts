@@ -1,15 +1,22 @@
 /** Keeps the running Xray in agreement with the rows, and its files ready for the next start. */
+import type { RoutingDocument } from '#src/contract/index.ts'
 import { fail } from '#src/errors.ts'
+import type { Log } from '#src/log.ts'
 import type { XrayApi } from '#src/xray/api.ts'
-import { flowIn } from '#src/xray/flow.ts'
-import type { XrayModel, XrayUser } from '#src/xray/model.ts'
+import { countsInbounds, takesUsersWhileRunning } from '#src/xray/account.ts'
+import { type ConfigDiff, diffConfigs, type RenderedConfig } from '#src/xray/diff.ts'
+import type { XrayInbound, XrayModel } from '#src/xray/model.ts'
 import type { XrayProcess } from '#src/xray/process.ts'
-import { type RenderedInbound, maskSecrets, renderConfig, renderInbound } from '#src/xray/render.ts'
-import { canonicalJson } from './canonical.ts'
-import type { ClientRecord, InboundRecord, InboundSettings, Rows } from './rows.ts'
+import { type RenderedInbound, renderInbound } from '#src/xray/render-inbound.ts'
+import { renderConfig } from '#src/xray/render.ts'
+import { maskSecrets } from '#src/xray/secret-keys.ts'
+import { parseXrayName } from '#src/xray/user-name.ts'
+import { isOpen, listenerOf } from './listeners.ts'
+import type { InboundRecord, Rows } from './rows.ts'
 import type { RowsView } from './rows-view.ts'
 import type { Snapshot } from './snapshot.ts'
-import { parseXrayName, xrayName } from './xray-name.ts'
+import { createStructure, type StructureDeps } from './structure.ts'
+import { createUsers } from './users.ts'
 
 export interface EngineDeps {
   rows: Rows
@@ -17,6 +24,15 @@ export interface EngineDeps {
   api: XrayApi
   /** Opens an inbound in the running Xray, with the users in it. */
   openInbound: (inbound: RenderedInbound) => Promise<void>
+  /** Where the certificate of a domain lies that this server holds; null: it holds none. */
+  certificateFiles: (domain: string) => { certificateFile: string; keyFile: string } | null
+  routing: () => RoutingDocument
+  /** A sealed document of a row; undefined: none was there. */
+  openRouting: (sealed: unknown) => RoutingDocument
+  compile: StructureDeps['compile']
+  /** What must be known of an Xray before it ends: its counters go with it. */
+  beforeRestart: () => Promise<void>
+  log: Log
   paths: { socket: string; logDir: string }
   allowPrivateTargets: boolean
 }
@@ -24,25 +40,24 @@ export interface EngineDeps {
 export type Engine = ReturnType<typeof createEngine>
 
 export function createEngine(deps: EngineDeps) {
-  const { rows, process, api, paths, allowPrivateTargets } = deps
+  const { rows, process, api, paths, allowPrivateTargets, log } = deps
 
-  const userIn = ({ id, stream }: InboundSettings, { email, uuid, flow }: ClientRecord): XrayUser => ({
-    email: xrayName(email, id),
-    uuid,
-    flow: flowIn(flow, stream),
-  })
-
-  function users(inbound: InboundRecord): XrayUser[] {
-    const clients = rows.clientsIn(inbound.id).filter((client) => client.enabled)
-    return clients.map((client) => userIn(inbound, client))
+  function forXray(inbound: InboundRecord): XrayInbound {
+    const { security } = inbound.stream
+    const certificate = security.type === 'tls' ? security.certificate : null
+    const certificateFiles =
+      certificate?.source === 'store' ? deps.certificateFiles(certificate.domain) : null
+    return { ...inbound, certificateFiles }
   }
 
   /** What Xray is to be, with `inbounds` in place of those in the rows where given (to test a change before it is made). */
   function model(inbounds = rows.inbounds(), withUsers = true): XrayModel {
     return {
       inbounds: inbounds
-        .filter((inbound) => inbound.enabled)
-        .map((inbound) => ({ ...inbound, users: withUsers ? users(inbound) : [] })),
+        .filter(isOpen)
+        .map((inbound) => ({ ...forXray(inbound), users: withUsers ? users.inInbound(inbound) : [] })),
+      routing: deps.routing(),
+      countsInbounds: countsInbounds(inbounds),
       apiSocket: paths.socket,
       logDir: paths.logDir,
       allowPrivateTargets,
@@ -52,69 +67,94 @@ export function createEngine(deps: EngineDeps) {
   const render = (): object => renderConfig(model())
 
   async function openInbound(inbound: InboundRecord): Promise<void> {
-    await deps.openInbound(renderInbound(inbound, users(inbound)))
+    await deps.openInbound(renderInbound(forXray(inbound), users.inInbound(inbound)))
   }
 
-  async function pushInbounds(before: Snapshot): Promise<Set<number>> {
-    const reopened = new Set<number>()
-    for (const id of before.scope.inbounds) {
-      const old = before.inbounds.find((row) => row['id'] === id)
-      const now = rows.inbound(id)
-      if (old !== undefined && now !== undefined && sameListener(old, now)) continue
-      if (old?.['enabled'] === 1) await api.removeInbound(String(old['tag']))
-      if (now?.enabled === true) {
-        // After a kill it may be there already, as it is or half made.
-        await api.removeInbound(now.tag)
-        await openInbound(now)
-      }
-      reopened.add(id)
-    }
-    return reopened
+  /** Closes it first: Xray must be told of some users together with the listener. What is connected stays so. */
+  async function reopen(inbound: InboundRecord): Promise<void> {
+    await api.removeInbound(inbound.tag)
+    await openInbound(inbound)
   }
 
-  /** Users of the scope, each put into or taken out of every inbound it stood in or stands in. */
-  async function pushUsers(before: Snapshot, view: RowsView, reopened: Set<number>): Promise<void> {
-    const wanted = new Map<number, { add: ClientRecord[]; remove: string[] }>()
-    for (const id of before.scope.clients) {
-      const old = before.clients.find((row) => row['id'] === id)
-      const now = view.client(id)
-      const stood = before.placements
-        .filter((row) => row['client_id'] === id)
-        .map((row) => Number(row['inbound_id']))
-      for (const inboundId of new Set([...stood, ...(now?.inbounds ?? [])])) {
-        const lists = wanted.get(inboundId) ?? { add: [], remove: [] }
-        wanted.set(inboundId, lists)
-        if (now?.enabled === true && now.inbounds.includes(inboundId)) lists.add.push(now)
-        else lists.remove.push(String(old?.['email'] ?? now?.email))
-      }
-    }
-    for (const [inboundId, { add, remove }] of wanted) {
-      const inbound = view.inbound(inboundId)
-      if (inbound === undefined || !inbound.enabled || reopened.has(inboundId)) continue
-      for (const email of remove) await api.removeUser(inbound.tag, xrayName(email, inboundId))
-      const joining = add.map((client) => userIn(inbound, client))
-      await api.addUsers(inbound.tag, joining, { replace: true })
-    }
+  const users = createUsers({ rows, api, reopen })
+  const structure = createStructure({
+    api,
+    compile: deps.compile,
+    async openInbound(tag) {
+      const { id } = rows.inboundByTag(tag) ?? {}
+      const inbound = id === undefined ? undefined : rows.inbound(id)
+      if (inbound !== undefined) await openInbound(inbound)
+    },
+  })
+
+  /**
+   * Without users: they are told apart by another way. And with one answer to what inbounds are counted for: Xray reads
+   * that at its start, and no inbound is worth a restart for being counted before the next.
+   */
+  const structureOf = (inbounds?: InboundRecord[], routing?: RoutingDocument): RenderedConfig => {
+    const bare = model(inbounds, false)
+    return renderConfig({ ...bare, countsInbounds: true, routing: routing ?? bare.routing })
+  }
+
+  /** What a change of inbounds or ways out means to Xray, given the rows as they were before it. */
+  function differenceSince({ scope, inbounds, routings }: Snapshot): ConfigDiff {
+    if (scope.inbounds.length === 0 && scope.routing !== true) return { steps: [], restart: [], changed: [] }
+    const others = rows.inbounds().filter(({ id }) => !scope.inbounds.includes(id))
+    const before = structureOf(
+      [...others, ...inbounds.map((raw) => rows.inboundOf(raw))].toSorted((a, b) => a.id - b.id),
+      scope.routing === true ? deps.openRouting(routings[0]?.['document']) : undefined,
+    )
+    return diffConfigs(before, structureOf())
+  }
+
+  /** @returns inbounds that were opened with all of their users */
+  async function pushStructure({ steps }: ConfigDiff): Promise<Set<number>> {
+    await structure.follow(steps, structureOf())
+    const opened = steps.flatMap((step) =>
+      step.do === 'open inbound' ? [rows.inboundByTag(step.tag)?.id] : [],
+    )
+    return new Set(opened.filter((id) => id !== undefined))
+  }
+
+  /** Once: after a kill that came later, another Xray runs than before, and it began with the rows as they are. */
+  async function restartFor({ restart }: ConfigDiff, { command }: Snapshot): Promise<void> {
+    if (command !== undefined && command.xrayBefore !== process.state().startedAt) return
+    log.info({ restart }, 'Xray restarts, as a change needs it')
+    await deps.beforeRestart()
+    await process.restart(render)
   }
 
   return {
     model,
-    render,
+    /** The whole configuration: of the rows, or of what they may become. */
+    render: (of: XrayModel = model()): RenderedConfig => renderConfig(of),
+    /** What it would mean to Xray if it were to be this. */
+    difference: (next: XrayModel): ConfigDiff =>
+      diffConfigs(structureOf(), structureOf(undefined, next.routing)),
+    differenceSince,
 
     /**
      * Makes the running Xray agree with the rows of a change. Without a running Xray there is nothing to tell: the
      * next start renders the rows. Repeating it is harmless.
      */
     async push(before: Snapshot, now: RowsView): Promise<void> {
+      const difference = differenceSince(before)
+      const altered = users.alteredFixed(before, now)
+      const { changed, restart } = difference
+      if (restart.length > 0 && process.state().running) return restartFor(difference, before)
       if (process.state().running) {
+        if (changed.length > 0) log.info({ changed }, 'Xray follows a change while it runs')
         try {
-          await pushUsers(before, now, await pushInbounds(before))
+          const opened = await pushStructure(difference)
+          await users.push(before, now, opened)
+          await users.pushFixed(altered, opened)
         } catch (error) {
           if (process.state().running) throw error
         }
       }
       // Client changes stay out of the file: it would be megabytes for each of them, and a start renders it anyway.
-      if (before.scope.inbounds.length > 0) await process.writeConfig(render())
+      // But for users that are told with their inbound: nothing else says later whom Xray knows there.
+      if (changed.length > 0 || altered.size > 0) await process.writeConfig(render())
     },
 
     /**
@@ -123,8 +163,8 @@ export function createEngine(deps: EngineDeps) {
      */
     async reconcile(reopen: readonly number[]): Promise<number> {
       if (!process.state().running) return 0
-      let mended = 0
-      const wanted = rows.inbounds().filter((inbound) => inbound.enabled)
+      let mended = await structure.mendWaysOut(structureOf())
+      const wanted = rows.inbounds().filter(isOpen)
       const present = new Set(await api.inboundTags())
       for (const tag of present) {
         if (tag === 'api') continue
@@ -139,17 +179,7 @@ export function createEngine(deps: EngineDeps) {
           mended++
           continue
         }
-        const there = new Map((await api.users(inbound.tag)).map((user) => [user.email.toLowerCase(), user]))
-        const missing: XrayUser[] = []
-        for (const user of users(inbound)) {
-          const found = there.get(user.email.toLowerCase())
-          there.delete(user.email.toLowerCase())
-          if (found?.email !== user.email || found.uuid !== user.uuid || found.flow !== user.flow)
-            missing.push(user)
-        }
-        for (const stranger of there.values()) await api.removeUser(inbound.tag, stranger.email)
-        await api.addUsers(inbound.tag, missing, { replace: true })
-        mended += missing.length + there.size
+        mended += await users.mend(inbound)
       }
       return mended
     },
@@ -159,12 +189,20 @@ export function createEngine(deps: EngineDeps) {
      * back while it ran on. Xray cannot be asked how it listens, but its file holds every structural change.
      */
     async strayed(): Promise<number[]> {
-      const { inbounds = [] } = ((await process.readConfig()) ?? {}) as { inbounds?: RenderedInbound[] }
-      const told = new Map(inbounds.map((inbound) => [inbound.tag, listenerOf(inbound)]))
-      return rows
-        .inbounds()
-        .filter((row) => (told.get(row.tag) ?? '') !== listenerOf(renderInbound(row, [])))
-        .map(({ id }) => id)
+      const file = (await process.readConfig()) as RenderedConfig | null
+      const { inbounds = [] } = file ?? {}
+      const { restart } =
+        file === null ? { restart: [] } : diffConfigs(file, renderConfig(model(undefined, false)))
+      if (restart.length > 0)
+        log.warn({ restart }, 'Xray runs with what it will not have after its next start')
+      const told = new Map(inbounds.map((inbound) => [inbound.tag, inbound]))
+      const strayed = rows.inbounds().filter((row) => {
+        const there = told.get(row.tag)
+        if (there === undefined) return true
+        const wanted = renderInbound(forXray(row), takesUsersWhileRunning(row) ? [] : users.inInbound(row))
+        return listenerOf(there, row) !== listenerOf(wanted, row)
+      })
+      return strayed.map(({ id }) => id)
     },
 
     start: () => process.start(render),
@@ -196,21 +234,4 @@ export function createEngine(deps: EngineDeps) {
       if (!running) fail('XRAY_UNAVAILABLE', { reason: lastError ?? 'it is stopped' })
     },
   }
-}
-
-/** How an inbound listens, whoever may enter. */
-function listenerOf(inbound: RenderedInbound): string {
-  return canonicalJson({ ...inbound, settings: null })
-}
-
-/** Whether a change of the row leaves the listener as it is: a new remark must not touch a port. */
-function sameListener(old: Snapshot['inbounds'][number], now: InboundRecord): boolean {
-  return (
-    old['tag'] === now.tag &&
-    old['listen'] === now.listen &&
-    old['port'] === now.port &&
-    old['stream'] === JSON.stringify(now.stream) &&
-    old['sniffing'] === JSON.stringify(now.sniffing) &&
-    (old['enabled'] === 1) === now.enabled
-  )
 }

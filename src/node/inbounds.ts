@@ -1,17 +1,28 @@
-import type { Inbound, InboundStream, OperationName } from '#src/contract/index.ts'
+import {
+  type GivenProtocolSettings,
+  type Inbound,
+  type OperationName,
+  parseSettings,
+} from '#src/contract/index.ts'
 import { fail } from '#src/errors.ts'
 import type { Runtime } from '#src/runtime.ts'
-import { makeRealityKeys } from '#src/xray/reality.ts'
+import { LOCAL_SERVER_ID, type Sqlite } from '#src/store/open.ts'
 import { renderConfig } from '#src/xray/render.ts'
+import { networksOf, type Network } from '#src/xray/streams.ts'
 import { validateModel } from '#src/xray/validate.ts'
 import type { Answers } from './answers.ts'
 import type { Engine } from './engine.ts'
 import type { NodeOperations } from './operations.ts'
+import { blockReason } from './limits.ts'
+import { isOpen } from './listeners.ts'
+import { nextPeriod } from './periods.ts'
 import type { PositionStore } from './position.ts'
+import type { PrepareInbound } from './prepare-inbound.ts'
 import type { InboundRecord, InboundSettings, Rows } from './rows.ts'
 import type { Writes } from './writes.ts'
 
 export interface InboundDeps {
+  db: Sqlite
   rows: Rows
   writes: Writes
   engine: Engine
@@ -20,7 +31,8 @@ export interface InboundDeps {
   runtime: Runtime
   /** Where an inbound listens that names no address. */
   inboundListen: string
-  isPortFree: (listen: string, port: number) => Promise<boolean>
+  isPortFree: (listen: string, port: number, networks: readonly Network[]) => Promise<boolean>
+  prepare: PrepareInbound
   /** Lets Xray read a configuration without running it. @throws XRAY_REFUSED */
   testConfig: (config: object) => Promise<void>
 }
@@ -33,10 +45,30 @@ export function requireInbound(rows: Rows, ref: string): InboundSettings {
   return found ?? fail('INBOUND_NOT_FOUND', { inbound: ref })
 }
 
-export function createInbounds(deps: InboundDeps): InboundOperations {
-  const { rows, writes, engine, answers, position, runtime, inboundListen } = deps
+/** Settings as the schema of the protocol wants them. @throws FleetError BAD_INPUT */
+function requireSettings(protocol: Inbound['protocol'], settings: unknown): GivenProtocolSettings {
+  const parsed = parseSettings(protocol, settings)
+  return parsed.ok
+    ? parsed.value
+    : fail('BAD_INPUT', { field: `settings.${parsed.field}`, reason: parsed.reason })
+}
 
-  /** Everything that can be known to be wrong with a changed inbound before it is made. */
+export function createInbounds(deps: InboundDeps): InboundOperations {
+  const { db, rows, writes, engine, answers, position, runtime, inboundListen } = deps
+  const resetTraffic = db.prepare(
+    `insert into inbound_traffics (server_id, inbound_id, traffic_seq) values (${LOCAL_SERVER_ID}, @id, @seq)
+     on conflict (server_id, inbound_id) do update set reset_up = up, reset_down = down, traffic_seq = excluded.traffic_seq`,
+  )
+
+  const used = db
+    .prepare(
+      `select up + down - reset_up - reset_down from inbound_traffics
+       where server_id = ${LOCAL_SERVER_ID} and inbound_id = ?`,
+    )
+    .pluck()
+  const usedBytes = (id: number): number => (used.get(id) as number | undefined) ?? 0
+
+  /** Everything that can be known to be wrong with a changed inbound before it is made: as if it were open already. */
   async function check(next: InboundRecord, before: InboundRecord | undefined): Promise<void> {
     const holder = rows.inboundByTag(next.tag)
     if (holder !== undefined && holder.id !== before?.id) fail('INBOUND_TAG_TAKEN', { tag: next.tag })
@@ -45,29 +77,15 @@ export function createInbounds(deps: InboundDeps): InboundOperations {
     const wrong = validateModel(model)
     if (wrong !== null) throw wrong
     if (!next.enabled) return
-    const listens = before?.enabled === true && before.port === next.port && before.listen === next.listen
-    if (!listens && !(await deps.isPortFree(next.listen, next.port))) {
+    const held =
+      before !== undefined && isOpen(before) && before.port === next.port && before.listen === next.listen
+        ? networksOf(before)
+        : []
+    const wanted = networksOf(next).filter((network) => !held.includes(network))
+    if (!(await deps.isPortFree(next.listen, next.port, wanted))) {
       fail('PORT_TAKEN', { port: next.port, by: 'another program' })
     }
     await deps.testConfig(renderConfig(model))
-  }
-
-  /** The keys of REALITY are made here, once: a change of its other settings keeps every link alive. */
-  function withKeys(
-    stream: Parameters<InboundOperations['inbounds.add']>[0]['stream'],
-    before?: InboundRecord,
-  ): { stream: InboundStream; privateKey: string | null } {
-    const { transport, security } = stream
-    if (security.type === 'none') return { stream: { transport, security }, privateKey: null }
-    const old = before?.stream.security
-    const keys =
-      old?.type === 'reality' && before !== undefined && before.privateKey !== null
-        ? { publicKey: old.publicKey, privateKey: before.privateKey }
-        : makeRealityKeys()
-    return {
-      stream: { transport, security: { ...security, publicKey: keys.publicKey } },
-      privateKey: keys.privateKey,
-    }
   }
 
   return {
@@ -83,15 +101,17 @@ export function createInbounds(deps: InboundDeps): InboundOperations {
           const now = runtime.now()
           const next: InboundRecord = {
             ...input,
+            ...(await deps.prepare(input)),
             listen: input.listen ?? inboundListen,
-            ...withKeys(input.stream),
             id: 0,
+            nextResetAt: nextPeriod(input.trafficReset, now),
+            blocked: blockReason(input, { bytes: 0, addresses: 0 }, now),
             rowVersion: 1,
             changeSeq: 0,
             createdAt: now,
             updatedAt: now,
           }
-          await check(next, undefined)
+          await check({ ...next, blocked: null }, undefined)
           return {
             before: { inbounds: [], clients: [] },
             commit: (changeSeq) => {
@@ -109,24 +129,58 @@ export function createInbounds(deps: InboundDeps): InboundOperations {
         input,
         call,
         plan: async () => {
-          const { id: ref, rowVersion, stream, ...changes } = input
+          const { id: ref, rowVersion, stream, settings, ...changes } = input
           const before =
             rows.inbound(requireInbound(rows, ref).id) ?? fail('INBOUND_NOT_FOUND', { inbound: ref })
           if (rowVersion !== undefined && rowVersion !== before.rowVersion) fail('STALE_ROW_VERSION')
           const given = Object.fromEntries(Object.entries(changes).filter(([, value]) => value !== undefined))
-          const next: InboundRecord = {
+          const now = runtime.now()
+          const kind = settings === undefined ? before : requireSettings(before.protocol, settings)
+          const prepared =
+            stream === undefined && settings === undefined
+              ? {}
+              : await deps.prepare({ ...kind, stream: stream ?? before.stream }, before)
+          const changed = {
             ...before,
             ...given,
-            ...(stream === undefined ? {} : withKeys(stream, before)),
+            ...prepared,
+            ...(input.trafficReset === undefined ? {} : { nextResetAt: nextPeriod(input.trafficReset, now) }),
             rowVersion: before.rowVersion + 1,
-            updatedAt: runtime.now(),
-          }
-          await check(next, before)
+            updatedAt: now,
+          } as InboundRecord
+          const use = { bytes: usedBytes(before.id), addresses: 0 }
+          const next = { ...changed, blocked: blockReason(changed, use, now) }
+          await check({ ...next, blocked: null }, before)
           const scope = { inbounds: [before.id], clients: [] }
           return {
             before: scope,
             commit: (changeSeq) => {
               rows.saveInbound({ ...next, changeSeq })
+              return scope
+            },
+          }
+        },
+      }),
+
+    'inbounds.resetTraffic': (input, call) =>
+      writes.run<Inbound>({
+        operation: 'inbounds.resetTraffic',
+        input,
+        call,
+        plan: async () => {
+          const { id } = requireInbound(rows, input.id)
+          const scope = { inbounds: [id], clients: [] }
+          const row = rows.inbound(id)
+          return {
+            before: scope,
+            commit: (changeSeq) => {
+              resetTraffic.run({ id, seq: position.nextTraffic() })
+              if (row?.blocked === 'traffic') {
+                const now = runtime.now()
+                const blocked = blockReason(row, { bytes: 0, addresses: 0 }, now)
+                const rowVersion = row.rowVersion + 1
+                rows.saveInbound({ ...row, blocked, rowVersion, changeSeq, updatedAt: now })
+              }
               return scope
             },
           }

@@ -1,58 +1,39 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { createSocket } from 'node:dgram'
+import { once } from 'node:events'
+import { type Socket, connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { createMachine, parseCpu, parseMemory, parseNetwork, tail } from './machine.ts'
+import { afterEach, describe, expect, test } from 'vitest'
+import type { SystemStats } from '#src/contract/index.ts'
+import { systemRuntime } from '#src/runtime.ts'
+import { createFakeRuntime } from '#test/support/fake-runtime.ts'
+import { freePort } from '#test/support/xray-client.ts'
+import { plainInbound, startXrayServer } from '#test/support/xray-server.ts'
+import { type MachineDeps, createMachine } from './machine.ts'
 
-describe('what /proc tells', () => {
-  test('the processor: waiting for a disk is idle, a stolen tick is busy, guests are in user already', () => {
-    //             user nice system idle iowait irq softirq steal guest guest_nice
-    const stat = `cpu  100 10 50 800 40 3 7 5 60 1
-cpu0 50 5 25 400 20 1 4 2 30 0
-intr 12345 0 9
-ctxt 99
-`
-    expect(parseCpu(stat)).toEqual({ busy: 175, total: 1_015 })
+const machineWith = (deps: Partial<MachineDeps> = {}) =>
+  createMachine({
+    dir: tmpdir(),
+    runtime: systemRuntime(),
+    xray: () => null,
+    publicAddress: undefined,
+    ...deps,
   })
 
-  test('the processor, by a kernel that knows fewer kinds of time', () => {
-    expect(parseCpu('cpu  100 0 50 850\n')).toEqual({ busy: 150, total: 1_000 })
-  })
+const ends: (() => unknown)[] = []
+afterEach(async () => {
+  for (const end of ends.splice(0).reverse()) await end()
+})
 
-  test('memory: what could be had without swapping is free', () => {
-    const meminfo = `MemTotal:        2000 kB
-MemFree:          100 kB
-MemAvailable:    1500 kB
-Buffers:           50 kB
-SwapCached:         7 kB
-SwapTotal:       1000 kB
-SwapFree:         250 kB
-`
-    expect(parseMemory(meminfo)).toEqual({
-      memory: { total: 2_000 * 1024, used: 500 * 1024 },
-      swap: { total: 1_000 * 1024, used: 750 * 1024 },
-    })
-  })
+/** Connections that stand until the test ends. */
+async function connectTo(host: string, port: number, count: number): Promise<void> {
+  const sockets = Array.from({ length: count }, () => connect({ host, port }))
+  ends.push(() => sockets.map((socket) => socket.destroy()))
+  await Promise.all(sockets.map((socket) => once(socket, 'connect')))
+}
 
-  test('memory without swap', () => {
-    const { swap } = parseMemory(
-      'MemTotal: 2000 kB\nMemAvailable: 1500 kB\nSwapTotal: 0 kB\nSwapFree: 0 kB\n',
-    )
-    expect(swap).toEqual({ total: 0, used: 0 })
-  })
-
-  test('the network: every interface but loopback, also where a large number touches the name', () => {
-    const dev = `Inter-|   Receive                                                |  Transmit
- face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo colls carrier compressed
-    lo: 999 9 0 0 0 0 0 0 999 9 0 0 0 0 0 0
-  eth0: 1000 10 0 0 0 0 0 0 200 2 0 0 0 0 0 0
-wlan0:9007199254740 10 0 0 0 0 0 0 30 2 0 0 0 0 0 0
-`
-    expect(parseNetwork(dev)).toEqual({ received: 9_007_199_255_740, sent: 230 })
-  })
-
-  test('of this machine makes sense', async () => {
-    const machine = createMachine(tmpdir(), () => Promise.resolve())
+describe('the load of this machine', () => {
+  test('makes sense', async () => {
+    const machine = machineWith()
     for (const stats of [await machine.stats(), await machine.stats()]) {
       expect(stats.cpu).toBeGreaterThanOrEqual(0)
       expect(stats.cpu).toBeLessThanOrEqual(100)
@@ -60,43 +41,86 @@ wlan0:9007199254740 10 0 0 0 0 0 0 30 2 0 0 0 0 0 0
       expect(stats.memory.used).toBeGreaterThan(0)
       expect(stats.memory.used).toBeLessThan(stats.memory.total)
       expect(stats.disk.used).toBeLessThanOrEqual(stats.disk.total)
+      expect(stats.network.receiving).toBeGreaterThanOrEqual(0)
       expect(stats.uptime).toBeGreaterThan(0)
+      expect(stats.connections.xray).toBeNull()
     }
   })
-})
 
-describe('the end of a log', () => {
-  let dir: string
-  let file: string
-
-  beforeEach(() => {
-    dir = mkdtempSync(join(tmpdir(), 'machine-'))
-    file = join(dir, 'error.log')
-  })
-  afterEach(() => rmSync(dir, { recursive: true, force: true }))
-
-  test('is its last lines, oldest first', async () => {
-    writeFileSync(file, 'one\ntwo\nthree\n')
-    expect(await tail(file, 2)).toEqual(['two', 'three'])
-    expect(await tail(file, 10)).toEqual(['one', 'two', 'three'])
-  })
-
-  test('has also the line that is being written', async () => {
-    writeFileSync(file, 'one\ntwo\nthr')
-    expect(await tail(file, 2)).toEqual(['two', 'thr'])
-  })
-
-  test('of a large file begins with a whole line', async () => {
-    const line = 'x'.repeat(99)
-    writeFileSync(file, `${line}\n`.repeat(20_000))
-    const lines = await tail(file, 100_000)
-    expect(lines.length).toBeGreaterThan(5_000)
-    expect(new Set(lines)).toEqual(new Set([line]))
+  test('has every connection of it', async () => {
+    const held: Socket[] = []
+    const server = createServer((socket) => held.push(socket)).listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    ends.push(() => server.close())
+    const udp = Array.from({ length: 20 }, () => createSocket('udp4'))
+    ends.push(() => udp.map((socket) => socket.close()))
+    const machine = machineWith()
+    const before = (await machine.stats()).connections
+    const { port } = server.address() as { port: number }
+    await connectTo('127.0.0.1', port, 100)
+    await Promise.all(udp.map((socket) => new Promise<void>((done) => socket.bind(0, '127.0.0.1', done))))
+    // Both ends are of this machine. Others come and go on it meanwhile, fewer than these.
+    await expect
+      .poll(async () => (await machine.stats()).connections, { timeout: 10_000 })
+      .toMatchObject({
+        tcp: expect.toSatisfy((tcp: number) => tcp >= before.tcp + 150 && tcp <= before.tcp + 300) as number,
+        udp: expect.toSatisfy((now: number) => now >= before.udp + 10) as number,
+      })
   })
 
-  test('is empty where there is none', async () => {
-    expect(await tail(file, 10)).toEqual([])
-    writeFileSync(file, '')
-    expect(await tail(file, 10)).toEqual([])
+  test('has those of Xray, and none when it has ended', async () => {
+    const port = await freePort()
+    const xray = await startXrayServer([plainInbound('in', port)])
+    ends.push(() => xray.stop())
+    const running = () => {
+      const { pid, startedAt } = xray.process.state()
+      return pid === null || startedAt === null ? null : { pid, startedAt }
+    }
+    const machine = machineWith({ xray: running })
+    const sockets = async () => (await machine.stats()).connections.xray
+    const idle = Number(await sockets())
+    // Where it listens, for clients and for us, and whom of us it answers.
+    expect(idle).toBeGreaterThanOrEqual(2)
+    expect(idle).toBeLessThan(10)
+    await connectTo('127.0.0.1', port, 60)
+    await expect.poll(sockets, { timeout: 10_000 }).toBeGreaterThanOrEqual(idle + 50)
+    expect(await sockets()).toBeLessThan(idle + 70)
+    const last = running()
+    await xray.process.stop()
+    expect(await sockets()).toBeNull()
+    expect((await machineWith({ xray: () => last }).stats()).connections.xray).toBeNull()
+  })
+
+  test('is measured between two calls, once for all who ask at a time, and anew after a long while', async () => {
+    const runtime = createFakeRuntime({ now: 1_000 })
+    let slept = 0
+    const sleep = async (ms: number): Promise<void> => {
+      slept += ms
+      runtime.skip(ms)
+    }
+    const machine = machineWith({ runtime: { monotonic: () => runtime.monotonic(), sleep } })
+    const speeds = async (): Promise<number[]> => {
+      const { cpu, network } = await machine.stats()
+      return [cpu, network.receiving, network.sending]
+    }
+    const both = await Promise.all([speeds(), speeds()])
+    expect(both[0]).toEqual(both[1])
+    expect(slept).toBe(100)
+    // Too soon for figures of its own.
+    expect(await speeds()).toEqual(both[0])
+    runtime.skip(30_000)
+    await speeds()
+    expect(slept).toBe(100)
+    runtime.skip(24 * 60 * 60 * 1000)
+    await speeds()
+    expect(slept).toBe(200)
+  })
+
+  test('names the configured address where it has none of its own on the internet', async () => {
+    const addresses = async (publicAddress: string | undefined): Promise<SystemStats['publicAddress']> =>
+      (await machineWith({ publicAddress }).stats()).publicAddress
+    const own = await addresses(undefined)
+    expect(await addresses('198.51.100.7')).toEqual({ ...own, ipv4: own.ipv4 ?? '198.51.100.7' })
+    expect(await addresses('vpn.example')).toEqual(own)
   })
 })

@@ -1,87 +1,101 @@
 /** What this machine is and how busy it is, read from /proc: 0.1 ms, where a library takes tens. */
-import { open, readFile, statfs } from 'node:fs/promises'
+import { readFileSync } from 'node:fs'
+import { readFile, statfs } from 'node:fs/promises'
 import os from 'node:os'
 import type { SystemStats } from '#src/contract/index.ts'
+import type { Runtime } from '#src/runtime.ts'
+import { createSocketCounter } from '#src/xray/sockets.ts'
+import {
+  type CpuTimes,
+  type NetworkBytes,
+  parseCpu,
+  parseMemory,
+  parseNetwork,
+  parseOpenSockets,
+  parseTcpConnections,
+} from './proc-figures.ts'
+import { publicAddresses } from './public-address.ts'
 
-/** A log's tail is read in one piece: a thousand long lines fit. */
-const TAIL_BYTES = 512 * 1024
+/** A processor or network is measured over at least this, ms: in less, a reading would measure itself. */
+const LEAST_MS = 100
+/** A reading older than this, ms, says nothing of now: who comes back after a day wants today's load. */
+const STALE_MS = 60_000
 
-export interface CpuTimes {
-  busy: number
-  total: number
+interface Reading {
+  at: number
+  cpu: CpuTimes
+  network: NetworkBytes
 }
 
-/** The first line of /proc/stat, in clock ticks of all cores since the start. */
-export function parseCpu(stat: string): CpuTimes {
-  const [user = 0, nice = 0, system = 0, idle = 0, iowait = 0, irq = 0, softirq = 0, steal = 0] = (
-    stat.split('\n')[0] ?? ''
-  )
-    .split(/\s+/)
-    .slice(1)
-    .map(Number)
-  const busy = user + nice + system + irq + softirq + steal
-  return { busy, total: busy + idle + iowait }
+interface Rates {
+  /** Percent. */
+  cpu: number
+  /** Bytes a second. */
+  receiving: number
+  sending: number
 }
 
-/** Lines of /proc/meminfo, kB, as bytes. */
-export function parseMemory(meminfo: string): { memory: SystemStats['memory']; swap: SystemStats['swap'] } {
-  const field = (name: string): number =>
-    Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(meminfo)?.[1] ?? 0) * 1024
-  const total = field('MemTotal')
-  const swapTotal = field('SwapTotal')
-  return {
-    memory: { total, used: total - field('MemAvailable') },
-    swap: { total: swapTotal, used: swapTotal - field('SwapFree') },
-  }
+export interface MachineDeps {
+  /** A folder of the disk that is looked at. */
+  dir: string
+  runtime: Pick<Runtime, 'monotonic' | 'sleep'>
+  /** The Xray that runs; null when none does. */
+  xray: () => { pid: number; startedAt: string } | null
+  /** How this machine is reached, as it is configured. */
+  publicAddress: string | undefined
 }
 
-/** /proc/net/dev: bytes of every interface but loopback. */
-export function parseNetwork(dev: string): SystemStats['network'] {
-  let received = 0
-  let sent = 0
-  for (const line of dev.split('\n')) {
-    const [name, values] = line.split(':')
-    if (values === undefined || name === undefined || name.trim() === 'lo') continue
-    const fields = values.trim().split(/\s+/).map(Number)
-    received += fields[0] ?? 0
-    sent += fields[8] ?? 0
-  }
-  return { received, sent }
-}
+/** Reads this machine's load. What is measured between two calls needs one reader, which keeps the reading before. */
+export function createMachine({ dir, runtime, xray, publicAddress }: MachineDeps) {
+  const countSockets = createSocketCounter()
+  let last: Reading | null = null
+  let rates: Rates = { cpu: 0, receiving: 0, sending: 0 }
+  let measuring: Promise<Rates> | null = null
 
-/** Reads this machine's load. CPU is measured between two calls, so one reader keeps the reading before. */
-export function createMachine(dir: string, sleep: (ms: number) => Promise<void>) {
-  let last: CpuTimes | null = null
+  const read = (): Reading => ({
+    at: runtime.monotonic(),
+    cpu: parseCpu(proc('stat')),
+    network: parseNetwork(proc('net/dev')),
+  })
 
-  const readCpu = async (): Promise<CpuTimes> => parseCpu(await readFile('/proc/stat', 'utf8'))
-
-  async function cpuPercent(): Promise<number> {
-    if (last === null) {
-      last = await readCpu()
-      // Too short a time would measure this reading itself.
-      await sleep(100)
+  async function measure(): Promise<Rates> {
+    let before = last
+    if (before !== null && runtime.monotonic() - before.at < LEAST_MS) return rates
+    if (before === null || runtime.monotonic() - before.at > STALE_MS) {
+      before = read()
+      await runtime.sleep(LEAST_MS)
     }
-    const before = last
-    last = await readCpu()
-    const total = last.total - before.total
-    return total <= 0 ? 0 : Math.min(100, Math.round(((last.busy - before.busy) / total) * 1000) / 10)
+    last = read()
+    rates = ratesBetween(before, last)
+    return rates
   }
 
   return {
     async stats(): Promise<SystemStats> {
-      const [cpu, meminfo, dev, disk] = await Promise.all([
-        cpuPercent(),
-        readFile('/proc/meminfo', 'utf8'),
-        readFile('/proc/net/dev', 'utf8'),
+      // Callers at one time share a measurement: the second would find no time between.
+      measuring ??= measure().finally(() => {
+        measuring = null
+      })
+      const running = xray()
+      const [{ cpu, receiving, sending }, disk, sockets] = await Promise.all([
+        measuring,
         statfs(dir),
+        running === null ? null : countSockets(running),
       ])
       const [one = 0, five = 0, fifteen = 0] = os.loadavg()
       return {
         cpu,
         cores: os.availableParallelism(),
-        ...parseMemory(meminfo),
+        ...parseMemory(proc('meminfo')),
         disk: { total: disk.blocks * disk.bsize, used: (disk.blocks - disk.bavail) * disk.bsize },
-        network: parseNetwork(dev),
+        network: { ...parseNetwork(proc('net/dev')), receiving, sending },
+        connections: {
+          tcp: parseTcpConnections(proc('net/snmp')),
+          udp:
+            parseOpenSockets(proc('net/sockstat'), 'UDP') + parseOpenSockets(proc('net/sockstat6'), 'UDP6'),
+          xray: sockets,
+        },
+        publicAddress: publicAddresses(os.networkInterfaces(), publicAddress),
         load: [one, five, fifteen],
         uptime: os.uptime(),
       }
@@ -89,26 +103,31 @@ export function createMachine(dir: string, sleep: (ms: number) => Promise<void>)
   }
 }
 
+/** What happened between two readings, by the time between them. */
+function ratesBetween(before: Reading, now: Reading): Rates {
+  const total = now.cpu.total - before.cpu.total
+  const seconds = (now.at - before.at) / 1000
+  // Counters shrink when an interface goes.
+  const speed = (direction: keyof NetworkBytes): number =>
+    seconds <= 0 ? 0 : Math.round(Math.max(0, now.network[direction] - before.network[direction]) / seconds)
+  return {
+    cpu: total <= 0 ? 0 : Math.min(100, Math.round(((now.cpu.busy - before.cpu.busy) / total) * 1000) / 10),
+    receiving: speed('received'),
+    sending: speed('sent'),
+  }
+}
+
+/** A file of /proc; empty where this kernel has none. Read at once: no disk is behind it, and waiting costs ten times as much. */
+function proc(name: string): string {
+  try {
+    return readFileSync(`/proc/${name}`, 'utf8')
+  } catch {
+    return ''
+  }
+}
+
 /** The distribution's own name, as /etc/os-release tells it. */
 export async function osName(): Promise<string> {
   const release = await readFile('/etc/os-release', 'utf8').catch(() => '')
   return /^PRETTY_NAME="?(.*?)"?$/m.exec(release)?.[1] ?? os.type()
-}
-
-/** The last lines of a file, oldest first; none when there is no such file. */
-export async function tail(file: string, lines: number): Promise<string[]> {
-  const handle = await open(file).catch(() => null)
-  if (handle === null) return []
-  try {
-    const { size } = await handle.stat()
-    const length = Math.min(size, TAIL_BYTES)
-    const { buffer } = await handle.read(Buffer.alloc(length), 0, length, size - length)
-    const all = buffer.toString('utf8').split('\n')
-    // The first line of a cut piece is a torn one.
-    if (length < size) all.shift()
-    if (all.at(-1) === '') all.pop()
-    return all.slice(-lines)
-  } finally {
-    await handle.close()
-  }
 }

@@ -1,8 +1,11 @@
 import { randomUUID } from 'node:crypto'
+import { appendFileSync, statSync } from 'node:fs'
+import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { clientInput, inboundInput } from '#src/contract/index.ts'
 import { type TestNode, startTestNode } from '#test/support/test-node.ts'
 import { type WebTarget, freePort, startWebTarget, startXrayClient } from '#test/support/xray-client.ts'
+import { xrayPaths } from '#src/xray/process-types.ts'
 import { xrayBinary } from '#test/support/xray-binary.ts'
 
 let it: TestNode
@@ -67,6 +70,19 @@ describe('a node with a real Xray', () => {
 
     await operations['clients.delete']({ email: 'anna' }, key())
     await expect(fetchThrough(link)).rejects.toThrow()
+  })
+
+  test('answers for a client it has just added as for one that it reads', async () => {
+    const { operations } = it.node
+    await operations['inbounds.add'](plain('in-1', await freePort()), key())
+    const clients = [
+      { ...person('Anna'), comment: 'first' },
+      { ...person('bert'), enabled: false },
+    ]
+    const added = await operations['clients.add']({ id: 'in-1', clients }, key())
+    expect(added).toMatchObject(clients)
+    // They stand in it already: nothing changes, and the answer comes from the rows.
+    expect(await operations['clients.add']({ id: 'in-1', clients }, key())).toEqual(added)
   })
 
   test('keeps Xray over a restart of its own process, and agrees with it afterwards', async () => {
@@ -184,6 +200,20 @@ describe('a node with a real Xray', () => {
     })
     await it.node.operations['xray.start'](undefined, key())
     expect(await it.node.operations['server.health'](undefined, {})).toMatchObject({ status: 'online' })
+  })
+
+  test('keeps the log of Xray small, and finds a line before the rotation', async () => {
+    const { log } = xrayPaths(join(it.dir, 'xray'))
+    const rare = '2026/11/25 18:45:21.000000 [Error] rare'
+    appendFileSync(log, `${rare}\n${'x'.repeat(99)}\n`.concat(`${'y'.repeat(99)}\n`.repeat(110_000)))
+    await expect.poll(() => statSync(log).size, { timeout: 10_000 }).toBeLessThan(10_000)
+    const logs = (level?: 'error') =>
+      it.node.operations['system.logs']({ source: 'xray', lines: 1, level, contains: 'RARE' }, {})
+    expect(await logs()).toEqual([rare])
+    expect(await logs('error')).toEqual([rare])
+    await expect(
+      it.node.operations['system.logs']({ source: 'output', lines: 9 }, {}),
+    ).resolves.toContainEqual(expect.stringMatching(/^Xray \d/))
   })
 
   test('no credential and no private key stands in clear in the file', async () => {

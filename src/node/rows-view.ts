@@ -6,12 +6,29 @@ export interface RowsView {
   client(id: number): ClientRecord | undefined
 }
 
-export function viewRows(rows: Pick<Rows, 'inboundSettings' | 'client'>): RowsView {
-  return { inbound: remembering(rows.inboundSettings), client: remembering(rows.client) }
+/** Rows that a change has read or written itself. */
+export interface KnownRows {
+  inbounds: readonly InboundSettings[]
+  clients: readonly ClientRecord[]
 }
 
-function remembering<T>(read: (id: number) => T): (id: number) => T {
-  const known = new Map<number, { value: T }>()
+const none: KnownRows = { inbounds: [], clients: [] }
+
+export function viewRows(
+  rows: Pick<Rows, 'inboundSettings' | 'client'>,
+  { inbounds, clients }: KnownRows = none,
+): RowsView {
+  return {
+    inbound: remembering(rows.inboundSettings, inbounds),
+    client: remembering(rows.client, clients),
+  }
+}
+
+function remembering<T extends { id: number }>(
+  read: (id: number) => T | undefined,
+  rows: readonly T[],
+): (id: number) => T | undefined {
+  const known = new Map(rows.map((value): [number, { value: T | undefined }] => [value.id, { value }]))
   return (id) => {
     const entry = known.get(id) ?? { value: read(id) }
     known.set(id, entry)

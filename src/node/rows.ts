@@ -1,39 +1,63 @@
-import type { Client, InboundStream } from '#src/contract/index.ts'
+import type {
+  BlockReason,
+  Client,
+  Inbound,
+  InboundStream,
+  ProtocolSettings,
+  Sniffing,
+} from '#src/contract/index.ts'
+import { prepareByFields } from '#src/store/by-fields.ts'
 import { LOCAL_SERVER_ID, type Sqlite } from '#src/store/open.ts'
 import type { SecretBox } from '#src/trust/secret-box.ts'
+import type { InboundSecrets, LinkSecrets } from '#src/xray/model.ts'
+import { hasLinkSecrets, linkSecretsOf } from '#src/xray/secrets.ts'
+import { clientColumns, fieldsOf, inboundColumns, selected, upsert } from './columns.ts'
 import { createTombstones } from './tombstones.ts'
 
-/** An inbound of this node, as most need it: its private key stays sealed. */
-export interface InboundSettings {
+/** An inbound of this node, as most need it: the keys that never leave the server stay sealed. */
+export type InboundSettings = ProtocolSettings & {
   id: number
   tag: string
   remark: string
-  protocol: 'vless'
   listen: string
   port: number
   stream: InboundStream
-  sniffing: { enabled: boolean; destOverride: ('http' | 'tls' | 'quic' | 'fakedns')[] }
+  linkSecrets: LinkSecrets
+  sniffing: Sniffing
   enabled: boolean
+  limitBytes: number | null
+  expiresAt: number | null
+  trafficReset: Inbound['trafficReset']
+  nextResetAt: number | null
+  blocked: BlockReason | null
   rowVersion: number
   changeSeq: number
   createdAt: number
   updatedAt: number
 }
 
-/** An inbound of this node, private key opened. */
-export interface InboundRecord extends InboundSettings {
-  privateKey: string | null
-}
+/** An inbound of this node, its keys opened. */
+export type InboundRecord = InboundSettings & { secrets: InboundSecrets }
 
 /** A client of this node, credentials opened. */
 export interface ClientRecord {
   id: number
   email: string
   uuid: string
+  password: string
   subscriptionId: string
   flow: Client['flow']
   enabled: boolean
   comment: string
+  limitBytes: number | null
+  expiresAt: number | null
+  lastsDays: number | null
+  resetDays: number | null
+  nextResetAt: number | null
+  ipLimit: number | null
+  telegramId: number | null
+  startedAt: number | null
+  blocked: BlockReason | null
   inbounds: number[]
   rowVersion: number
   changeSeq: number
@@ -41,31 +65,41 @@ export interface ClientRecord {
   updatedAt: number
 }
 
-interface RawInbound extends Omit<InboundSettings, 'stream' | 'sniffing' | 'enabled'> {
+interface RawInbound extends Record<string, unknown> {
+  id: number
+  settings: string
   stream: string
   sniffing: string
   enabled: number
   secrets: string | null
 }
 
-interface RawClient extends Omit<ClientRecord, 'enabled' | 'inbounds' | 'uuid' | 'subscriptionId'> {
+interface RawClient extends Omit<
+  ClientRecord,
+  'enabled' | 'inbounds' | 'uuid' | 'password' | 'subscriptionId'
+> {
   enabled: number
+  emailKey: string
   credentials: string
   inbounds: string | null
 }
 
 const S = LOCAL_SERVER_ID
 
-const inboundColumns = `id, tag, remark, protocol, listen, port, stream, secrets, sniffing, enabled,
-  row_version as rowVersion, change_seq as changeSeq, created_at as createdAt, updated_at as updatedAt`
+const inboundSelect = `select ${selected(inboundColumns)} from inbounds where server_id = ${S}`
 
-const clientColumns = `id, email, credentials, flow, enabled, comment,
-  row_version as rowVersion, change_seq as changeSeq, created_at as createdAt, updated_at as updatedAt,
+const clientSelect = `select ${selected(clientColumns)},
   (select group_concat(inbound_id) from client_inbounds p where p.server_id = ${S} and p.client_id = c.id) as inbounds`
 
 /** How a client's name is compared: as Xray does. */
 export function emailKey(email: string): string {
   return email.toLowerCase()
+}
+
+interface Credentials {
+  uuid: string
+  password?: string
+  subscriptionId: string
 }
 
 export type Rows = ReturnType<typeof createRows>
@@ -78,43 +112,23 @@ export function createRows(db: Sqlite, box: SecretBox) {
   const inboundPlace = (id: number): string => `inbounds:${S}:${id}:secrets`
   const clientPlace = (id: number): string => `clients:${S}:${id}:credentials`
 
-  const inboundById = db.prepare(`select ${inboundColumns} from inbounds where server_id = ${S} and id = ?`)
-  const inboundByTag = db.prepare(`select ${inboundColumns} from inbounds where server_id = ${S} and tag = ?`)
-  const allInbounds = db.prepare(`select ${inboundColumns} from inbounds where server_id = ${S} order by id`)
-  const clientById = db.prepare(`select ${clientColumns} from clients c where server_id = ${S} and id = ?`)
-  const clientByKey = db.prepare(
-    `select ${clientColumns} from clients c where server_id = ${S} and email_key = ?`,
-  )
-  const allClients = db.prepare(`select ${clientColumns} from clients c where server_id = ${S} order by id`)
+  const inboundById = db.prepare(`${inboundSelect} and id = ?`)
+  const inboundByTag = db.prepare(`${inboundSelect} and tag = ?`)
+  const allInbounds = db.prepare(`${inboundSelect} order by id`)
+  const clientById = db.prepare(`${clientSelect} from clients c where server_id = ${S} and id = ?`)
+  const clientByKey = db.prepare(`${clientSelect} from clients c where server_id = ${S} and email_key = ?`)
+  const allClients = db.prepare(`${clientSelect} from clients c where server_id = ${S} order by id`)
   const clientsIn = db.prepare(
     // "cross": from the placements, whose index knows the inbound; SQLite would search every client of the server.
-    `select ${clientColumns} from client_inbounds i cross join clients c on c.server_id = ${S} and c.id = i.client_id
+    `${clientSelect} from client_inbounds i cross join clients c on c.server_id = ${S} and c.id = i.client_id
      where i.server_id = ${S} and i.inbound_id = ? order by c.id`,
   )
   const countIn = db
     .prepare(`select count(*) from client_inbounds where server_id = ${S} and inbound_id = ?`)
     .pluck()
 
-  const putInbound = db.prepare(
-    `insert into inbounds (server_id, id, tag, remark, protocol, listen, port, stream, secrets, sniffing, enabled,
-       row_version, change_seq, created_at, updated_at)
-     values (${S}, @id, @tag, @remark, @protocol, @listen, @port, @stream, @secrets, @sniffing, @enabled,
-       @rowVersion, @changeSeq, @createdAt, @updatedAt)
-     on conflict (server_id, id) do update set tag = excluded.tag, remark = excluded.remark, listen = excluded.listen,
-       port = excluded.port, stream = excluded.stream, secrets = excluded.secrets, sniffing = excluded.sniffing,
-       enabled = excluded.enabled, row_version = excluded.row_version, change_seq = excluded.change_seq,
-       updated_at = excluded.updated_at`,
-  )
-  const putClient = db.prepare(
-    `insert into clients (server_id, id, email, email_key, credentials, flow, enabled, comment, row_version,
-       change_seq, created_at, updated_at)
-     values (${S}, @id, @email, @emailKey, @credentials, @flow, @enabled, @comment, @rowVersion, @changeSeq,
-       @createdAt, @updatedAt)
-     on conflict (server_id, id) do update set email = excluded.email, email_key = excluded.email_key,
-       credentials = excluded.credentials, flow = excluded.flow, enabled = excluded.enabled,
-       comment = excluded.comment, row_version = excluded.row_version, change_seq = excluded.change_seq,
-       updated_at = excluded.updated_at`,
-  )
+  const putInbound = db.prepare(upsert('inbounds', inboundColumns, String(S)))
+  const putClient = prepareByFields(db, upsert('clients', clientColumns, String(S)))
   const place = db.prepare(
     `insert into client_inbounds (server_id, client_id, inbound_id) values (${S}, ?, ?) on conflict do nothing`,
   )
@@ -123,41 +137,44 @@ export function createRows(db: Sqlite, box: SecretBox) {
   const deleteClient = db.prepare(`delete from clients where server_id = ${S} and id = ?`)
   const tombstones = createTombstones(db)
 
-  function inboundSettings(raw: unknown): InboundSettings | undefined {
-    if (raw === undefined) return undefined
-    const { secrets: _, ...row } = raw as RawInbound
+  const openSecrets = ({ id, secrets }: RawInbound): InboundSecrets =>
+    secrets === null ? {} : (JSON.parse(box.open(secrets, inboundPlace(id))) as InboundSecrets)
+
+  function parsed(raw: RawInbound): Omit<InboundSettings, 'linkSecrets'> {
+    const { secrets: _, ...row } = raw
     return {
       ...row,
-      stream: JSON.parse(row.stream) as InboundStream,
-      sniffing: JSON.parse(row.sniffing) as InboundSettings['sniffing'],
+      settings: JSON.parse(row.settings) as unknown,
+      stream: JSON.parse(row.stream) as unknown,
+      sniffing: JSON.parse(row.sniffing) as unknown,
       enabled: row.enabled === 1,
-    }
+    } as Omit<InboundSettings, 'linkSecrets'>
   }
 
-  function inbound(raw: unknown): InboundRecord | undefined {
-    const row = inboundSettings(raw)
-    if (row === undefined) return undefined
-    const { secrets } = raw as RawInbound
-    return {
-      ...row,
-      privateKey:
-        secrets === null
-          ? null
-          : (JSON.parse(box.open(secrets, inboundPlace(row.id))) as { privateKey: string }).privateKey,
-    }
+  function inboundSettings(raw: unknown): InboundSettings | undefined {
+    if (raw === undefined) return undefined
+    const row = parsed(raw as RawInbound) as InboundSettings
+    // Most links need none, and opening costs as much as reading the row.
+    return { ...row, linkSecrets: hasLinkSecrets(row) ? linkSecretsOf(openSecrets(raw as RawInbound)) : {} }
   }
+
+  function opened(raw: RawInbound): InboundRecord {
+    const secrets = openSecrets(raw)
+    const row = parsed(raw) as InboundSettings
+    return { ...row, secrets, linkSecrets: hasLinkSecrets(row) ? linkSecretsOf(secrets) : {} }
+  }
+
+  const inbound = (raw: unknown) => (raw === undefined ? undefined : opened(raw as RawInbound))
 
   function client(raw: unknown): ClientRecord | undefined {
     if (raw === undefined) return undefined
-    const { credentials, ...row } = raw as RawClient
-    const { uuid, subscriptionId } = JSON.parse(box.open(credentials, clientPlace(row.id))) as {
-      uuid: string
-      subscriptionId: string
-    }
+    const { credentials, emailKey: _, ...row } = raw as RawClient
+    const opened = JSON.parse(box.open(credentials, clientPlace(row.id))) as Credentials
     return {
       ...row,
-      uuid,
-      subscriptionId,
+      ...opened,
+      // Rows from before there were passwords.
+      password: opened.password ?? opened.uuid,
       enabled: row.enabled === 1,
       inbounds:
         row.inbounds === null
@@ -170,12 +187,13 @@ export function createRows(db: Sqlite, box: SecretBox) {
   }
 
   function writeClient(row: ClientRecord): void {
-    const { uuid, subscriptionId, inbounds, ...rest } = row
+    const { uuid, password, subscriptionId, inbounds, ...rest } = row
+    const credentials: Credentials = { uuid, password, subscriptionId }
     putClient.run({
       ...rest,
       emailKey: emailKey(row.email),
       enabled: row.enabled ? 1 : 0,
-      credentials: box.seal(JSON.stringify({ uuid, subscriptionId }), clientPlace(row.id)),
+      credentials: box.seal(JSON.stringify(credentials), clientPlace(row.id)),
     })
     for (const inboundId of inbounds) place.run(row.id, inboundId)
   }
@@ -183,6 +201,8 @@ export function createRows(db: Sqlite, box: SecretBox) {
   const defined = <T>(values: (T | undefined)[]): T[] => values.filter((value) => value !== undefined)
 
   return {
+    /** A row of the table as it once stood there. */
+    inboundOf: (row: Record<string, unknown>) => opened(fieldsOf(inboundColumns, row) as RawInbound),
     inbound: (id: number) => inbound(inboundById.get(id)),
     inboundSettings: (id: number) => inboundSettings(inboundById.get(id)),
     inboundByTag: (tag: string) => inboundSettings(inboundByTag.get(tag)),
@@ -190,18 +210,23 @@ export function createRows(db: Sqlite, box: SecretBox) {
     allInboundSettings: () => defined(allInbounds.all().map(inboundSettings)),
     client: (id: number) => client(clientById.get(id)),
     clientByEmail: (email: string) => client(clientByKey.get(emailKey(email))),
+    /** A row that was taken aside; where it stood is told elsewhere. */
+    clientOf: (row: Readonly<Record<string, unknown>>) =>
+      client({ ...fieldsOf(clientColumns, row), inbounds: null }),
     clients: () => defined(allClients.all().map(client)),
     clientsIn: (inboundId: number) => defined(clientsIn.all(inboundId).map(client)),
     clientCount: (inboundId: number) => countIn.get(inboundId) as number,
 
     saveInbound(row: InboundRecord): void {
-      const { privateKey, ...rest } = row
+      const { secrets, linkSecrets: _, ...rest } = row
       putInbound.run({
         ...rest,
+        settings: JSON.stringify(row.settings),
         stream: JSON.stringify(row.stream),
         sniffing: JSON.stringify(row.sniffing),
         enabled: row.enabled ? 1 : 0,
-        secrets: privateKey === null ? null : box.seal(JSON.stringify({ privateKey }), inboundPlace(row.id)),
+        secrets:
+          Object.keys(secrets).length === 0 ? null : box.seal(JSON.stringify(secrets), inboundPlace(row.id)),
       })
       tombstones.unbury('inbound', row.id)
     },

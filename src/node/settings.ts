@@ -1,5 +1,7 @@
 import type { Sqlite } from '#src/store/open.ts'
 
+export type Settings = ReturnType<typeof createSettings>
+
 /** Small facts of this node that outlive a restart. */
 export function createSettings(db: Sqlite) {
   const get = db.prepare('select value from settings where key = ?').pluck()
@@ -11,6 +13,15 @@ export function createSettings(db: Sqlite) {
     isXrayStopped: (): boolean => get.get('xray.stopped') === 'yes',
     setXrayStopped: (stopped: boolean): void => {
       set.run('xray.stopped', stopped ? 'yes' : 'no')
+    },
+
+    /** How far time had come when it was last noted, ms; null: never yet. */
+    timeSeen(): number | null {
+      const value = get.get('time.seen') as string | undefined
+      return value === undefined ? null : Number(value)
+    },
+    setTimeSeen: (time: number): void => {
+      set.run('time.seen', String(time))
     },
   }
 }

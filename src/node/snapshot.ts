@@ -5,6 +5,10 @@ import { createTombstones } from './tombstones.ts'
 export interface Scope {
   inbounds: number[]
   clients: number[]
+  /** Domains. */
+  certificates?: string[]
+  /** How connections leave the server. */
+  routing?: boolean | undefined
 }
 
 /** Something done with Xray itself, and which Xray ran before: that tells, after a kill, whether it was done. */
@@ -23,10 +27,19 @@ export interface Snapshot {
   placements: Raw[]
   clientTraffics: Raw[]
   inboundTraffics: Raw[]
+  certificates?: Raw[]
+  /** None: nothing was ever said of it, or it is not in the scope. */
+  routings: Raw[]
   command?: Command | undefined
 }
 
 const S = LOCAL_SERVER_ID
+
+/** The inbounds that clients of a snapshot stood in, or one client alone. */
+export function standingsOf({ placements }: Snapshot, clientId?: number): number[] {
+  const own = placements.filter((row) => clientId === undefined || row['client_id'] === clientId)
+  return own.map((row) => Number(row['inbound_id']))
+}
 
 /** Takes the rows of a scope aside before a change, and puts them back if Xray refuses it. */
 export function createSnapshots(db: Sqlite) {
@@ -39,12 +52,16 @@ export function createSnapshots(db: Sqlite) {
     inboundPlacements: select('client_inbounds', 'inbound_id'),
     clientTraffics: select('client_traffics', 'client_id'),
     inboundTraffics: select('inbound_traffics', 'inbound_id'),
+    certificates: select('certificates', 'domain'),
+    routings: select('routings', 'server_id'),
   }
   const dropInbound = db.prepare(`delete from inbounds where server_id = ${S} and id = ?`)
+  const dropRouting = db.prepare(`delete from routings where server_id = ${S}`)
   const dropClient = db.prepare(`delete from clients where server_id = ${S} and id = ?`)
+  const dropCertificate = db.prepare(`delete from certificates where server_id = ${S} and domain = ?`)
   const tombstones = createTombstones(db)
 
-  const rowsOf = (statement: { all(id: number): unknown[] }, ids: number[]): Raw[] =>
+  const rowsOf = <Id>(statement: { all(id: Id): unknown[] }, ids: Id[]): Raw[] =>
     ids.flatMap((id) => statement.all(id) as Raw[])
 
   function insert(table: string, rows: Raw[], changed: Raw = {}): void {
@@ -71,6 +88,10 @@ export function createSnapshots(db: Sqlite) {
         ],
         clientTraffics: rowsOf(sources.clientTraffics, scope.clients),
         inboundTraffics: rowsOf(sources.inboundTraffics, scope.inbounds),
+        ...(scope.certificates === undefined
+          ? {}
+          : { certificates: rowsOf(sources.certificates, scope.certificates) }),
+        routings: scope.routing === true ? rowsOf(sources.routings, [S]) : [],
       }
     },
 
@@ -91,6 +112,10 @@ export function createSnapshots(db: Sqlite) {
         dropInbound.run(id)
         tombstones.bury('inbound', id, changeSeq)
       }
+      for (const domain of snapshot.scope.certificates ?? []) dropCertificate.run(domain)
+      insert('certificates', snapshot.certificates ?? [])
+      if (snapshot.scope.routing === true) dropRouting.run()
+      insert('routings', snapshot.routings)
       insert('inbounds', snapshot.inbounds, { change_seq: changeSeq })
       insert('clients', snapshot.clients, { change_seq: changeSeq })
       insert('client_inbounds', snapshot.placements)

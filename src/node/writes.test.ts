@@ -5,6 +5,7 @@ import { readMigrations } from '#src/store/migrate.ts'
 import { createSecretBox } from '#src/trust/secret-box.ts'
 import { createFakeRuntime } from '#test/support/fake-runtime.ts'
 import { silentLog } from '#test/support/silent-log.ts'
+import { unlimited } from './limits.ts'
 import { createPosition } from './position.ts'
 import { type ClientRecord, createRows } from './rows.ts'
 import { viewRows } from './rows-view.ts'
@@ -19,14 +20,14 @@ function setup() {
   const pushed: number[][] = []
   const reconciled: (readonly number[])[] = []
   /** What the process would be after a restart: new memory, the same file. */
-  const writesWith = (push: WriteDeps['push']) =>
+  const writesWith = (push: WriteDeps['push'], answer: WriteDeps['answer'] = nameOf) =>
     createWrites({
       db,
       box,
       runtime,
       log: silentLog(),
       position,
-      view: () => viewRows(rows),
+      view: (known) => viewRows(rows, known),
       push: async (before, now) => {
         pushed.push(before.scope.clients)
         await push(before, now)
@@ -35,7 +36,7 @@ function setup() {
         reconciled.push(reopen)
         return 0
       },
-      answer: (_operation, before, now) => now.client(before.scope.clients[0] ?? 0)?.email ?? 'gone',
+      answer,
     })
   const add = (email: string, idempotencyKey: string): WriteRequest => ({
     operation: 'clients.add',
@@ -48,6 +49,10 @@ function setup() {
           id: position.nextId(),
           email,
           uuid: '11111111-1111-4111-8111-111111111111',
+          password: 'a password',
+          ...unlimited,
+          telegramId: null,
+          blocked: null,
           subscriptionId: 'subscription',
           flow: '',
           enabled: true,
@@ -87,6 +92,8 @@ beforeEach(() => {
   it = setup()
 })
 
+const nameOf: WriteDeps['answer'] = (_operation, before, now) =>
+  now.client(before.scope.clients[0] ?? 0)?.email ?? 'gone'
 const works = async (): Promise<void> => undefined
 const never = (): Promise<void> => new Promise(() => undefined)
 const refuses = async (): Promise<void> => {
@@ -144,6 +151,48 @@ describe('the write path', () => {
     const answers = await Promise.all([writes.run(it.add('anna', 'k1')), writes.run(it.add('anna', 'k1'))])
     expect(answers).toEqual(['anna', 'anna'])
     expect(it.pushed).toHaveLength(1)
+  })
+
+  test('rows are answered while Xray is at work, a command only when it was carried out', async () => {
+    const order: string[] = []
+    const turns = async (): Promise<void> => {
+      order.push('push')
+      await expect.poll(() => order).toContain('answer')
+      order.push('pushed')
+    }
+    const answers: WriteDeps['answer'] = (...of) => {
+      order.push('answer')
+      return nameOf(...of)
+    }
+    expect(await it.writesWith(turns, answers).run(it.add('anna', 'k1'))).toBe('anna')
+    expect(order.splice(0)).toEqual(['push', 'answer', 'pushed'])
+
+    const nothing = { inbounds: [], clients: [] }
+    const effect = async (): Promise<void> => {
+      for (let turn = 0; turn < 5; turn++) await new Promise(setImmediate)
+      order.push('effect')
+    }
+    const restart = async () => ({
+      before: nothing,
+      commit: () => nothing,
+      effect,
+      command: { operation: 'xray.restart', xrayBefore: null },
+    })
+    const request = { operation: 'xray.restart', input: null, call: { idempotencyKey: 'k2' }, plan: restart }
+    await it.writesWith(works, answers).run(request)
+    expect(order).toEqual(['effect', 'answer'])
+  })
+
+  test('an answer that cannot be made leaves the change open, unless Xray refuses it', async () => {
+    const speechless: WriteDeps['answer'] = () => {
+      throw new Error('no words')
+    }
+    const writes = it.writesWith(works, speechless)
+    await expect(writes.run(it.add('anna', 'k1'))).rejects.toThrow('no words')
+    expect(it.statuses()).toEqual([{ key: 'k1', status: 'applying' }])
+    await it.writesWith(refuses, speechless).settle(() => undefined)
+    expect(it.statuses()).toEqual([{ key: 'k1', status: 'failed' }])
+    expect(it.rows.clients()).toEqual([])
   })
 
   test('an outcome is kept for two weeks, and forgotten after that without a restart', async () => {

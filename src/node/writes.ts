@@ -8,6 +8,7 @@
  * A kill between any two of these leaves an `applying` row, which `settle` brings to its true outcome at the next
  * start. A repeated key gets that outcome, never a second change. At most one change is `applying` at any time.
  */
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { CallContext } from '#src/contract/index.ts'
 import { FleetError, fail, toFleetError } from '#src/errors.ts'
 import { type Faults, noFaults } from '#src/faults.ts'
@@ -19,9 +20,9 @@ import { hashOf } from './canonical.ts'
 import { createDoubt } from './doubt.ts'
 import { createOutcomes } from './outcomes.ts'
 import type { PositionStore } from './position.ts'
-import type { RowsView } from './rows-view.ts'
+import type { KnownRows, RowsView } from './rows-view.ts'
 import { createSerial } from './serial.ts'
-import { type Command, type Scope, type Snapshot, createSnapshots } from './snapshot.ts'
+import { type Command, type Scope, type Snapshot, createSnapshots, standingsOf } from './snapshot.ts'
 
 export interface Plan {
   /** Rows as they are now that the change touches. */
@@ -29,9 +30,11 @@ export interface Plan {
   /** Writes the rows, inside the transaction. Returns every row touched, new ones too. */
   commit(changeSeq: number): Scope
   /** What is done instead of telling Xray of rows; not repeated after a kill. */
-  effect?(): Promise<void>
+  effect?: () => Promise<void>
   /** Beside an effect: what `push` knows by whether it was done. */
   command?: Command
+  /** Rows as `commit` leaves them, where the change has them at hand: they are not read again. */
+  known?: KnownRows
 }
 
 export interface WriteRequest {
@@ -49,13 +52,15 @@ export interface WriteDeps {
   log: Log
   position: PositionStore
   /** Rows as they are now. A view is used for one change only, since it remembers. */
-  view: () => RowsView
+  view: (known?: KnownRows) => RowsView
   /** Makes the running Xray agree with the rows of a scope, given how they were before. No Xray running: no work. */
   push: (before: Snapshot, now: RowsView) => Promise<void>
   /** The answer to an operation, from its rows before and now: it can be given again after a kill. */
   answer: (operation: string, before: Snapshot, now: RowsView) => unknown
   /** Compares all of the running Xray with the rows, opens these inbounds anew, and mends what differs: so much. */
   reconcile: (reopen: readonly number[]) => Promise<number>
+  /** Told of every change that has come about, after it is on record; of one that a kill meets, perhaps twice. Must not throw. */
+  applied?: ((before: Snapshot, now: RowsView) => void) | undefined
   faults?: Faults | undefined
 }
 
@@ -66,50 +71,43 @@ interface Change {
   inputHash: string
 }
 
-/** Twice as long as a task may wait for a server: no key is forgotten while it may still be repeated. */
-const KEEP_OUTCOMES_MS = 14 * 24 * 60 * 60 * 1000
-/** Forgetting walks over all outcomes, so it is not done with every change; an agent may run for years. */
-const FORGET_EVERY_MS = 24 * 60 * 60 * 1000
+const snapshotOf = ({ undo }: { undo: string | null }): Snapshot => JSON.parse(undo ?? '') as Snapshot
 
 export type Writes = ReturnType<typeof createWrites>
 
 export function createWrites(deps: WriteDeps) {
-  const { db, box, runtime, log, position, view, push, answer, reconcile, faults = noFaults } = deps
+  const { db, box, runtime, log, position, view, push, answer, reconcile, applied, faults = noFaults } = deps
   const serial = createSerial()
   const snapshots = createSnapshots(db)
   const doubt = createDoubt(db)
   const outcomes = createOutcomes(db, box, () => runtime.now())
 
-  let forgotAt = runtime.now()
   /** Whether a change stands in the rows whose outcome could not be written, as on a full disk. */
   let unsettled = false
 
-  /** Outcomes nobody can ask for any more. */
-  function forgetOld(): void {
-    forgotAt = runtime.now()
-    outcomes.prune(forgotAt - KEEP_OUTCOMES_MS)
-  }
-
-  const commitApplying = db.transaction((change: Change, planned: Plan): string => {
+  const commitApplying = db.transaction((change: Change, planned: Plan): Snapshot => {
     const taken = snapshots.take(planned.before)
     const { command } = planned
-    const undo = JSON.stringify({ ...taken, command, scope: planned.commit(position.nextChange()) })
-    outcomes.begin({ ...change, undo })
-    return undo
+    const snapshot = { ...taken, command, scope: planned.commit(position.nextChange()) }
+    outcomes.begin({ ...change, undo: JSON.stringify(snapshot) })
+    return snapshot
   })
-  const commitTakenBack = db.transaction((change: Change, snapshot: Snapshot, error: FleetError): void => {
-    const moved = { changeSeq: position.nextChange(), trafficSeq: position.nextTraffic() }
-    snapshots.restore(snapshot, moved)
-    doubt.add(snapshot.scope.inbounds)
-    // What may pass is forgotten, so that the same key can be tried again; anything else is the key's outcome.
-    if (error.retryable) outcomes.forget(change.key)
-    else outcomes.refused(change, error)
-  })
+  const commitTakenBack = db.transaction(
+    (change: Change, snapshot: Snapshot, failed: Snapshot, error: FleetError): void => {
+      const moved = { changeSeq: position.nextChange(), trafficSeq: position.nextTraffic() }
+      snapshots.restore(snapshot, moved)
+      // Those its clients stood in too: of some Xray cannot be asked who their users are.
+      doubt.add([...snapshot.scope.inbounds, ...standingsOf(snapshot), ...standingsOf(failed)])
+      // What may pass is forgotten, so that the same key can be tried again; anything else is the key's outcome.
+      if (error.retryable) outcomes.forget(change.key)
+      else outcomes.refused(change, error)
+    },
+  )
 
   /** Puts the rows back and tells Xray so. */
   async function compensate(change: Change, snapshot: Snapshot, error: FleetError): Promise<void> {
     const failed = snapshots.take(snapshot.scope)
-    settled(() => commitTakenBack.immediate(change, snapshot, error))
+    settled(() => commitTakenBack.immediate(change, snapshot, failed, error))
     try {
       await push(failed, view())
       doubt.clear()
@@ -149,7 +147,7 @@ export function createWrites(deps: WriteDeps) {
   async function settleOpen(onRefused: (error: unknown) => void): Promise<void> {
     for (const change of outcomes.open()) {
       try {
-        await settleOne(change)
+        await settleOne(change, snapshotOf(change))
       } catch (error) {
         if (unsettled) throw error
         onRefused(error)
@@ -178,41 +176,49 @@ export function createWrites(deps: WriteDeps) {
     if (known !== undefined) {
       if (known.inputHash !== inputHash) fail('IDEMPOTENCY_CONFLICT')
       if (known.status !== 'applying') return outcomes.answer(known) as R
-      return settleOne<R>({ ...known, undo: known.undo ?? '' })
+      return settleOne<R>(known, snapshotOf(known))
     }
-    if (runtime.now() - forgotAt >= FORGET_EVERY_MS) forgetOld()
+    outcomes.forgetOldDaily()
     // Taken back later, it would take what came after it along.
     if (unsettled) await settleOpen((error) => log.warn({ error }, 'an interrupted change was taken back'))
     await mend()
     const change = { key, operation, inputHash }
     const planned = await planOrRefuse(change, plan)
-    const undo = commitApplying.immediate(change, planned)
+    const snapshot = commitApplying.immediate(change, planned)
     await faults.at('applying committed', operation)
-    return settleOne<R>({ ...change, undo }, () => planned.effect?.())
+    return settleOne<R>(change, snapshot, planned)
   }
 
   /**
    * From `applying` to the outcome, the same way at first and after a kill: pushing may be repeated, and what Xray
    * refuses is taken back.
    */
-  async function settleOne<R>(
-    change: Change & { undo: string },
-    effect?: () => Promise<void> | undefined,
-  ): Promise<R> {
+  async function settleOne<R>(change: Change, snapshot: Snapshot, planned: Partial<Plan> = {}): Promise<R> {
     unsettled = true
-    const snapshot = JSON.parse(change.undo) as Snapshot
-    const now = view()
-    try {
-      await effect?.()
+    const now = view(planned.known)
+    const hotApply = async (): Promise<void> => {
+      await planned.effect?.()
       await push(snapshot, now)
-    } catch (thrown) {
-      const error = toFleetError(thrown, randomId(runtime, 64))
+    }
+    const conclude = (): { result: unknown; sealed: string } => {
+      const result = answer(change.operation, snapshot, now)
+      return { result, sealed: outcomes.seal(change.key, result) }
+    }
+    const [pushed, concluded] = await Promise.allSettled([
+      hotApply(),
+      // The rows stand: their answer is made while Xray is at work. A command is answered with what it did.
+      snapshot.command === undefined ? nextTurn().then(conclude) : undefined,
+    ])
+    if (pushed.status === 'rejected') {
+      const error = toFleetError(pushed.reason, randomId(runtime, 64))
       await compensate(change, snapshot, error)
       throw error
     }
     await faults.at('hot-applied', change.operation)
-    const result = answer(change.operation, snapshot, now)
-    settled(() => outcomes.applied(change.key, result))
+    if (concluded.status === 'rejected') throw concluded.reason
+    const { result, sealed } = concluded.value ?? conclude()
+    settled(() => outcomes.applied(change.key, sealed))
+    applied?.(snapshot, now)
     await faults.at('result committed', change.operation)
     return result as R
   }
@@ -220,10 +226,13 @@ export function createWrites(deps: WriteDeps) {
   return {
     run: <R>(request: WriteRequest): Promise<R> => serial(() => execute(request)),
 
+    /** Whether a change was begun or refused under a key: then asking for it again needs no preparation. */
+    isKnown: (key: string): boolean => outcomes.find(key) !== undefined,
+
     /** Settles whatever a kill interrupted, and forgets outcomes nobody can ask for any more. */
     settle: (onRefused: (error: unknown) => void): Promise<void> =>
       serial(async () => {
-        forgetOld()
+        outcomes.forgetOld()
         await settleOpen(onRefused).catch(onRefused)
       }),
 

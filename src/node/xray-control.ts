@@ -110,6 +110,7 @@ export function createXrayControl({ engine, writes, settings, accounting, log }:
   return {
     operations,
     account,
+    lastAccount,
     answer,
 
     /**

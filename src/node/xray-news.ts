@@ -1,6 +1,6 @@
 import type { XrayProcess } from '#src/xray/process.ts'
 import type { Events } from './events.ts'
-import { tail } from './machine.ts'
+import { lastLines } from './log-lines.ts'
 
 /** Enough to see why it ended; it often says so in one line, and a crash begins with the reason. */
 const LAST_LINES = 10
@@ -13,7 +13,8 @@ export function tellOfXray(process: XrayProcess, output: string, events: Events)
     telling = telling.then(async () => {
       if (change.type === 'up') return events.publish({ type: 'xrayUp', lastError: change.lastError })
       // One that was stopped has said nothing of interest.
-      const lines = change.restartInMs === null ? [] : await tail(output, LAST_LINES).catch(() => [])
+      const lines =
+        change.restartInMs === null ? [] : await lastLines([output], { lines: LAST_LINES }).catch(() => [])
       const short = lines.map((text) => text.slice(0, LINE_CHARS))
       events.publish({ type: 'xrayDown', reason: change.reason.slice(0, LINE_CHARS), lines: short })
     })

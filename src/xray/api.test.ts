@@ -3,12 +3,13 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { xrayBinary } from '#test/support/xray-binary.ts'
 import { freePort } from '#test/support/xray-client.ts'
 import type { XrayServer } from '#test/support/xray-server.ts'
-import { plainInbound, startXrayServer, xrayModel } from '#test/support/xray-server.ts'
+import { plainInbound, startXrayServer, vlessUser, xrayModel } from '#test/support/xray-server.ts'
 import { addInbound } from './add-inbound.ts'
 import { connectXrayApi } from './api.ts'
-import { renderConfig, renderInbound } from './render.ts'
+import { renderInbound } from './render-inbound.ts'
+import { renderConfig } from './render.ts'
 
-const ann = { email: 'Ann', uuid: '66ad4540-b58c-4ad2-9926-ea63445a9b57', flow: '' }
+const ann = vlessUser('Ann', '66ad4540-b58c-4ad2-9926-ea63445a9b57')
 const otherId = '11111111-2222-4333-8444-555555555555'
 
 describe('the API of a running Xray', () => {
@@ -27,7 +28,7 @@ describe('the API of a running Xray', () => {
   it('adds a user once, whatever the case of the name', async () => {
     expect(await xray.api.addUser('main', ann)).toBe('applied')
     expect(await xray.api.addUser('main', ann)).toBe('unchanged')
-    expect(await xray.api.addUser('main', { ...ann, email: 'ANN', uuid: otherId })).toBe('unchanged')
+    expect(await xray.api.addUser('main', vlessUser('ANN', otherId))).toBe('unchanged')
     expect(await xray.api.users('main')).toEqual([ann])
     expect(await xray.api.removeUser('main', 'ann')).toBe('applied')
     expect(await xray.api.removeUser('main', 'ann')).toBe('unchanged')
@@ -36,7 +37,7 @@ describe('the API of a running Xray', () => {
 
   it('replaces the credentials of a user when asked to', async () => {
     await xray.api.addUser('main', ann)
-    const renewed = { ...ann, email: 'ann', uuid: otherId }
+    const renewed = vlessUser('ann', otherId)
     expect(await xray.api.addUser('main', ann, { replace: true })).toBe('unchanged')
     expect(await xray.api.addUser('main', renewed, { replace: true })).toBe('applied')
     expect(await xray.api.users('main')).toEqual([renewed])
@@ -44,7 +45,7 @@ describe('the API of a running Xray', () => {
   })
 
   it('keeps names in any script', async () => {
-    const user = { email: 'مینا 🌿 Ünï', uuid: otherId, flow: '' }
+    const user = vlessUser('مینا 🌿 Ünï', otherId)
     await xray.api.addUser('main', user)
     expect(await xray.api.users('main')).toEqual([user])
     expect(await xray.api.removeUser('main', user.email)).toBe('applied')
@@ -55,15 +56,13 @@ describe('the API of a running Xray', () => {
   })
 
   it('adds many at once, and reports the first failure', async () => {
-    const many = Array.from({ length: 500 }, (_, index) => ({
-      email: `user-${index}`,
-      uuid: `66ad4540-b58c-4ad2-9926-${String(index).padStart(12, '0')}`,
-      flow: '',
-    }))
+    const many = Array.from({ length: 500 }, (_, index) =>
+      vlessUser(`user-${index}`, `66ad4540-b58c-4ad2-9926-${String(index).padStart(12, '0')}`),
+    )
     expect(await xray.api.addUsers('main', many)).toEqual(many.map(() => 'applied'))
     expect(await xray.api.users('main')).toHaveLength(500)
     await expect(
-      xray.api.addUsers('main', [...many, { ...ann, uuid: 'not a uuid, and too long to become one' }]),
+      xray.api.addUsers('main', [...many, vlessUser('Ann', 'not a uuid, and too long to become one')]),
     ).rejects.toMatchObject({ code: 'XRAY_REFUSED' })
     await Promise.all(many.map(({ email }) => xray.api.removeUser('main', email)))
     expect(await xray.api.users('main')).toEqual([])

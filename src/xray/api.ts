@@ -1,10 +1,12 @@
 import * as grpc from '@grpc/grpc-js'
 import { fail } from '#src/errors.ts'
 import { apiFailure, isAlreadyThere, isMissingInbound, isNotThere, statusOf } from './api-failure.ts'
+import { type WaysOutApi, waysOutApi } from './api-ways-out.ts'
 import { mapLimited } from './concurrency.ts'
-import type { Method, TypedMessage, UserMessage } from './messages.ts'
-import { account, addUserOperation, methods, removeUserOperation, typeNames } from './messages.ts'
-import type { XrayUser } from './model.ts'
+import type { Method, TypedMessage } from './messages.ts'
+import { addUserOperation, methods, removeUserOperation, typeNames } from './messages.ts'
+import type { XrayAccount, XrayUser } from './model.ts'
+import { fromUserMessage, isSameUser, toUserMessage } from './user-message.ts'
 
 /** What a change did: 'unchanged' when Xray was already as asked. */
 type Outcome = 'applied' | 'unchanged'
@@ -13,6 +15,12 @@ interface OnlineUser {
   email: string
   /** lastSeen: when the newest connection from this address began, in s since the epoch. */
   ips: { ip: string; lastSeen: number }[]
+}
+
+/** A user Xray has; the account is null where it is of a kind that is not ours. */
+export interface PresentUser {
+  email: string
+  account: XrayAccount | null
 }
 
 interface AddUserOptions {
@@ -24,7 +32,7 @@ interface AddUserOptions {
  * A running Xray's own API. Every call has a deadline; one that finds no Xray fails with XRAY_UNAVAILABLE, one that
  * names an unknown inbound with INBOUND_NOT_FOUND, any other refusal is XRAY_REFUSED.
  */
-export interface XrayApi {
+export interface XrayApi extends WaysOutApi {
   /** New connections only: removing a user never cuts what stands. Without `replace` an existing name is left alone. */
   addUser(tag: string, user: XrayUser, options?: AddUserOptions): Promise<Outcome>
   /** Adds many, `concurrency` at a time (default 64). Rejects with the first failure; those before it stay. */
@@ -34,7 +42,9 @@ export interface XrayApi {
     options?: AddUserOptions & { concurrency?: number },
   ): Promise<Outcome[]>
   removeUser(tag: string, email: string): Promise<Outcome>
-  users(tag: string): Promise<XrayUser[]>
+  /** Removes many, 64 at a time. Rejects with the first failure; those before it stay removed. */
+  removeUsers(tag: string, emails: readonly string[]): Promise<Outcome[]>
+  users(tag: string): Promise<PresentUser[]>
   /** Tags of all inbounds, `api` among them. Answers only after every inbound of a starting Xray is open. */
   inboundTags(): Promise<string[]>
   removeInbound(tag: string): Promise<Outcome>
@@ -52,6 +62,9 @@ const maxReceiveBytes = 64 * 1024 * 1024
 
 // The slowest call measured (all counters of 50,000 users on a busy machine) takes 0.6 s.
 const callDeadlineMs = 10_000
+
+/** Xray takes a second user of the same name there without a word, and removes but one of them. */
+const acceptsTwins: ReadonlySet<XrayAccount['type']> = new Set(['shadowsocks'])
 
 // Beyond 64 in flight Xray answers no faster (measured: 3,000 users a second).
 const defaultConcurrency = 64
@@ -90,33 +103,39 @@ export function connectXrayApi(socketPath: string): XrayApi {
   }
 
   const add = (tag: string, user: XrayUser): Promise<void> =>
-    alter(tag, { type: typeNames.addUser, value: addUserOperation.encode({ user: toMessage(user) }) })
+    alter(tag, { type: typeNames.addUser, value: addUserOperation.encode({ user: toUserMessage(user) }) })
 
   const remove = (tag: string, email: string): Promise<void> =>
     alter(tag, { type: typeNames.removeUser, value: removeUserOperation.encode({ email }) })
 
-  const findUsers = async (tag: string, email: string): Promise<XrayUser[]> => {
+  const findUsers = async (tag: string, email: string): Promise<PresentUser[]> => {
     const { users } = await call(methods.inboundUsers, { tag, email })
     // Asked for a name it does not know, Xray answers with one empty user.
-    return users.filter((user) => user.email !== '').map(fromMessage)
+    return users.filter((user) => user.email !== '').map(fromUserMessage)
   }
 
   const addUser = async (tag: string, user: XrayUser, options: AddUserOptions = {}): Promise<Outcome> => {
     if (user.email === '') fail('BAD_INPUT', { field: 'email', reason: 'Xray could never remove it again' })
     try {
-      await add(tag, user)
-      return 'applied'
-    } catch (error) {
-      if (!isAlreadyThere(error)) throw apiFailure(error, tag)
-    }
-    if (options.replace !== true) return 'unchanged'
-    try {
+      if (!acceptsTwins.has(user.account.type)) {
+        const isNew = await add(tag, user).then(
+          () => true,
+          (error: unknown) => {
+            if (isAlreadyThere(error)) return false
+            throw error
+          },
+        )
+        if (isNew) return 'applied'
+        if (options.replace !== true) return 'unchanged'
+      }
       const [present] = await findUsers(tag, user.email)
-      if (present !== undefined && sameUser(present, user)) return 'unchanged'
-      // There is no way to change a user in place. For the moment between these two a new connection is refused.
-      await remove(tag, user.email).catch((error: unknown) => {
-        if (!isNotThere(error)) throw error
-      })
+      if (present !== undefined) {
+        if (options.replace !== true || isSameUser(present, user)) return 'unchanged'
+        // There is no way to change a user in place. For the moment between these two a new connection is refused.
+        await remove(tag, user.email).catch((error: unknown) => {
+          if (!isNotThere(error)) throw error
+        })
+      }
       await add(tag, user)
       return 'applied'
     } catch (error) {
@@ -124,21 +143,25 @@ export function connectXrayApi(socketPath: string): XrayApi {
     }
   }
 
+  const removeUser = async (tag: string, email: string): Promise<Outcome> => {
+    try {
+      await remove(tag, email)
+      return 'applied'
+    } catch (error) {
+      if (isNotThere(error) && !isMissingInbound(error)) return 'unchanged'
+      throw apiFailure(error, tag)
+    }
+  }
+
   return {
+    ...waysOutApi(call),
     addUser,
 
     addUsers: (tag, users, { concurrency = defaultConcurrency, ...options } = {}) =>
       mapLimited(users, concurrency, (user) => addUser(tag, user, options)),
 
-    async removeUser(tag, email) {
-      try {
-        await remove(tag, email)
-        return 'applied'
-      } catch (error) {
-        if (isNotThere(error) && !isMissingInbound(error)) return 'unchanged'
-        throw apiFailure(error, tag)
-      }
-    },
+    removeUser,
+    removeUsers: (tag, emails) => mapLimited(emails, defaultConcurrency, (email) => removeUser(tag, email)),
 
     async users(tag) {
       try {
@@ -206,26 +229,6 @@ export function connectXrayApi(socketPath: string): XrayApi {
 
     close: () => client.close(),
   }
-}
-
-function toMessage(user: XrayUser): UserMessage {
-  return {
-    email: user.email,
-    account: {
-      type: typeNames.account,
-      value: account.encode({ id: user.uuid, flow: user.flow, encryption: '' }),
-    },
-  }
-}
-
-function fromMessage(user: UserMessage): XrayUser {
-  const { id, flow } = account.decode(user.account?.value ?? new Uint8Array())
-  return { email: user.email, uuid: id, flow }
-}
-
-// The name is compared to the letter: Xray would accept another case, but counts under the one it was given.
-function sameUser(a: XrayUser, b: XrayUser): boolean {
-  return a.email === b.email && a.uuid.toLowerCase() === b.uuid.toLowerCase() && a.flow === b.flow
 }
 
 function emailOfOnlineName(name: string): string {

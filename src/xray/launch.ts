@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { constants } from 'node:fs'
 import { access, open, readFile, rm } from 'node:fs/promises'
 import { FleetError, fail } from '#src/errors.ts'
 import type { Runtime } from '#src/runtime.ts'
@@ -34,6 +35,8 @@ export interface Running {
   exited: Promise<ExitStatus> | null
 }
 
+const { O_APPEND, O_CREAT, O_TRUNC, O_WRONLY } = constants
+
 // 50,000 users take 2 s to load on two busy cores; a small server may be ten times slower.
 const startTimeoutMs = 30_000
 const startPollMs = 25
@@ -55,7 +58,8 @@ export async function launch(options: LaunchOptions): Promise<Running> {
   checkSocketPath(socketPath)
   // A socket left by an Xray that was killed would keep the new one from listening.
   await rm(socketPath, { force: true })
-  const output = await open(outputPath, 'w', 0o600)
+  // Begun anew, and appended to: emptied by a rotation it would otherwise have a hole of its former size.
+  const output = await open(outputPath, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND, 0o600)
   let child
   try {
     child = spawn(binary, args, {

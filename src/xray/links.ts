@@ -1,12 +1,18 @@
 import { isIPv6 } from 'node:net'
-import type { InboundStream } from '#src/contract/index.ts'
-import { fail } from '#src/errors.ts'
-import { flowIn } from './flow.ts'
-import type { XrayUser } from './model.ts'
+import { type AccountSource, accountIn } from './account.ts'
+import {
+  type Parameters,
+  hysteriaParameters,
+  shadowsocksParameters,
+  streamParameters,
+  vmessJson,
+} from './link-parameters.ts'
+import type { LinkedInbound, XrayAccount } from './model.ts'
+import { xrayName } from './user-name.ts'
 
 export interface LinkSource {
-  inbound: { tag: string; remark: string; port: number; stream: InboundStream }
-  client: XrayUser
+  inbound: LinkedInbound
+  client: AccountSource & { email: string }
   /** Where people reach the server: a name or an IP address. */
   host: string
   /** What the app shows; `<remark or tag>-<client>` unless told. */
@@ -14,39 +20,73 @@ export interface LinkSource {
 }
 
 /**
- * The link an app is set up with, `vless://uuid@host:port?…#name`. The parameters are those of the share-link
- * convention that Xray's apps read (XTLS/Xray-core discussion 716), in which the raw transport is still called tcp.
- * It is a credential: never log it.
+ * The link an app is set up with; null for an inbound without clients. The shapes are those apps read: VLESS and Trojan
+ * by the share-link convention, VMess in v2rayN's JSON, Shadowsocks by SIP002, Hysteria 2 by its own scheme, WireGuard
+ * and SOCKS as v2rayN writes them. It is a credential: never log it.
  */
-export function shareLink({ inbound, client, host, name }: LinkSource): string {
-  const flow = flowIn(client.flow, inbound.stream)
-  const query = Object.entries({
-    type: 'tcp',
-    encryption: 'none',
-    ...securityParameters(inbound.stream),
-    ...(flow === '' ? {} : { flow }),
-  })
-  const parameters = query.map(([key, value]) => `${key}=${encodeURIComponent(value)}`).join('&')
+export function shareLink({ inbound, client, host, name }: LinkSource): string | null {
+  if (inbound.protocol === 'tunnel') return null
   const label = name ?? `${inbound.remark === '' ? inbound.tag : inbound.remark}-${client.email}`
-  return `vless://${client.uuid}@${bracketed(host)}:${inbound.port}?${parameters}#${encodeURIComponent(label)}`
+  const account = accountIn(inbound, client)
+  const link = (scheme: string, user: string, parameters: Parameters): string =>
+    `${scheme}://${user}@${bracketed(host)}:${inbound.port}${query(parameters)}#${encodeURIComponent(label)}`
+  switch (account.type) {
+    case 'vless': {
+      const flow: Parameters = account.flow === '' ? {} : { flow: account.flow }
+      return link('vless', account.id, { encryption: 'none', ...streamParameters(inbound), ...flow })
+    }
+    case 'vmess':
+      // The JSON has no place for REALITY's keys; the apps that know both read the convention's form as well.
+      return inbound.stream.security.type === 'reality'
+        ? link('vmess', account.id, { encryption: 'auto', ...streamParameters(inbound) })
+        : `vmess://${base64(JSON.stringify(vmessJson(inbound, account.id, host, label)))}`
+    case 'trojan':
+      return link('trojan', encodeURIComponent(account.password), streamParameters(inbound))
+    case 'shadowsocks':
+    case 'shadowsocks2022':
+      return link('ss', shadowsocksUser(inbound, account), shadowsocksParameters(inbound, host))
+    case 'hysteria':
+      return link('hysteria2', encodeURIComponent(account.auth), hysteriaParameters(inbound))
+    case 'wireguard':
+      return link(
+        'wireguard',
+        encodeURIComponent(account.privateKey),
+        wireguardParameters(inbound, account.address),
+      )
+    case 'mixed':
+      // Xray knows who it is by this name, as it does everywhere else.
+      return link('socks', base64url(`${xrayName(client.email, inbound.id)}:${account.password}`), {})
+  }
 }
 
-function securityParameters({ security }: InboundStream): Record<string, string> {
-  if (security.type === 'none') return { security: 'none' }
-  const [serverName] = security.serverNames
-  const [shortId] = security.shortIds
-  if (serverName === undefined || shortId === undefined) {
-    fail('BAD_INPUT', { field: 'stream', reason: 'REALITY needs a server name and a short id' })
-  }
-  // Always the first of each: a link that changes at every look could not be compared, and one is as good as another.
-  return {
-    security: 'reality',
-    sni: serverName,
-    fp: security.fingerprint,
-    pbk: security.publicKey,
-    sid: shortId,
-    spx: '/',
-  }
+function shadowsocksUser(
+  inbound: LinkedInbound,
+  account: Extract<XrayAccount, { type: 'shadowsocks' | 'shadowsocks2022' }>,
+): string {
+  if (account.type === 'shadowsocks') return base64url(`${account.method}:${account.password}`)
+  // SIP022: keys are base64 already, so they are only escaped.
+  const method = inbound.protocol === 'shadowsocks' ? inbound.settings.method : ''
+  const keys = [inbound.linkSecrets.shadowsocksKey ?? '', account.key].map(encodeURIComponent)
+  return `${method}:${keys.join(':')}`
+}
+
+function wireguardParameters(inbound: LinkedInbound, address: string): Parameters {
+  if (inbound.protocol !== 'wireguard') return {}
+  const { publicKey, mtu, dns } = inbound.settings
+  return { publickey: publicKey, address: `${address}/32`, mtu: String(mtu), dns }
+}
+
+function query(parameters: Parameters): string {
+  const pairs = Object.entries(parameters).map(([key, value]) => `${key}=${encodeURIComponent(value)}`)
+  return pairs.length === 0 ? '' : `?${pairs.join('&')}`
+}
+
+function base64(text: string): string {
+  return Buffer.from(text).toString('base64')
+}
+
+function base64url(text: string): string {
+  return Buffer.from(text).toString('base64url')
 }
 
 function bracketed(host: string): string {

@@ -3,7 +3,8 @@ import protobuf from 'protobufjs/light.js'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { XrayServer } from '#test/support/xray-server.ts'
 import { startXrayServer } from '#test/support/xray-server.ts'
-import { methods, schema } from './messages.ts'
+import { schema } from './message-schema.ts'
+import { methods } from './messages.ts'
 
 // The parts of google.protobuf.FileDescriptorProto and of gRPC's server reflection that this test reads.
 const reflection = protobuf.Root.fromJSON({
@@ -71,6 +72,7 @@ interface FileDescriptor {
 // google.protobuf.FieldDescriptorProto.Type and .Label
 const scalarTypes: Record<number, string> = { 3: 'int64', 8: 'bool', 9: 'string', 12: 'bytes', 13: 'uint32' }
 const messageType = 11
+const enumType = 14
 const repeatedLabel = 3
 
 /** Every message of ours by its full name. */
@@ -89,7 +91,10 @@ describe('our picture of Xray’s messages', () => {
   beforeAll(async () => {
     xray = await startXrayServer([], (config) => ({
       ...config,
-      api: { tag: 'api', services: ['HandlerService', 'StatsService', 'ReflectionService'] },
+      api: {
+        tag: 'api',
+        services: ['HandlerService', 'RoutingService', 'StatsService', 'ReflectionService'],
+      },
     }))
     client = new grpc.Client(`unix:${xray.socket}`, grpc.credentials.createInsecure())
   })
@@ -134,7 +139,8 @@ describe('our picture of Xray’s messages', () => {
       const their = theirs?.field.find((candidate) => candidate.name === field.name)
       expect(their?.number, field.name).toBe(field.id)
       expect(their?.label === repeatedLabel, field.name).toBe(field.repeated || field.map)
-      const theirType = their?.type === messageType ? their.typeName.slice(1) : scalarTypes[their?.type ?? 0]
+      const isNamed = their?.type === messageType || their?.type === enumType
+      const theirType = isNamed ? their?.typeName.slice(1) : scalarTypes[their?.type ?? 0]
       if (field instanceof protobuf.MapField) {
         // A map is sent as a repeated message of a key and a value.
         const entry = theirs?.nested.find((message) => theirType?.endsWith(`.${message.name}`))

@@ -1,115 +1,5 @@
 import protobuf from 'protobufjs/light.js'
-
-/**
- * The messages of Xray's API that are used here, and of those only the fields that are read or written: protobuf
- * skips the rest. Names and numbers are Xray's; a test compares them with what a running Xray says of itself.
- */
-export const schema = {
-  nested: {
-    xray: {
-      nested: {
-        common: {
-          nested: {
-            serial: {
-              nested: {
-                TypedMessage: {
-                  fields: { type: { type: 'string', id: 1 }, value: { type: 'bytes', id: 2 } },
-                },
-              },
-            },
-            protocol: {
-              nested: {
-                User: {
-                  fields: {
-                    email: { type: 'string', id: 2 },
-                    account: { type: 'xray.common.serial.TypedMessage', id: 3 },
-                  },
-                },
-              },
-            },
-          },
-        },
-        core: { nested: { InboundHandlerConfig: { fields: { tag: { type: 'string', id: 1 } } } } },
-        proxy: {
-          nested: {
-            vless: {
-              nested: {
-                Account: {
-                  fields: {
-                    id: { type: 'string', id: 1 },
-                    flow: { type: 'string', id: 2 },
-                    encryption: { type: 'string', id: 3 },
-                  },
-                },
-              },
-            },
-          },
-        },
-        app: {
-          nested: {
-            proxyman: {
-              nested: {
-                command: {
-                  nested: {
-                    AddUserOperation: { fields: { user: { type: 'xray.common.protocol.User', id: 1 } } },
-                    RemoveUserOperation: { fields: { email: { type: 'string', id: 1 } } },
-                    AlterInboundRequest: {
-                      fields: {
-                        tag: { type: 'string', id: 1 },
-                        operation: { type: 'xray.common.serial.TypedMessage', id: 2 },
-                      },
-                    },
-                    AlterInboundResponse: { fields: {} },
-                    RemoveInboundRequest: { fields: { tag: { type: 'string', id: 1 } } },
-                    RemoveInboundResponse: { fields: {} },
-                    ListInboundsRequest: { fields: { isOnlyTags: { type: 'bool', id: 1 } } },
-                    ListInboundsResponse: {
-                      fields: {
-                        inbounds: { rule: 'repeated', type: 'xray.core.InboundHandlerConfig', id: 1 },
-                      },
-                    },
-                    GetInboundUserRequest: {
-                      fields: { tag: { type: 'string', id: 1 }, email: { type: 'string', id: 2 } },
-                    },
-                    GetInboundUserResponse: {
-                      fields: { users: { rule: 'repeated', type: 'xray.common.protocol.User', id: 1 } },
-                    },
-                  },
-                },
-              },
-            },
-            stats: {
-              nested: {
-                command: {
-                  nested: {
-                    GetStatsRequest: { fields: { name: { type: 'string', id: 1 } } },
-                    Stat: { fields: { name: { type: 'string', id: 1 }, value: { type: 'int64', id: 2 } } },
-                    QueryStatsRequest: {
-                      fields: { pattern: { type: 'string', id: 1 }, reset: { type: 'bool', id: 2 } },
-                    },
-                    QueryStatsResponse: { fields: { stat: { rule: 'repeated', type: 'Stat', id: 1 } } },
-                    SysStatsRequest: { fields: {} },
-                    SysStatsResponse: { fields: { Uptime: { type: 'uint32', id: 10 } } },
-                    GetAllOnlineUsersRequest: { fields: {} },
-                    GetAllOnlineUsersResponse: {
-                      fields: { users: { rule: 'repeated', type: 'string', id: 1 } },
-                    },
-                    GetStatsOnlineIpListResponse: {
-                      fields: {
-                        name: { type: 'string', id: 1 },
-                        ips: { keyType: 'string', type: 'int64', id: 2 },
-                      },
-                    },
-                  },
-                },
-              },
-            },
-          },
-        },
-      },
-    },
-  },
-}
+import { schema } from './message-schema.ts'
 
 export interface TypedMessage {
   type: string
@@ -118,6 +8,12 @@ export interface TypedMessage {
 export interface UserMessage {
   email: string
   account?: TypedMessage | null
+}
+/** A way out in Xray's own words. */
+export interface OutboundMessage {
+  tag: string
+  sender_settings?: TypedMessage | null
+  proxy_settings?: TypedMessage | null
 }
 
 /** Turns one kind of message into bytes and back. Counts come as numbers, exact to 2^53. */
@@ -139,14 +35,31 @@ function codec<T extends object>(name: string): Codec<T> {
 
 const handler = 'xray.app.proxyman.command'
 const stats = 'xray.app.stats.command'
+const router = 'xray.app.router.command'
 
 export const typeNames = {
-  account: 'xray.proxy.vless.Account',
   addUser: `${handler}.AddUserOperation`,
   removeUser: `${handler}.RemoveUserOperation`,
+  routing: 'xray.app.router.Config',
 }
 
-export const account = codec<{ id: string; flow: string; encryption: string }>(typeNames.account)
+/** A whole configuration; `app` has the rules among others. */
+export const coreConfig = codec<{ outbound: OutboundMessage[]; app: TypedMessage[] }>('xray.core.Config')
+
+/** By how a client proves itself: Xray's name for the account, and its coder. */
+export const accounts = {
+  vless: account<{ id: string; flow: string; encryption: string }>('xray.proxy.vless.Account'),
+  vmess: account<{ id: string }>('xray.proxy.vmess.Account'),
+  trojan: account<{ password: string }>('xray.proxy.trojan.Account'),
+  shadowsocks: account<{ password: string; cipher_type: number }>('xray.proxy.shadowsocks.Account'),
+  shadowsocks2022: account<{ key: string }>('xray.proxy.shadowsocks_2022.Account'),
+  hysteria: account<{ auth: string }>('xray.proxy.hysteria.account.Account'),
+}
+
+function account<T extends object>(type: string): { type: string; codec: Codec<T> } {
+  return { type, codec: codec<T>(type) }
+}
+
 export const addUserOperation = codec<{ user: UserMessage }>(typeNames.addUser)
 export const removeUserOperation = codec<{ email: string }>(typeNames.removeUser)
 
@@ -190,6 +103,36 @@ export const methods = {
     'HandlerService/ListInbounds',
     'ListInboundsRequest',
     'ListInboundsResponse',
+  ),
+  addOutbound: method<{ outbound: OutboundMessage }, Nothing>(
+    handler,
+    'HandlerService/AddOutbound',
+    'AddOutboundRequest',
+    'AddOutboundResponse',
+  ),
+  removeOutbound: method<{ tag: string }, Nothing>(
+    handler,
+    'HandlerService/RemoveOutbound',
+    'RemoveOutboundRequest',
+    'RemoveOutboundResponse',
+  ),
+  listOutbounds: method<Nothing, { outbounds: OutboundMessage[] }>(
+    handler,
+    'HandlerService/ListOutbounds',
+    'ListOutboundsRequest',
+    'ListOutboundsResponse',
+  ),
+  addRules: method<{ config: TypedMessage; shouldAppend: boolean }, Nothing>(
+    router,
+    'RoutingService/AddRule',
+    'AddRuleRequest',
+    'AddRuleResponse',
+  ),
+  listRules: method<Nothing, { rules: { ruleTag: string }[] }>(
+    router,
+    'RoutingService/ListRule',
+    'ListRuleRequest',
+    'ListRuleResponse',
   ),
   inboundUsers: method<{ tag: string; email: string }, { users: UserMessage[] }>(
     handler,

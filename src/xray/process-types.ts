@@ -66,7 +66,7 @@ export interface XrayProcess {
 /** Where things lie in an Xray's folder. */
 export function xrayPaths(
   dir: string,
-): Record<'config' | 'previous' | 'pid' | 'socket' | 'output' | 'logDir', string> {
+): Record<'config' | 'previous' | 'pid' | 'socket' | 'output' | 'logDir' | 'log', string> {
   return {
     config: join(dir, 'config.json'),
     previous: join(dir, 'config.prev.json'),
@@ -75,5 +75,7 @@ export function xrayPaths(
     /** What it printed since its last start: its last words after a crash. */
     output: join(dir, 'xray.out.log'),
     logDir: join(dir, 'logs'),
+    /** Xray's own log, as the configuration names it. */
+    log: join(dir, 'logs', 'error.log'),
   }
 }

@@ -3,18 +3,20 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { xrayBinary } from '#test/support/xray-binary.ts'
-import { plainInbound, xrayModel } from '#test/support/xray-server.ts'
+import { plainInbound, vlessUser, xrayModel } from '#test/support/xray-server.ts'
 import type { XrayModel } from './model.ts'
-import { makeRealityKeys } from './reality.ts'
-import { maskSecrets, renderConfig } from './render.ts'
+import { makeRealityKeys } from './x25519.ts'
+import { renderConfig } from './render.ts'
+import { maskSecrets } from './secret-keys.ts'
 import { testConfig } from './validate.ts'
 
 const keys = makeRealityKeys()
-const ann = { email: 'ann', uuid: '66ad4540-b58c-4ad2-9926-ea63445a9b57', flow: '' }
+const annId = '66ad4540-b58c-4ad2-9926-ea63445a9b57'
+const ann = vlessUser('ann', annId)
 const reality: XrayModel['inbounds'][number] = {
-  ...plainInbound('reality', 8443, [{ ...ann, flow: 'xtls-rprx-vision' }]),
+  ...plainInbound('reality', 8443, [vlessUser('ann', annId, 'xtls-rprx-vision')]),
   listen: '::1',
-  privateKey: keys.privateKey,
+  secrets: { privateKey: keys.privateKey },
   stream: {
     transport: { type: 'raw' },
     security: {
@@ -57,8 +59,8 @@ describe('the configuration', () => {
   })
 
   it('lets only its owner open the API, and records nobody’s visits', () => {
-    const config = renderConfig(xrayModel('/srv/x')) as { log: object; inbounds: object[] }
-    expect(config.log).toMatchObject({ access: 'none', error: '/srv/x/logs/error.log' })
+    const config = renderConfig(xrayModel('/srv/x'))
+    expect(config['log']).toMatchObject({ access: 'none', error: '/srv/x/logs/error.log' })
     expect(config.inbounds).toEqual([
       expect.objectContaining({
         listen: '/srv/x/api.sock,0600',
@@ -88,7 +90,7 @@ describe('the configuration', () => {
   it('can be shown without its secrets', () => {
     const config = renderConfig(xrayModel(dir, [reality]))
     const shown = JSON.stringify(maskSecrets(config))
-    for (const secret of [keys.privateKey, ann.uuid, '0123abcd']) {
+    for (const secret of [keys.privateKey, annId, '0123abcd']) {
       expect(JSON.stringify(config)).toContain(secret)
       expect(shown).not.toContain(secret)
     }

@@ -1,5 +1,10 @@
+import { createHash } from 'node:crypto'
 import { join } from 'node:path'
-import type { XrayInbound, XrayModel, XrayUser } from './model.ts'
+import type { RoutingDocument } from '#src/contract/index.ts'
+import type { XrayModel } from './model.ts'
+import type { RenderedConfig } from './diff.ts'
+import { renderInbound } from './render-inbound.ts'
+import { nameInXray } from './user-name.ts'
 
 /** Tags fleetgram gives to parts of its own in every configuration. */
 export const reservedTags = ['api', 'direct', 'blocked'] as const
@@ -30,15 +35,8 @@ const privateTargets = [
   'ff00::/8',
 ] as const
 
-/** The inbound Xray is handed over its API or in its configuration. */
-export interface RenderedInbound {
-  tag: string
-  port: number
-  [field: string]: unknown
-}
-
 /** The whole configuration of one Xray. Pure; the same model gives the same configuration. */
-export function renderConfig(model: XrayModel): object {
+export function renderConfig(model: XrayModel): RenderedConfig {
   return {
     log: {
       loglevel: 'warning',
@@ -46,13 +44,13 @@ export function renderConfig(model: XrayModel): object {
       // It would keep a record of who visited what.
       access: 'none',
     },
-    api: { tag: 'api', services: ['HandlerService', 'StatsService'] },
+    api: { tag: 'api', services: ['HandlerService', 'StatsService', 'RoutingService'] },
     stats: {},
     policy: {
       levels: { '0': { statsUserUplink: true, statsUserDownlink: true, statsUserOnline: true } },
       system: {
-        statsInboundUplink: true,
-        statsInboundDownlink: true,
+        statsInboundUplink: model.countsInbounds,
+        statsInboundDownlink: model.countsInbounds,
         statsOutboundUplink: true,
         statsOutboundDownlink: true,
       },
@@ -61,48 +59,97 @@ export function renderConfig(model: XrayModel): object {
       apiInbound(model.apiSocket),
       ...model.inbounds.map(({ users, ...inbound }) => renderInbound(inbound, users)),
     ],
-    outbounds: [
-      // The first outbound takes whatever no rule names.
-      { tag: 'direct', protocol: 'freedom', settings: directSettings(model.allowPrivateTargets) },
-      { tag: 'blocked', protocol: 'blackhole' },
-    ],
-    routing: {
-      // A name that resolves to a private address is looked up before the rules are tried again.
-      domainStrategy: model.allowPrivateTargets ? 'AsIs' : 'IPIfNonMatch',
-      rules: [
-        // First, and never to be replaced: without it the API is gone until a restart.
-        { ruleTag: 'api', inboundTag: ['api'], outboundTag: 'api' },
-        ...(model.allowPrivateTargets
-          ? []
-          : [{ ruleTag: 'private', ip: [...privateTargets], outboundTag: 'blocked' }]),
-      ],
-    },
+    outbounds: renderOutbounds(model),
+    routing: renderRouting(model),
   }
 }
 
-/** One inbound with its users. */
-export function renderInbound(inbound: XrayInbound, users: readonly XrayUser[]): RenderedInbound {
+/**
+ * The ways out. The first takes whatever no rule names: nothing but what comes while the rules are being replaced,
+ * which is refused rather than let out where it should not go. It never changes, so Xray never has to restart for it.
+ */
+function renderOutbounds({ routing, allowPrivateTargets }: XrayModel): RenderedConfig['outbounds'] {
+  return [
+    { tag: 'blocked', protocol: 'blackhole' },
+    { tag: 'direct', protocol: 'freedom', settings: directSettings(allowPrivateTargets) },
+    ...routing.outbounds,
+  ]
+}
+
+/** Which way each connection takes. Private targets are closed before any rule of an admin is asked. */
+function renderRouting({ routing, inbounds, allowPrivateTargets }: XrayModel): RenderedConfig['routing'] {
+  const tunnels = inbounds.filter(({ protocol }) => protocol === 'tunnel').map(({ tag }) => tag)
+  const closed = [
+    // A tunnel leads where its admin has said, also into a private network.
+    ...(tunnels.length === 0 ? [] : [{ ruleTag: 'tunnels', inboundTag: tunnels, outboundTag: 'direct' }]),
+    ...(routing.privateAccess.length === 0
+      ? []
+      : [{ ruleTag: 'private-open', ip: routing.privateAccess, outboundTag: 'direct' }]),
+    { ruleTag: 'private', ip: [...privateTargets], outboundTag: 'blocked' },
+  ]
+  const rules = [
+    ...(allowPrivateTargets ? [] : closed),
+    ...routing.rules.map((rule, index) => renderRule(rule, index)),
+    defaultRule(routing, allowPrivateTargets),
+  ]
+  const balancers = routing.balancers.map(({ strategy, ...balancer }) => ({
+    ...balancer,
+    strategy: { type: strategy },
+  }))
   return {
-    tag: inbound.tag,
-    listen: inbound.listen,
-    port: inbound.port,
-    protocol: inbound.protocol,
-    settings: {
-      decryption: 'none',
-      clients: users.map(({ email, uuid, flow }) =>
-        flow === '' ? { id: uuid, email } : { id: uuid, email, flow },
-      ),
-    },
-    streamSettings: streamSettings(inbound),
-    sniffing: { enabled: inbound.sniffing.enabled, destOverride: inbound.sniffing.destOverride },
+    // Looked up at the first rule by address, which closes private targets. Only after the last rule would be too late:
+    // any rule that fits a client's own name, for all of its connections say, would have let it into the server's network.
+    domainStrategy: allowPrivateTargets ? routing.domainStrategy : 'IPOnDemand',
+    rules: [
+      // First, and never to be missing: without it the API is gone until a restart. Of its rules Xray tells no more than
+      // their names, so this one names all of them.
+      { ruleTag: `api@${digest({ rules, balancers })}`, inboundTag: ['api'], outboundTag: 'api' },
+      ...rules,
+    ],
+    balancers,
   }
+}
+
+function digest(value: object): string {
+  return createHash('sha256').update(JSON.stringify(value)).digest('hex').slice(0, 16)
+}
+
+/** Whatever no other rule fits. */
+function defaultRule(
+  { defaultOutbound, domainStrategy }: RoutingDocument,
+  allowPrivateTargets: boolean,
+): object {
+  // Names come to be looked up only where no rule has fitted them, so this one must wait for their addresses.
+  const waits = allowPrivateTargets && domainStrategy === 'IPIfNonMatch'
+  return {
+    ruleTag: 'default',
+    ...(waits ? { ip: ['0.0.0.0/0', '::/0'] } : { network: 'tcp,udp' }),
+    outboundTag: defaultOutbound,
+  }
+}
+
+function renderRule({ user, ...rule }: RoutingDocument['rules'][number], index: number): object {
+  return {
+    ...rule,
+    ruleTag: `rule-${rule.ruleTag ?? index}`,
+    ...(user === undefined ? {} : { user: [anyOf(user)] }),
+  }
+}
+
+/** Xray knows a client of several inbounds by a name in each. One pattern for all: Xray would try one after another. */
+function anyOf(clients: readonly string[]): string {
+  return `regexp:(?i)^(?:${clients.map(escapeRegExp).join('|')})#\\d+$`
+}
+
+function escapeRegExp(text: string): string {
+  return nameInXray(text).replace(/[\\^$.*+?()[\]{}|]/g, '\\$&')
 }
 
 /**
  * The API on a unix socket only its owner may open; by TCP any local user could command this Xray. The port in the settings
  * means nothing, but without one Xray 26.3.27 crashes at the first connection.
  */
-function apiInbound(socketPath: string): object {
+function apiInbound(socketPath: string): { tag: string } & Record<string, unknown> {
   return {
     tag: 'api',
     listen: `${socketPath},0600`,
@@ -114,33 +161,4 @@ function apiInbound(socketPath: string): object {
 // Newer Xray refuse private targets in this outbound by themselves; 26.3.27 does not know the key and passes over it.
 function directSettings(allowPrivateTargets: boolean): object {
   return allowPrivateTargets ? { finalRules: [{ action: 'allow' }] } : {}
-}
-
-function streamSettings({ stream, privateKey }: XrayInbound): object {
-  const network = { network: stream.transport.type }
-  const security = stream.security
-  if (security.type === 'none') return { ...network, security: 'none' }
-  return {
-    ...network,
-    security: 'reality',
-    realitySettings: {
-      target: security.target,
-      serverNames: security.serverNames,
-      privateKey: privateKey ?? '',
-      shortIds: security.shortIds,
-    },
-  }
-}
-
-const secretKeys = new Set(['privateKey', 'id', 'password', 'shortIds'])
-
-/** The same configuration with every key and credential replaced by `***`, to be shown. */
-export function maskSecrets(config: object): Record<string, unknown> {
-  return Object.fromEntries(Object.entries(config).map(([key, value]) => [key, maskValue(key, value)]))
-}
-
-function maskValue(key: string, value: unknown): unknown {
-  if (secretKeys.has(key)) return Array.isArray(value) ? value.map(() => '***') : '***'
-  if (Array.isArray(value)) return value.map((item: unknown) => maskValue('', item))
-  return typeof value === 'object' && value !== null ? maskSecrets(value) : value
 }

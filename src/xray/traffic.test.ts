@@ -6,23 +6,22 @@ import { xrayBinary } from '#test/support/xray-binary.ts'
 import type { WebTarget, XrayClient } from '#test/support/xray-client.ts'
 import { freePort, startWebTarget, startXrayClient } from '#test/support/xray-client.ts'
 import type { XrayServer } from '#test/support/xray-server.ts'
-import { plainInbound, startXrayServer, xrayModel } from '#test/support/xray-server.ts'
+import { idOf, plainInbound, startXrayServer, vlessUser, xrayModel } from '#test/support/xray-server.ts'
 import { shareLink } from './links.ts'
 import type { XrayModel, XrayUser } from './model.ts'
-import { makeRealityKeys } from './reality.ts'
+import { makeRealityKeys } from './x25519.ts'
 import { renderConfig } from './render.ts'
 
 type Inbound = XrayModel['inbounds'][number]
 
-const ann: XrayUser = { email: 'ann', uuid: '66ad4540-b58c-4ad2-9926-ea63445a9b57', flow: '' }
-const bea: XrayUser = {
-  email: 'bea',
-  uuid: '77ad4540-b58c-4ad2-9926-ea63445a9b58',
-  flow: 'xtls-rprx-vision',
-}
+const ann = vlessUser('ann', '66ad4540-b58c-4ad2-9926-ea63445a9b57')
+const bea = vlessUser('bea', '77ad4540-b58c-4ad2-9926-ea63445a9b58', 'xtls-rprx-vision')
 
 function linkOf(inbound: Inbound, client: XrayUser): string {
-  return shareLink({ inbound: { ...inbound, remark: 'Test' }, client, host: '127.0.0.1' })
+  const uuid = idOf(client)
+  const person = { id: 2, email: client.email, uuid, password: uuid, flow: 'xtls-rprx-vision' }
+  const linked = { ...inbound, id: 1, remark: 'Test', linkSecrets: {} }
+  return shareLink({ inbound: linked, client: person, host: '127.0.0.1' }) ?? ''
 }
 
 describe('traffic through a link', () => {
@@ -39,7 +38,7 @@ describe('traffic through a link', () => {
     plain = plainInbound('plain', await freePort(), [ann])
     reality = {
       ...plainInbound('reality', await freePort(), [bea]),
-      privateKey: keys.privateKey,
+      secrets: { privateKey: keys.privateKey },
       stream: {
         transport: { type: 'raw' },
         security: {
@@ -111,7 +110,7 @@ describe('traffic through a link', () => {
   })
 
   it('lets a user in who is added while it runs, and out again; what stands is not cut', async () => {
-    const cal: XrayUser = { email: 'cal', uuid: '88ad4540-b58c-4ad2-9926-ea63445a9b59', flow: '' }
+    const cal = vlessUser('cal', '88ad4540-b58c-4ad2-9926-ea63445a9b59')
     await withClient(linkOf(plain, cal), async (client) => {
       await expect(client.get(web.pageUrl)).rejects.toThrow()
       await xray.api.addUser('plain', cal)

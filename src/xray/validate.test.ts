@@ -2,19 +2,21 @@ import { createServer } from 'node:net'
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import { describe, expect, it } from 'vitest'
-import { plainInbound, startXrayServer, xrayModel } from '#test/support/xray-server.ts'
+import { plainInbound, startXrayServer, vlessUser, xrayModel } from '#test/support/xray-server.ts'
 import { freePort } from '#test/support/xray-client.ts'
 import type { XrayModel } from './model.ts'
-import { makeRealityKeys } from './reality.ts'
+import { makeRealityKeys } from './x25519.ts'
 import { isPortFree, listensOverlap, validateModel } from './validate.ts'
 
-const ann = { email: 'ann', uuid: '66ad4540-b58c-4ad2-9926-ea63445a9b57', flow: '' }
+const annId = '66ad4540-b58c-4ad2-9926-ea63445a9b57'
+const ann = vlessUser('ann', annId)
+const annWith = (flow: string) => vlessUser('ann', annId, flow)
 const validate = (...inbounds: XrayModel['inbounds']): ReturnType<typeof validateModel> =>
   validateModel(xrayModel('/srv/x', inbounds))
 const keys = makeRealityKeys()
 const reality: XrayModel['inbounds'][number] = {
   ...plainInbound('reality', 8443),
-  privateKey: keys.privateKey,
+  secrets: { privateKey: keys.privateKey },
   stream: {
     transport: { type: 'raw' },
     security: {
@@ -34,7 +36,7 @@ describe('our own rules', () => {
     expect(
       validate(plainInbound('a', 8080, [ann]), {
         ...reality,
-        users: [{ ...ann, flow: 'xtls-rprx-vision' }],
+        users: [annWith('xtls-rprx-vision')],
       }),
     ).toBeNull()
     expect(validate(plainInbound('a', 8080), { ...plainInbound('b', 8080), listen: '127.0.0.2' })).toBeNull()
@@ -63,8 +65,8 @@ describe('our own rules', () => {
 
   it('refuse a flow where none works, and one that Xray does not know', () => {
     const flow = { code: 'BAD_INPUT', details: { field: 'flow' } }
-    expect(validate(plainInbound('a', 8080, [{ ...ann, flow: 'xtls-rprx-vision' }]))).toMatchObject(flow)
-    expect(validate({ ...reality, users: [{ ...ann, flow: 'xtls-rprx-direct' }] })).toMatchObject(flow)
+    expect(validate(plainInbound('a', 8080, [annWith('xtls-rprx-vision')]))).toMatchObject(flow)
+    expect(validate({ ...reality, users: [annWith('xtls-rprx-direct')] })).toMatchObject(flow)
   })
 
   it('refuse one name for two clients of an inbound, and no name', () => {
@@ -74,8 +76,11 @@ describe('our own rules', () => {
   })
 
   it('refuse REALITY keys that do not belong together', () => {
-    for (const privateKey of [null, '', 'abc', makeRealityKeys().privateKey]) {
-      expect(validate({ ...reality, privateKey })).toMatchObject({ code: 'BAD_INPUT' })
+    for (const secrets of [
+      {},
+      ...['', 'abc', makeRealityKeys().privateKey].map((privateKey) => ({ privateKey })),
+    ]) {
+      expect(validate({ ...reality, secrets })).toMatchObject({ code: 'BAD_INPUT' })
     }
   })
 })

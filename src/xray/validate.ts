@@ -1,12 +1,16 @@
 import { readFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
+import { createSocket } from 'node:dgram'
+import { createServer, isIPv6 } from 'node:net'
 import { flows } from '#src/contract/clients.ts'
 import { FleetError, fail } from '#src/errors.ts'
 import { xrayVersion } from './binary.ts'
 import { lastMeaningfulLine, runXray } from './command.ts'
+import { carriesFlow } from './account.ts'
 import type { XrayModel } from './model.ts'
-import { publicKeyOf } from './reality.ts'
+import { networksOf, type Network, streamMismatch } from './streams.ts'
+import { publicKeyOf } from './x25519.ts'
 import { reservedTags } from './render.ts'
+import { validateBeside } from './validate-routing.ts'
 
 /**
  * What `xray run -test` lets pass and then does wrong: port 99999 (it listens on 34463), two inbounds on one port
@@ -20,46 +24,51 @@ export function validateModel(model: XrayModel): FleetError | null {
     if (wrong !== null) return wrong
     seen.push(inbound)
   }
-  return null
+  return validateBeside(model)
 }
 
 type Inbound = XrayModel['inbounds'][number]
 
 function validateInbound(inbound: Inbound): FleetError | null {
-  const { tag, port, stream, privateKey, users } = inbound
+  const { tag, port, users, secrets } = inbound
   if (tag === '' || reservedTags.some((reserved) => reserved === tag)) {
     return bad('tag', `${tag === '' ? 'an empty tag' : tag} is used by fleetgram itself`)
   }
   if (!Number.isInteger(port) || port < 1 || port > 65_535) return bad('port', `${port} is not 1 to 65535`)
-  const { security } = stream
-  if (security.type === 'reality') {
-    if (privateKey === null || !isKeyPair(privateKey, security.publicKey)) {
-      return bad('stream', `the keys of ${tag} do not belong together`)
+  const mismatch = streamMismatch(inbound)
+  if (mismatch !== null) return bad('stream', mismatch)
+  const { security } = inbound.stream
+  if (security.type === 'reality' && !isKeyPair(secrets.privateKey, security.publicKey)) {
+    return bad('stream', `the keys of ${tag} do not belong together`)
+  }
+  if ('fallbacks' in inbound.settings && inbound.settings.fallbacks.length > 0) {
+    const { transport } = inbound.stream
+    // Anywhere else Xray reads them and never follows one.
+    if (transport.type !== 'raw' || security.type === 'none') {
+      return bad('settings.fallbacks', 'fallbacks need raw with TLS or REALITY')
     }
   }
   const emails = new Set<string>()
-  for (const { email, flow } of users) {
+  for (const { email, account } of users) {
     if (email === '') return bad('email', 'a client without a name could never be removed')
     // Xray compares names so.
     if (emails.has(email.toLowerCase())) return bad('email', `${email} is there twice in ${tag}`)
     emails.add(email.toLowerCase())
-    if (!flows.some((known) => known === flow)) return bad('flow', `Xray knows no flow ${flow}`)
-    if (flow !== '' && !carriesFlow(stream)) {
-      return bad('flow', `${flow} works only with raw and REALITY or TLS, which ${tag} has not`)
+    if (account.type !== 'vless') continue
+    if (!flows.some((known) => known === account.flow))
+      return bad('flow', `Xray knows no flow ${account.flow}`)
+    if (account.flow !== '' && !carriesFlow(inbound)) {
+      return bad('flow', `${account.flow} works only with raw and REALITY or TLS, which ${tag} has not`)
     }
   }
   return null
 }
 
-/** Whether clients of an inbound may use XTLS Vision: it splices TLS records, so it needs TLS on a bare stream. */
-export function carriesFlow(stream: Inbound['stream']): boolean {
-  return stream.transport.type === 'raw' && stream.security.type !== 'none'
-}
-
 function validateAgainst(inbound: Inbound, others: readonly Inbound[]): FleetError | null {
   for (const other of others) {
     if (other.tag === inbound.tag) return new FleetError('INBOUND_TAG_TAKEN', { tag: inbound.tag })
-    if (other.port === inbound.port && listensOverlap(other.listen, inbound.listen)) {
+    const sharesNetwork = networksOf(other).some((network) => networksOf(inbound).includes(network))
+    if (other.port === inbound.port && sharesNetwork && listensOverlap(other.listen, inbound.listen)) {
       return new FleetError('PORT_TAKEN', { port: inbound.port, by: `the inbound ${other.tag}` })
     }
   }
@@ -79,7 +88,8 @@ function normalAddress(address: string): string {
   return new URL(`http://[${address}]/`).hostname.slice(1, -1)
 }
 
-function isKeyPair(privateKey: string, publicKey: string): boolean {
+function isKeyPair(privateKey: string | undefined, publicKey: string): boolean {
+  if (privateKey === undefined) return false
   try {
     return publicKeyOf(privateKey) === publicKey
   } catch {
@@ -92,14 +102,36 @@ function bad(field: string, reason: string): FleetError {
 }
 
 /**
- * Whether a TCP port can be listened on now. Xray itself would share a port with another Xray silently, and leave
- * half an inbound behind when the port is another program's.
+ * Whether a port can be listened on now. Xray itself would share a port with another Xray silently, and leave half an
+ * inbound behind when the port is another program's.
  */
-export function isPortFree(listen: string, port: number): Promise<boolean> {
+export async function isPortFree(
+  listen: string,
+  port: number,
+  networks: readonly Network[] = ['tcp'],
+): Promise<boolean> {
+  const free = await Promise.all(
+    networks.map((network) => (network === 'tcp' ? isTcpFree(listen, port) : isUdpFree(listen, port))),
+  )
+  return free.every(Boolean)
+}
+
+function isTcpFree(listen: string, port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const server = createServer()
     server.once('error', () => resolve(false))
     server.listen({ host: listen, port, exclusive: true }, () => server.close(() => resolve(true)))
+  })
+}
+
+function isUdpFree(listen: string, port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = createSocket(isIPv6(listen) ? 'udp6' : 'udp4')
+    socket.once('error', () => {
+      socket.close()
+      resolve(false)
+    })
+    socket.bind({ address: listen, port, exclusive: true }, () => socket.close(() => resolve(true)))
   })
 }
 
@@ -110,8 +142,11 @@ export function isPortFree(listen: string, port: number): Promise<boolean> {
 export async function testConfig(binary: string, configPath: string): Promise<void> {
   const config: unknown = JSON.parse(await readFile(configPath, 'utf8'))
   // Xray opens its log files even for a test, those of the running one, and fails where their folder is still missing.
-  const input = JSON.stringify({ ...(config as object), log: { access: 'none', error: 'none' } })
+  const input = JSON.stringify({ ...(config as object), log: { access: 'none', loglevel: 'error' } })
   const { exitCode, output } = await runXray(binary, ['run', '-test', '-c', 'stdin:'], { input })
+  // What it cannot read of a rule it only mentions, and the rule then lets through what it was to block.
+  const ignored = /ignore domain rule (.*)/.exec(output)?.[1]
+  if (ignored !== undefined) fail('XRAY_REFUSED', { reason: ignored })
   if (exitCode === 0) return
   // What is no Xray has no say on a configuration.
   await xrayVersion(binary)

@@ -8,6 +8,7 @@ import { type BotHouse, openBotHouse } from '#test/support/bot-house.ts'
 import { type ProxiedHouse, openProxiedHouse } from '#test/support/proxied-house.ts'
 import { freePort } from '#test/support/xray-client.ts'
 
+type PlainInbound = Extract<OperationInput<'inbounds.add'>, { protocol: 'vless' }>
 const actor: Actor = { kind: 'system', id: 'test' }
 const family = '👨‍👩‍👧‍👦'
 
@@ -16,7 +17,7 @@ describe('asked of a server over the network, and of a real Xray', () => {
   let program: ReturnType<typeof createServer>
   let port: number
   const taken = (): number => (program.address() as AddressInfo).port
-  const inbound = (more: Partial<OperationInput<'inbounds.add'>> = {}): OperationInput<'inbounds.add'> => ({
+  const inbound = (more: Partial<PlainInbound> = {}): PlainInbound => ({
     tag: 'second',
     protocol: 'vless',
     port: 1,

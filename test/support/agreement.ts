@@ -2,11 +2,12 @@
 import { expect } from 'vitest'
 import { verifyChain } from '#src/fleet/journal-chain.ts'
 import { createRows } from '#src/node/rows.ts'
-import { parseXrayName } from '#src/node/xray-name.ts'
+import { parseXrayName } from '#src/xray/user-name.ts'
 import { secretBoxFor } from '#src/trust/secret-box.ts'
 import type { FaultWorld } from './fault-world.ts'
 import type { FaultyNode } from './faulty-node.ts'
 import { type Holdings, type ServerModel, applyTo, emptyModel, holdingsOf } from './server-model.ts'
+import { idOf } from './xray-server.ts'
 
 interface JournalRow {
   id: string
@@ -72,7 +73,7 @@ function holdingsAt(node: FaultyNode): { rows: Holdings; xray: Record<string, st
   const open = Object.fromEntries(
     [...node.xray.inbounds.values()].map(({ tag, port, users }) => [
       `${tag}:${port}`,
-      [...users.values()].map(({ email, uuid }) => `${parseXrayName(email)?.email} ${uuid}`).toSorted(),
+      [...users.values()].map((user) => `${parseXrayName(user.email)?.email} ${idOf(user)}`).toSorted(),
     ]),
   )
   return {
@@ -172,9 +173,11 @@ function expectMirror(world: FaultWorld, serverId: number, node: FaultyNode): vo
     `traffic shown of server ${serverId}`,
   ).toEqual(traffic)
   expect(
-    view.inbounds(serverId).map(({ serverId: _s, up: _u, down: _d, clientCount: _c, ...row }) => row),
+    view
+      .inbounds(serverId)
+      .map(({ serverId: _s, up: _u, down: _d, used: _b, clientCount: _c, ...row }) => row),
     `inbounds shown of server ${serverId}`,
-  ).toEqual(rows.allInboundSettings().map(({ changeSeq: _seq, ...row }) => row))
+  ).toEqual(rows.allInboundSettings().map(({ changeSeq: _seq, linkSecrets: _k, ...row }) => row))
 }
 
 /** Everything has come to rest: all agree. */

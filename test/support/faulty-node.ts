@@ -8,6 +8,7 @@ import {
   type OperationName,
   type ServerConnector,
   callOperation,
+  contract,
   isStream,
   operationMeta,
 } from '#src/contract/index.ts'
@@ -68,7 +69,6 @@ interface Options {
 }
 
 const SLOW_MS = 20_000
-const groups = ['server', 'inbounds', 'clients', 'traffic', 'xray', 'system', 'sync']
 
 export function createFaultyNode(deps: {
   box: SecretBox
@@ -170,7 +170,9 @@ export function createFaultyNode(deps: {
     )
 
   const self: FaultyNode = {
-    connector: Object.fromEntries(groups.map((name) => [name, group(name)])) as unknown as ServerConnector,
+    connector: Object.fromEntries(
+      Object.keys(contract).map((name) => [name, group(name)]),
+    ) as unknown as ServerConnector,
     xray,
     db: () => db,
     life: () => life,

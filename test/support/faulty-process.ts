@@ -61,6 +61,7 @@ export function createFaultyProcess(deps: {
       dir: '/nowhere',
       version: '0',
       publicAddress: `${deps.name}.example`,
+      allowPrivateTargets: true,
       faults: {
         at: async (point) => {
           if (deps.endsAt(point)) await never()

@@ -6,6 +6,7 @@ import { createRows } from '#src/node/rows.ts'
 import { systemRuntime } from '#src/runtime.ts'
 import { loadKey, secretBoxFor } from '#src/trust/secret-box.ts'
 import { connectXrayApi } from '#src/xray/api.ts'
+import { idOf } from './xray-server.ts'
 
 /** A server by its names: nothing here depends on ids or on the order of rows. */
 export interface ServerState {
@@ -65,7 +66,7 @@ export async function xrayState(xrayDir: string): Promise<XrayState> {
     for (const tag of await api.inboundTags()) {
       if (tag === 'api') continue
       const users = await api.users(tag)
-      served[tag] = users.map(({ email, uuid }) => `${email.replace(/#\d+$/, '')} ${uuid}`)
+      served[tag] = users.map((user) => `${user.email.replace(/#\d+$/, '')} ${idOf(user)}`)
     }
     return sorted(served)
   } finally {

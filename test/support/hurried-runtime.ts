@@ -6,7 +6,9 @@ export function hurriedRuntime(haste: number): Runtime {
   const begun = real.now()
   return {
     ...real,
+    monotonic: () => real.monotonic() * haste,
     now: () => begun + (real.now() - begun) * haste,
     sleep: (ms, signal) => real.sleep(ms / haste, signal),
+    alarm: (ms, ring) => real.alarm(ms / haste, ring),
   }
 }

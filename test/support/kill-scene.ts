@@ -2,7 +2,7 @@
 import { join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import { encodeTap } from '#src/bot/callback-data.ts'
-import type { ClientInput } from '#src/contract/index.ts'
+import { type ClientInput, clientInput } from '#src/contract/index.ts'
 import type { TaskRow } from '#src/fleet/journal.ts'
 import { addsInboundEverywhere, asksForClientEverywhere, asksForInboundEverywhere, joins } from './chat.ts'
 import type { FaultyCommand } from './faulty-program.ts'
@@ -25,14 +25,12 @@ export type Operation = (typeof operations)[number]
 export const QUIET_MS = 40_000
 export const LOCAL = 1
 export const AGENT = 2
-export const steady: ClientInput = {
+export const steady: ClientInput = clientInput.parse({
   email: 'steady',
   uuid: '7d1c3a52-0c62-4a55-9d1b-0c6c53b2f9aa',
   subscriptionId: 'steady-subscription',
   flow: '',
-  enabled: true,
-  comment: '',
-}
+})
 
 export type Scene = Awaited<ReturnType<typeof createScene>>
 

@@ -23,6 +23,7 @@ import { createSimulatedStreams } from './simulated-streams.ts'
 import { createTempStore } from './temp-store.ts'
 import { createTestFleetCa } from './test-fleet-ca.ts'
 import { type TestNode, startTestNode } from './test-node.ts'
+import { idOf } from './xray-server.ts'
 
 /** How much faster the controller's clock runs: its timeouts and back-offs are the real ones, on a shorter day. */
 const HASTE = 20
@@ -133,7 +134,7 @@ export async function openProxiedHouse(): Promise<ProxiedHouse> {
       standing(fleet.view.inbounds(server.id), fleet.view.clients(server.id, { page: 0, size: 100 }).items),
     async inXray(tag) {
       const users = await api.users(tag)
-      return users.map(({ email, uuid }) => ({ email: email.replace(/#\d+$/, ''), uuid }))
+      return users.map((user) => ({ email: user.email.replace(/#\d+$/, ''), uuid: idOf(user) }))
     },
     async changeSeq() {
       return (await node.node.operations['server.health'](undefined, {})).changeSeq
@@ -150,7 +151,7 @@ export async function openProxiedHouse(): Promise<ProxiedHouse> {
   return house
 }
 
-function standing(inbounds: MirroredInbound[], clients: MirroredClient[]): Standing {
+function standing(inbounds: Omit<MirroredInbound, 'linkSecrets'>[], clients: MirroredClient[]): Standing {
   return {
     inbounds: inbounds
       .map(({ tag, port, enabled, remark, rowVersion }) => ({ tag, port, enabled, remark, rowVersion }))

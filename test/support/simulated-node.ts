@@ -8,6 +8,7 @@ import {
   type NodeEvent,
   type OperationName,
   type ServerConnector,
+  contract,
   operationMeta,
   parseInput,
 } from '#src/contract/index.ts'
@@ -111,7 +112,7 @@ export function createSimulatedNode(name: string): SimulatedNode {
   const node: SimulatedNode = {
     ...rows,
     connector: Object.fromEntries(
-      ['server', 'inbounds', 'clients', 'traffic', 'xray', 'system', 'sync'].map((key) => [key, group(key)]),
+      Object.keys(contract).map((key) => [key, group(key)]),
     ) as unknown as ServerConnector,
     applied: [],
     streams: [],

@@ -55,6 +55,10 @@ export function createSimulatedRows(name: string): SimulatedRows {
     if (there !== undefined && there.uuid !== input.uuid) fail('CLIENT_NAME_TAKEN', { email: input.email })
     const row: MirroredClient = there ?? {
       ...input,
+      password: input.password ?? input.uuid,
+      startedAt: null,
+      nextResetAt: null,
+      blocked: null,
       id: nextId++,
       inbounds: [],
       rowVersion: 0,
@@ -68,8 +72,13 @@ export function createSimulatedRows(name: string): SimulatedRows {
     return row
   }
 
-  const whole = (row: MirroredClient) => ({ ...row, ...counters(row.id), links: row.inbounds.map(() => '') })
-  const wholeInbound = (row: MirroredInbound) => ({ ...row, up: 0, down: 0, clientCount: 0 })
+  const whole = (row: MirroredClient) => ({
+    ...row,
+    ...counters(row.id),
+    lastActiveAt: null,
+    links: row.inbounds.map(() => ''),
+  })
+  const wholeInbound = (row: MirroredInbound) => ({ ...row, up: 0, down: 0, used: 0, clientCount: 0 })
 
   function changes(input: { epoch: string; since: number; trafficSince: number }) {
     const full = input.epoch !== epoch
@@ -99,8 +108,12 @@ export function createSimulatedRows(name: string): SimulatedRows {
       if ([...inbounds.values()].some((row) => row.tag === input.tag))
         fail('INBOUND_TAG_TAKEN', { tag: input.tag })
       const { security, transport } = input.stream
+      if (input.protocol !== 'vless' || security.type === 'tls') fail('BAD_INPUT', { field: 'protocol' })
       const row: MirroredInbound = {
         ...input,
+        linkSecrets: {},
+        nextResetAt: null,
+        blocked: null,
         listen: input.listen ?? '0.0.0.0',
         id: nextId++,
         stream: {

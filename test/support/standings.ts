@@ -4,6 +4,7 @@ import Database from 'better-sqlite3'
 import { expect } from 'vitest'
 import { connectXrayApi } from '#src/xray/api.ts'
 import type { Machine, World } from './world.ts'
+import { idOf } from './xray-server.ts'
 
 const databaseOf = (world: World, machine: Machine): string =>
   join(machine.dir, machine === world.controller ? 'fleetgram.db' : 'agent.db')
@@ -34,7 +35,7 @@ export async function standings(
   const api = connectXrayApi(join(machine.dir, 'xray', 'api.sock'))
   try {
     const users = await api.users(tag)
-    const xray = users.filter((user) => user.email.startsWith(`${name}#`)).map((user) => user.uuid)
+    const xray = users.filter((user) => user.email.startsWith(`${name}#`)).map(idOf)
     return { rows: rows.length, xray }
   } finally {
     api.close()

@@ -1,7 +1,11 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type Node, createNode } from '#src/node/node.ts'
+import type { LimitEvent } from '#src/node/limit-events.ts'
+import { type Node, type NodeOptions, createNode } from '#src/node/node.ts'
+import type { Faults } from '#src/faults.ts'
+import type { Log } from '#src/log.ts'
+import { type XrayParts, realXray } from '#src/node/xray-parts.ts'
 import { systemRuntime } from '#src/runtime.ts'
 import { readMigrations } from '#src/store/migrate.ts'
 import { type Sqlite, openStore } from '#src/store/open.ts'
@@ -10,42 +14,84 @@ import { silentLog } from './silent-log.ts'
 import { xrayBinary } from './xray-binary.ts'
 
 export interface TestNode {
+  /** Holds its database, node.db, and the folder of its Xray. */
+  dir: string
   db: Sqlite
   node: Node
-  /** What a restart of our process is to Xray: let go, and begin again over the same files. */
-  restart(): Promise<void>
+  /** What it has said of limits. */
+  events: LimitEvent[]
+  /** What a restart of our process is to Xray: let go, and begin again over the same files; `between` both if given. */
+  restart(between?: () => void): Promise<void>
   stop(): Promise<void>
 }
 
-/** A node with a real Xray and a real file, in a folder of its own. Traffic is read when a test asks for it. */
-export async function startTestNode(
-  options: { host?: string; binary?: string; parent?: string } = {},
-): Promise<TestNode> {
-  const dir = await mkdtemp(join(options.parent ?? tmpdir(), 'node-'))
-  const runtime = systemRuntime()
-  const db = openStore({
+/** How often a node of a test reads traffic and looks at limits, ms. */
+const INTERVAL_MS = 200
+
+export function openNodeDatabase(dir: string): Sqlite {
+  return openStore({
     file: join(dir, 'node.db'),
     migrations: readMigrations(join(import.meta.dirname, '../../migrations')),
-    now: runtime.now(),
+    now: Date.now(),
   })
-  const make = (): Node =>
-    createNode({
-      db,
-      box: createSecretBox([{ id: 'test', key: Buffer.alloc(32, 7) }]),
-      runtime,
-      log: silentLog(),
+}
+
+/** What a node over this folder is made with, in whatever process. */
+export function nodeOptions(dir: string, db: Sqlite): NodeOptions {
+  return {
+    db,
+    box: createSecretBox([{ id: 'test', key: Buffer.alloc(32, 7) }]),
+    runtime: systemRuntime(),
+    log: silentLog(),
+    binary: xrayBinary(),
+    dir: join(dir, 'xray'),
+    version: '0.0.0-test',
+    publicAddress: '127.0.0.1',
+    allowPrivateTargets: true,
+    accountingIntervalMs: INTERVAL_MS,
+  }
+}
+
+/** A node with a real Xray and a real file, in a folder of its own. */
+export async function startTestNode(
+  options: {
+    host?: string
+    binary?: string
+    parent?: string
+    /** As on a real server: clients reach no loopback. */
+    closed?: boolean
+    log?: Log
+    /** What stands between the node and the real Xray. */
+    through?: (real: XrayParts) => XrayParts
+    faults?: Faults
+    node?: Partial<NodeOptions>
+  } = {},
+): Promise<TestNode> {
+  const dir = await mkdtemp(join(options.parent ?? tmpdir(), 'node-'))
+  const db = openNodeDatabase(dir)
+  const events: LimitEvent[] = []
+  const make = (): Node => {
+    const given = {
+      ...nodeOptions(dir, db),
+      log: options.log ?? silentLog(),
       binary: options.binary ?? xrayBinary(),
-      dir: join(dir, 'xray'),
-      version: '0.0.0-test',
       publicAddress: options.host ?? '127.0.0.1',
-      allowPrivateTargets: true,
-      accountingIntervalMs: 200,
-    })
+      allowPrivateTargets: options.closed !== true,
+      publish: (event: LimitEvent) => events.push(event),
+      faults: options.faults,
+      ...options.node,
+    }
+    const real = realXray(given)
+    return createNode(given, options.through?.(real) ?? real)
+  }
   const test: TestNode = {
+    dir,
     db,
     node: make(),
-    async restart() {
+    events,
+    async restart(between) {
       await test.node.stop()
+      between?.()
       test.node = make()
       await test.node.start()
     },

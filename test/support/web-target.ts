@@ -4,10 +4,15 @@ import type { AddressInfo } from 'node:net'
 
 /** A website on loopback, for traffic to go to. */
 export interface WebTarget {
+  origin: string
   /** A small page. */
   pageUrl: string
   /** What the page says. */
   pageText: string
+  /** The paths that were asked for, as they came. */
+  asked: string[]
+  /** A page that says from which IP address it was asked for. */
+  fromUrl: string
   /** The address of a download of `bytes`, sent at `rate` bytes a second. */
   downloadUrl(size: { bytes: number; rate: number }): string
   stop(): Promise<void>
@@ -18,8 +23,14 @@ const pieceEveryMs = 50
 
 export async function startWebTarget(host = '127.0.0.1'): Promise<WebTarget> {
   const pageText = `hello from the other side ${'.'.repeat(2_000)}`
+  const asked: string[] = []
   const server = createServer((request, response) => {
+    asked.push(request.url ?? '')
     const url = new URL(request.url ?? '/', 'http://target')
+    if (url.pathname === '/from') {
+      response.end(request.socket.remoteAddress)
+      return
+    }
     if (url.pathname !== '/download') {
       response.end(pageText)
       return
@@ -40,8 +51,11 @@ export async function startWebTarget(host = '127.0.0.1'): Promise<WebTarget> {
   await once(server, 'listening')
   const origin = `http://${host}:${(server.address() as AddressInfo).port}`
   return {
+    origin,
     pageUrl: `${origin}/`,
     pageText,
+    asked,
+    fromUrl: `${origin}/from`,
     downloadUrl: ({ bytes, rate }) => `${origin}/download?bytes=${bytes}&rate=${rate}`,
     async stop() {
       server.close()

@@ -1,14 +1,9 @@
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { mkdtemp, open, readFile, rm, writeFile } from 'node:fs/promises'
-import { createServer, connect } from 'node:net'
-import type { AddressInfo } from 'node:net'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { freePort, startClientProcess } from './client-process.ts'
 import { outboundOf } from './parse-link.ts'
 import { getThroughSocks } from './socks-http.ts'
 
+export { freePort } from './client-process.ts'
 export { startWebTarget, type WebTarget } from './web-target.ts'
 
 interface Download {
@@ -33,53 +28,29 @@ interface XrayClientOptions {
   binary: string
   link: string
   /** Where it connects from. Not 127.0.0.1, which Xray never counts as online. */
-  localAddress?: string
+  localAddress?: string | undefined
+  /** Where the server is told to connect, instead of the host of the address. */
+  host?: string
 }
 
-const readyTimeoutMs = 20_000
 const getTimeoutMs = 10_000
 
 export async function startXrayClient(options: XrayClientOptions): Promise<XrayClient> {
   const { binary, link, localAddress = '127.0.0.9' } = options
-  const dir = await mkdtemp(join(tmpdir(), 'xray-client-'))
+  const through = options.host === undefined ? {} : { host: options.host }
   const socksPort = await freePort()
   const config = {
     log: { loglevel: 'info' },
     inbounds: [{ listen: '127.0.0.1', port: socksPort, protocol: 'socks', settings: { auth: 'noauth' } }],
     outbounds: [{ ...outboundOf(link), sendThrough: localAddress }],
   }
-  await writeFile(join(dir, 'config.json'), JSON.stringify(config), { mode: 0o600 })
-  const output = await open(join(dir, 'out.log'), 'w')
-  const child = spawn(binary, ['run', '-c', join(dir, 'config.json')], {
-    stdio: ['ignore', output.fd, output.fd],
-  })
-  const exited = once(child, 'exit')
-  await output.close()
-  const killWithUs = (): void => void child.kill('SIGKILL')
-  process.once('exit', killWithUs)
-
-  const stop = async (): Promise<void> => {
-    process.off('exit', killWithUs)
-    child.kill('SIGKILL')
-    await exited
-    await rm(dir, { recursive: true, force: true })
-  }
-
-  const giveUpAt = Date.now() + readyTimeoutMs
-  while (!(await accepts(socksPort))) {
-    if (child.exitCode !== null || Date.now() > giveUpAt) {
-      const said = await readFile(join(dir, 'out.log'), 'utf8')
-      await stop()
-      throw new Error(`the client's Xray did not start: ${said.slice(-500)}`)
-    }
-    await sleep(25)
-  }
+  const { stop } = await startClientProcess(binary, config, socksPort)
 
   return {
     socksPort,
 
     async get(url) {
-      const response = await getThroughSocks(socksPort, url, AbortSignal.timeout(getTimeoutMs))
+      const response = await getThroughSocks(socksPort, url, AbortSignal.timeout(getTimeoutMs), through)
       response.setEncoding('utf8')
       let body = ''
       for await (const part of response) body += String(part)
@@ -91,7 +62,7 @@ export async function startXrayClient(options: XrayClientOptions): Promise<XrayC
       let bytes = 0
       const run = async (): Promise<{ bytes: number; complete: boolean }> => {
         try {
-          const response = await getThroughSocks(socksPort, url, abort.signal)
+          const response = await getThroughSocks(socksPort, url, abort.signal, through)
           for await (const part of response) {
             bytes += (part as Buffer).length
             if (rateLimit !== undefined) await sleep(((part as Buffer).length / rateLimit) * 1000)
@@ -105,28 +76,5 @@ export async function startXrayClient(options: XrayClientOptions): Promise<XrayC
     },
 
     stop,
-  }
-}
-
-/** A TCP port nobody listens on now. */
-export async function freePort(host = '127.0.0.1'): Promise<number> {
-  const server = createServer()
-  server.listen(0, host)
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
-}
-
-async function accepts(port: number): Promise<boolean> {
-  const socket = connect({ host: '127.0.0.1', port })
-  try {
-    await once(socket, 'connect')
-    return true
-  } catch {
-    return false
-  } finally {
-    socket.destroy()
   }
 }

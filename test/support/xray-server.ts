@@ -1,10 +1,11 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { plainRouting } from '#src/contract/index.ts'
 import { systemRuntime } from '#src/runtime.ts'
 import type { XrayApi } from '#src/xray/api.ts'
 import { connectXrayApi } from '#src/xray/api.ts'
-import type { XrayModel, XrayUser } from '#src/xray/model.ts'
+import type { XrayAccount, XrayModel, XrayUser } from '#src/xray/model.ts'
 import type { XrayProcess } from '#src/xray/process.ts'
 import { createXrayProcess, xrayPaths } from '#src/xray/process.ts'
 import { renderConfig } from '#src/xray/render.ts'
@@ -13,15 +14,28 @@ import { xrayBinary } from './xray-binary.ts'
 
 type Inbound = XrayModel['inbounds'][number]
 
+/** A VLESS client as Xray is told of it. */
+export function vlessUser(email: string, id: string, flow = ''): XrayUser {
+  return { email, account: { type: 'vless', id, flow } }
+}
+
+/** The id a VLESS or VMess client has in Xray. */
+export function idOf({ account }: { account: XrayAccount | null }): string {
+  if (account === null || !('id' in account)) throw new Error('this user has no id')
+  return account.id
+}
+
 /** A VLESS inbound over raw without security, on loopback. */
 export function plainInbound(tag: string, port: number, users: XrayUser[] = []): Inbound {
   return {
     tag,
     protocol: 'vless',
+    settings: { fallbacks: [] },
     listen: '127.0.0.1',
     port,
     stream: { transport: { type: 'raw' }, security: { type: 'none' } },
-    privateKey: null,
+    secrets: {},
+    certificateFiles: null,
     sniffing: { enabled: true, destOverride: ['http', 'tls'] },
     users,
   }
@@ -29,7 +43,14 @@ export function plainInbound(tag: string, port: number, users: XrayUser[] = []):
 
 export function xrayModel(dir: string, inbounds: Inbound[] = []): XrayModel {
   const { socket, logDir } = xrayPaths(dir)
-  return { inbounds, apiSocket: socket, logDir, allowPrivateTargets: true }
+  return {
+    inbounds,
+    routing: plainRouting,
+    countsInbounds: true,
+    apiSocket: socket,
+    logDir,
+    allowPrivateTargets: true,
+  }
 }
 
 export interface XrayServer {

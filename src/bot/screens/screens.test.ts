@@ -113,7 +113,9 @@ const stats = {
   memory: { used: LARGEST, total: LARGEST },
   swap: { used: 1, total: 2 },
   disk: { used: 0, total: 0 },
-  network: { received: LARGEST, sent: LARGEST },
+  network: { received: LARGEST, sent: LARGEST, receiving: 0, sending: 0 },
+  connections: { tcp: 3, udp: 2, xray: null },
+  publicAddress: { ipv4: null, ipv6: null },
   load: [1, 2, 3] as [number, number, number],
   uptime: 1e9,
 }

@@ -10,9 +10,19 @@ import {
   text,
   uniqueIndex,
 } from 'drizzle-orm/sqlite-core'
-import type { InboundStream } from '#src/contract/index.ts'
+import type { InboundStream, Protocol, ProtocolSettings, Sniffing } from '#src/contract/index.ts'
 import { flag, json } from './columns.ts'
 import { servers } from './servers.ts'
+
+/** What inbounds and clients have in common: how much, how long, and whether that is used up. */
+const limits = {
+  limitBytes: integer('limit_bytes'),
+  expiresAt: integer('expires_at'),
+  /** When its own count of traffic begins anew. */
+  nextResetAt: integer('next_reset_at'),
+  /** Why it is closed though it is enabled. */
+  blocked: text({ enum: ['traffic', 'expired', 'addresses'] }),
+}
 
 export const inbounds = sqliteTable(
   'inbounds',
@@ -23,16 +33,20 @@ export const inbounds = sqliteTable(
     id: integer().notNull(),
     tag: text().notNull(),
     remark: text().notNull(),
-    protocol: text({ enum: ['vless'] }).notNull(),
+    protocol: text().$type<Protocol>().notNull(),
     listen: text().notNull(),
     port: integer().notNull(),
     stream: json<InboundStream>('stream').notNull(),
-    /** Private keys as JSON, sealed. Null in a mirror: they never leave their server. */
+    /** What the protocol is told; its shape follows from the protocol. */
+    settings: json<ProtocolSettings['settings']>('settings').notNull().default({}),
+    /** Keys as JSON, sealed. In a mirror only those that stand in links: the others never leave their server. */
     secrets: text(),
-    sniffing: json<{ enabled: boolean; destOverride: ('http' | 'tls' | 'quic' | 'fakedns')[] }>(
-      'sniffing',
-    ).notNull(),
+    sniffing: json<Sniffing>('sniffing').notNull(),
     enabled: flag('enabled').notNull(),
+    ...limits,
+    trafficReset: text('traffic_reset', { enum: ['never', 'daily', 'weekly', 'monthly'] })
+      .notNull()
+      .default('never'),
     rowVersion: integer('row_version').notNull(),
     changeSeq: integer('change_seq').notNull(),
     createdAt: integer('created_at').notNull(),
@@ -56,11 +70,18 @@ export const clients = sqliteTable(
     email: text().notNull(),
     /** The name in lower case, as Xray compares it; SQLite's own nocase knows ASCII alone. */
     emailKey: text('email_key').notNull(),
-    /** `{ uuid, subscriptionId }` as JSON, sealed. */
+    /** `{ uuid, password, subscriptionId }` as JSON, sealed. */
     credentials: text().notNull(),
     flow: text({ enum: ['', 'xtls-rprx-vision'] }).notNull(),
     enabled: flag('enabled').notNull(),
     comment: text().notNull(),
+    ...limits,
+    /** Days from first use on: `expires_at` is set when that comes. */
+    lastsDays: integer('lasts_days'),
+    resetDays: integer('reset_days'),
+    ipLimit: integer('ip_limit'),
+    telegramId: integer('telegram_id'),
+    startedAt: integer('started_at'),
     rowVersion: integer('row_version').notNull(),
     changeSeq: integer('change_seq').notNull(),
     createdAt: integer('created_at').notNull(),
@@ -130,27 +151,18 @@ export const syncStates = sqliteTable('sync_states', {
   syncedAt: integer('synced_at'),
 })
 
-/** Lifetime counters: they only grow. */
-const lifetime = {
-  up: integer('up').notNull().default(0),
-  down: integer('down').notNull().default(0),
-  trafficSeq: integer('traffic_seq').notNull(),
-}
-
-export const clientTraffics = sqliteTable(
-  'client_traffics',
+/** From where each client has come. */
+export const inboundClientIps = sqliteTable(
+  'inbound_client_ips',
   {
     serverId: integer('server_id').notNull(),
     clientId: integer('client_id').notNull(),
-    ...lifetime,
-    /** The part of the lifetime counters that lies before the last reset. */
-    resetUp: integer('reset_up').notNull().default(0),
-    resetDown: integer('reset_down').notNull().default(0),
-    lastActiveAt: integer('last_active_at'),
+    address: text().notNull(),
+    firstSeenAt: integer('first_seen_at').notNull(),
+    lastSeenAt: integer('last_seen_at').notNull(),
   },
   (t) => [
-    primaryKey({ columns: [t.serverId, t.clientId] }),
-    index('client_traffics_seq').on(t.serverId, t.trafficSeq),
+    primaryKey({ columns: [t.serverId, t.clientId, t.address] }),
     foreignKey({
       columns: [t.serverId, t.clientId],
       foreignColumns: [clients.serverId, clients.id],
@@ -158,42 +170,15 @@ export const clientTraffics = sqliteTable(
   ],
 )
 
-export const inboundTraffics = sqliteTable(
-  'inbound_traffics',
-  { serverId: integer('server_id').notNull(), inboundId: integer('inbound_id').notNull(), ...lifetime },
-  (t) => [
-    primaryKey({ columns: [t.serverId, t.inboundId] }),
-    index('inbound_traffics_seq').on(t.serverId, t.trafficSeq),
-    foreignKey({
-      columns: [t.serverId, t.inboundId],
-      foreignColumns: [inbounds.serverId, inbounds.id],
-    }).onDelete('cascade'),
-  ],
-)
-
-export const outboundTraffics = sqliteTable(
-  'outbound_traffics',
-  {
-    serverId: integer('server_id')
-      .notNull()
-      .references(() => servers.id, { onDelete: 'cascade' }),
-    tag: text().notNull(),
-    ...lifetime,
-  },
-  (t) => [
-    primaryKey({ columns: [t.serverId, t.tag] }),
-    index('outbound_traffics_seq').on(t.serverId, t.trafficSeq),
-  ],
-)
-
-/**
- * The last reading of each of Xray's own counters, and the start of Xray it belongs to: the next reading minus
- * this one is new traffic. Kept by counter name, because Xray's counters outlive the removal of a user.
- */
-export const xrayCounters = sqliteTable('xray_counters', {
-  name: text().primaryKey(),
-  xrayStart: text('xray_start').notNull(),
-  value: integer().notNull(),
+/** How connections leave a server: outbounds and rules, one document. */
+export const routings = sqliteTable('routings', {
+  serverId: integer('server_id')
+    .primaryKey()
+    .references(() => servers.id, { onDelete: 'cascade' }),
+  /** As JSON, sealed: outbounds hold credentials. */
+  document: text().notNull(),
+  rowVersion: integer('row_version').notNull(),
+  updatedAt: integer('updated_at').notNull(),
 })
 
 /**

@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import { expect, it } from 'vitest'
 import { xrayBinary } from '#test/support/xray-binary.ts'
-import { makeRealityKeys, publicKeyOf } from './reality.ts'
+import { makeRealityKeys, publicKeyOf } from './x25519.ts'
 
 it('makes the pair that Xray makes of the same private key', async () => {
   const { privateKey, publicKey } = makeRealityKeys()

@@ -4,11 +4,21 @@
  * client's and the inbound's traffic come out exact.
  */
 export function xrayName(email: string, inboundId: number): string {
-  return `${email}#${inboundId}`
+  return `${nameInXray(email)}#${inboundId}`
+}
+
+/**
+ * A client's name as it stands there. With SOCKS and HTTP it is typed in before a password, and a colon would end it;
+ * a slash is never part of a client's name.
+ */
+export function nameInXray(email: string): string {
+  return email.replaceAll(':', '/')
 }
 
 /** The client and the inbound behind such a name; null for one that is not of our making. */
 export function parseXrayName(name: string): { email: string; inboundId: number } | null {
   const match = /^(.+)#(\d+)$/s.exec(name)
-  return match?.[1] === undefined ? null : { email: match[1], inboundId: Number(match[2]) }
+  return match?.[1] === undefined
+    ? null
+    : { email: match[1].replaceAll('/', ':'), inboundId: Number(match[2]) }
 }

@@ -1,0 +1,79 @@
+import { describe, expect, test } from 'vitest'
+import { parseCpu, parseMemory, parseNetwork, parseOpenSockets, parseTcpConnections } from './proc-figures.ts'
+
+describe('what /proc tells', () => {
+  test('the processor: waiting for a disk is idle, a stolen tick is busy, guests are in user already', () => {
+    //             user nice system idle iowait irq softirq steal guest guest_nice
+    const stat = `cpu  100 10 50 800 40 3 7 5 60 1
+cpu0 50 5 25 400 20 1 4 2 30 0
+intr 12345 0 9
+ctxt 99
+`
+    expect(parseCpu(stat)).toEqual({ busy: 175, total: 1_015 })
+  })
+
+  test('the processor, by a kernel that knows fewer kinds of time', () => {
+    expect(parseCpu('cpu  100 0 50 850\n')).toEqual({ busy: 150, total: 1_000 })
+  })
+
+  test('memory: what could be had without swapping is free', () => {
+    const meminfo = `MemTotal:        2000 kB
+MemFree:          100 kB
+MemAvailable:    1500 kB
+Buffers:           50 kB
+SwapCached:         7 kB
+SwapTotal:       1000 kB
+SwapFree:         250 kB
+`
+    expect(parseMemory(meminfo)).toEqual({
+      memory: { total: 2_000 * 1024, used: 500 * 1024 },
+      swap: { total: 1_000 * 1024, used: 750 * 1024 },
+    })
+  })
+
+  test('memory without swap', () => {
+    const { swap } = parseMemory(
+      'MemTotal: 2000 kB\nMemAvailable: 1500 kB\nSwapTotal: 0 kB\nSwapFree: 0 kB\n',
+    )
+    expect(swap).toEqual({ total: 0, used: 0 })
+  })
+
+  test('the network: every interface but loopback, also where a large number touches the name', () => {
+    const dev = `Inter-|   Receive                                                |  Transmit
+ face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo colls carrier compressed
+    lo: 999 9 0 0 0 0 0 0 999 9 0 0 0 0 0 0
+  eth0: 1000 10 0 0 0 0 0 0 200 2 0 0 0 0 0 0
+wlan0:9007199254740 10 0 0 0 0 0 0 30 2 0 0 0 0 0 0
+`
+    expect(parseNetwork(dev)).toEqual({ received: 9_007_199_255_740, sent: 230 })
+  })
+
+  test('TCP connections that stand, by name, wherever the kernel puts their column', () => {
+    // Of Linux 6.18.
+    const snmp = `Ip: Forwarding DefaultTTL InReceives
+Ip: 2 64 47377
+Tcp: RtoAlgorithm RtoMin RtoMax MaxConn ActiveOpens PassiveOpens AttemptFails EstabResets CurrEstab InSegs OutSegs RetransSegs InErrs OutRsts InCsumErrors
+Tcp: 1 200 120000 -1 220 39 50 2 17 51150 35614 0 0 281 0
+Udp: InDatagrams NoPorts InErrors OutDatagrams RcvbufErrors SndbufErrors InCsumErrors IgnoredMulti MemErrors
+Udp: 233 0 0 234 0 0 0 0 0
+`
+    expect(parseTcpConnections(snmp)).toBe(17)
+    expect(parseTcpConnections('Tcp: CurrEstab RtoMin\nTcp: 3 200\n')).toBe(3)
+    expect(parseTcpConnections('')).toBe(0)
+  })
+
+  test('open UDP sockets, of IPv4 and IPv6 apart, and none on a machine without IPv6', () => {
+    const sockstat = `sockets: used 2015
+TCP: inuse 2002 orphan 0 tw 1 alloc 2002 mem 96
+UDP: inuse 9 mem 3
+UDPLITE: inuse 1
+RAW: inuse 0
+FRAG: inuse 0 memory 0
+`
+    const sockstat6 =
+      'TCP6: inuse 4\nUDP6: inuse 5\nUDPLITE6: inuse 0\nRAW6: inuse 0\nFRAG6: inuse 0 memory 0\n'
+    expect(parseOpenSockets(sockstat, 'UDP')).toBe(9)
+    expect(parseOpenSockets(sockstat6, 'UDP6')).toBe(5)
+    expect(parseOpenSockets('', 'UDP6')).toBe(0)
+  })
+})
