@@ -1,4 +1,5 @@
 import { certificateErrorKinds } from './error-kinds-certificates.ts'
+import { xrayErrorKinds } from './error-kinds-xray.ts'
 
 /**
  * Every error a person or a program can meet, in one registry: its code, HTTP status, whether trying again may
@@ -47,19 +48,7 @@ export const errorKinds = {
     message: 'A client named {email} is already on this server with other credentials. Choose another name.',
   },
   ...certificateErrorKinds,
-  XRAY_NOT_FOUND: {
-    status: 500,
-    retryable: false,
-    message: 'There is no Xray to run: {reason}. Put it on PATH or set XRAY_BIN.',
-  },
-  XRAY_REFUSED: { status: 422, retryable: false, message: 'Xray refused the configuration: {reason}.' },
-  RESTART_NEEDED: {
-    status: 409,
-    retryable: false,
-    message:
-      'Xray takes this change only at its start, which ends all connections: {reasons}. Ask for it again and allow the restart.',
-  },
-  XRAY_UNAVAILABLE: { status: 503, retryable: true, message: 'Xray does not answer: {reason}.' },
+  ...xrayErrorKinds,
   SERVER_NOT_FOUND: { status: 404, retryable: false, message: 'There is no server {server}.' },
   SERVER_NAME_TAKEN: {
     status: 409,

@@ -62,6 +62,7 @@ const everywhere = new Set([
   'src/errors.ts',
   'src/error-kinds.ts',
   'src/error-kinds-certificates.ts',
+  'src/error-kinds-xray.ts',
   'src/runtime.ts',
   'src/log.ts',
   'src/faults.ts',

@@ -14,6 +14,7 @@ import { defaultAcme } from '#src/node/certificates/acme/settings.ts'
 import type { NodeOperations } from '#src/node/operations.ts'
 import { kinds, openRoads, type Roads } from '#test/support/roads.ts'
 import { makeTestChain } from '#test/support/test-chain.ts'
+import { geoip, geosite, publish } from '#test/support/geo-data.ts'
 import { createTestFleetCa, type TestFleetCa } from '#test/support/test-fleet-ca.ts'
 import { startTestNode, type TestNode } from '#test/support/test-node.ts'
 import { freePort } from '#test/support/xray-client.ts'
@@ -52,7 +53,10 @@ describe('a real node', () => {
   beforeAll(async () => {
     challengePort = await freePort()
     const acme = { ...defaultAcme, listen: '127.0.0.1', httpPort: challengePort }
-    it = await startTestNode({ node: { acme } })
+    it = await startTestNode({
+      node: { acme },
+      download: publish(geoip('CN'), geosite('CN')).download,
+    })
     roads = await openRoads(trust, it.node.operations)
   })
   afterAll(async () => {
@@ -217,6 +221,8 @@ describe('a real node', () => {
       await bad('system.logs', { source: 'shadow' }, 'source')
       await bad('system.logs', { contains: 'x'.repeat(201) }, 'contains')
       await bad('system.logs', { level: 'fatal' }, 'level')
+      const versions = ['26.3', 'v26.3.27', '26.03.27', '26.3.27-rc1', '..', '1.2.3/../../x', '1.2.3\n', '']
+      for (const version of versions) await bad('system.installXray', { version }, 'version')
       await bad('server.health', { verbose: 'true' }, 'verbose')
       const domains = ['*.example.org', 'localhost', 'a..b.org', '-a.org', '../../x.org', '10.0.0.256', '']
       for (const domain of domains) await bad('certificates.renew', { domain }, 'domain')
@@ -227,6 +233,22 @@ describe('a real node', () => {
       await bad('certificates.generate', { ...name, method: 'http-01', days: 3 }, 'input')
       await bad('certificates.generate', { ...name, method: 'self-signed', days: 3_651 }, 'days')
       await bad('certificates.import', { ...name, certificate: 'x', key: '-----BEGIN K-----' }, 'certificate')
+    })
+
+    test('fetches geo files, and says what is wrong with an installation', async () => {
+      const { files, restartNeeded } = await server.system.updateGeoFiles(undefined, key())
+      expect(files).toMatchObject([{ name: 'geoip.dat' }, { name: 'geosite.dat' }])
+      expect(restartNeeded).toBe(false)
+      const once = key()
+      const again = await server.system.updateGeoFiles(undefined, once)
+      expect(again.files.map(({ status }) => status)).toEqual(['unchanged', 'unchanged'])
+      expect(await server.system.updateGeoFiles(undefined, once)).toEqual(again)
+      const { pinned, versions } = await server.xray.versions()
+      expect([pinned, versions.filter(({ running, chosen }) => running && chosen).length]).toEqual([false, 1])
+      expect(await errorOf(server.system.installXray({ version: '99.1.1' }, key()))).toMatchObject({
+        code: 'DOWNLOAD_FAILED',
+        details: { what: 'Xray 99.1.1', reason: 'there is no such file' },
+      })
     })
 
     test('a write without a key is refused', async () => {
@@ -281,6 +303,7 @@ const samples: { [N in OperationName]: OperationInput<N> | undefined } = {
   'xray.stop': undefined,
   'xray.restart': undefined,
   'xray.version': undefined,
+  'xray.versions': undefined,
   'xray.config': { reveal: true },
   'system.stats': undefined,
   'system.logs': { lines: 7, level: 'warning', contains: 'a&b=ü' },
@@ -294,6 +317,8 @@ const samples: { [N in OperationName]: OperationInput<N> | undefined } = {
   'certificates.renew': { domain: 'renew.example.org' },
   'certificates.delete': { domain: '198.51.100.7' },
   'system.tail': { source: 'output', level: 'warning', contains: 'x y', lines: 0 },
+  'system.updateGeoFiles': undefined,
+  'system.installXray': { version: '26.3.27' },
   'sync.changes': { epoch: 'e', since: 12 },
   'sync.events': { epoch: 'e', after: 3 },
 }

@@ -1,7 +1,8 @@
 import type { Client, Inbound } from '#src/contract/index.ts'
 import { LOCAL_SERVER_ID, type Sqlite } from '#src/store/open.ts'
 import { shareLink } from '#src/xray/links.ts'
-import type { ClientRecord, InboundSettings, Rows } from './rows.ts'
+import type { ClientRecord, InboundSettings } from './records.ts'
+import type { Rows } from './rows.ts'
 import type { RowsView } from './rows-view.ts'
 import type { Snapshot } from './snapshot.ts'
 

@@ -1,5 +1,6 @@
 import type { InboundStream } from '#src/contract/index.ts'
-import type { InboundSettings, Rows } from './rows.ts'
+import type { InboundSettings } from './records.ts'
+import type { Rows } from './rows.ts'
 
 /** The inbounds that show certificates of this server. */
 export interface CertificateUsers {

@@ -12,7 +12,8 @@ import { renderConfig } from '#src/xray/render.ts'
 import { maskSecrets } from '#src/xray/secret-keys.ts'
 import { parseXrayName } from '#src/xray/user-name.ts'
 import { isOpen, listenerOf } from './listeners.ts'
-import type { InboundRecord, Rows } from './rows.ts'
+import type { InboundRecord } from './records.ts'
+import type { Rows } from './rows.ts'
 import type { RowsView } from './rows-view.ts'
 import type { Snapshot } from './snapshot.ts'
 import { createStructure, type StructureDeps } from './structure.ts'
@@ -102,7 +103,7 @@ export function createEngine(deps: EngineDeps) {
     const others = rows.inbounds().filter(({ id }) => !scope.inbounds.includes(id))
     const before = structureOf(
       [...others, ...inbounds.map((raw) => rows.inboundOf(raw))].toSorted((a, b) => a.id - b.id),
-      scope.routing === true ? deps.openRouting(routings[0]?.['document']) : undefined,
+      scope.routing === true ? deps.openRouting(routings?.[0]?.['document']) : undefined,
     )
     return diffConfigs(before, structureOf())
   }

@@ -18,7 +18,8 @@ import { isOpen } from './listeners.ts'
 import { nextPeriod } from './periods.ts'
 import type { PositionStore } from './position.ts'
 import type { PrepareInbound } from './prepare-inbound.ts'
-import type { InboundRecord, InboundSettings, Rows } from './rows.ts'
+import type { InboundRecord, InboundSettings } from './records.ts'
+import type { Rows } from './rows.ts'
 import type { Writes } from './writes.ts'
 
 export interface InboundDeps {

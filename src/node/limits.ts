@@ -1,7 +1,7 @@
 /** When a client or an inbound is to be refused, decided from what is known; and what a change of its limits means. */
 import type { BlockReason } from '#src/contract/index.ts'
 import { nextOnGrid, nextPeriod } from './periods.ts'
-import type { ClientRecord, InboundRecord } from './rows.ts'
+import type { ClientRecord, InboundRecord } from './records.ts'
 
 export const DAY_MS = 24 * 60 * 60 * 1000
 

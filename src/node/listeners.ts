@@ -1,7 +1,7 @@
 /** How inbounds listen, and whether a change of a row is one of its listener. */
 import { takesUsersWhileRunning } from '#src/xray/account.ts'
 import { canonicalJson } from './canonical.ts'
-import type { InboundSettings } from './rows.ts'
+import type { InboundSettings } from './records.ts'
 
 /** Whether it may be used now. */
 export function isOpen(row: { enabled: boolean; blocked: string | null }): boolean {

@@ -3,7 +3,7 @@ import { logLevels } from '#src/contract/log-tail.ts'
 export type LogLevel = (typeof logLevels)[number]
 
 /** `2026/11/25 18:45:24.656595 [Info] infra/conf/serial: …` */
-const leveled = /^\d{4}\/\d{2}\/\d{2} \d{2}:\d{2}:\d{2}(?:\.\d+)? \[(Debug|Info|Warning|Error)\]/
+const leveled = /^(?:\d\S* \d\S* )?\[(Debug|Info|Warning|Error)\]/
 
 /** The level of a line of Xray's log; undefined for one that has none: of the access log, or the rest of a long one. */
 export function levelOf(line: string): LogLevel | undefined {

@@ -55,7 +55,9 @@ export function createRouting({ row, writes, engine, runtime, testConfig }: Rout
               row.save(document, rowVersion + 1, runtime.now())
               return scope
             },
-            ...(restart.length > 0 && { command: { operation: 'routing.set', xrayBefore: startedAt } }),
+            ...(restart.length > 0 && {
+              command: { operation: 'routing.set', xrayBefore: startedAt, target: null },
+            }),
           }
         },
       }),

@@ -8,6 +8,8 @@ export function createSettings(db: Sqlite) {
   const set = db.prepare(
     'insert into settings (key, value) values (?, ?) on conflict (key) do update set value = excluded.value',
   )
+  const read = (key: string): string | null => (get.get(key) as string | undefined) ?? null
+
   return {
     /** Whether an admin has stopped Xray: then a restart of ours must not start it. */
     isXrayStopped: (): boolean => get.get('xray.stopped') === 'yes',
@@ -22,6 +24,16 @@ export function createSettings(db: Sqlite) {
     },
     setTimeSeen: (time: number): void => {
       set.run('time.seen', String(time))
+    },
+    /** The version of Xray an admin has installed; null: whichever is found. */
+    xrayVersion: (): string | null => read('xray.version'),
+    setXrayVersion: (version: string): void => {
+      set.run('xray.version', version)
+    },
+    /** The life of Xray during which its geo files were last replaced: it has not read them. */
+    geoChangedUnder: (): string | null => read('geo.changed-under'),
+    setGeoChangedUnder: (life: string): void => {
+      set.run('geo.changed-under', life)
     },
   }
 }

@@ -15,6 +15,8 @@ export interface Scope {
 export interface Command {
   operation: string
   xrayBefore: string | null
+  /** What it was done to, where the operation alone does not say it. */
+  target: object | null
 }
 
 type Raw = Record<string, string | number | null>
@@ -29,7 +31,7 @@ export interface Snapshot {
   inboundTraffics: Raw[]
   certificates?: Raw[]
   /** None: nothing was ever said of it, or it is not in the scope. */
-  routings: Raw[]
+  routings?: Raw[]
   command?: Command | undefined
 }
 
@@ -115,7 +117,7 @@ export function createSnapshots(db: Sqlite) {
       for (const domain of snapshot.scope.certificates ?? []) dropCertificate.run(domain)
       insert('certificates', snapshot.certificates ?? [])
       if (snapshot.scope.routing === true) dropRouting.run()
-      insert('routings', snapshot.routings)
+      insert('routings', snapshot.routings ?? [])
       insert('inbounds', snapshot.inbounds, { change_seq: changeSeq })
       insert('clients', snapshot.clients, { change_seq: changeSeq })
       insert('client_inbounds', snapshot.placements)

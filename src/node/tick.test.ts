@@ -24,6 +24,7 @@ async function setup() {
       log: silentLog(),
       binary: 'xray',
       dir: '/nowhere',
+      installDir: '',
       version: '0',
       faults: { at: (point) => (point === held?.point ? held.until : undefined) },
     },

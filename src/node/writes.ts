@@ -32,7 +32,7 @@ export interface Plan {
   /** What is done instead of telling Xray of rows; not repeated after a kill. */
   effect?: () => Promise<void>
   /** Beside an effect: what `push` knows by whether it was done. */
-  command?: Command
+  command?: Command | undefined
   /** Rows as `commit` leaves them, where the change has them at hand: they are not read again. */
   known?: KnownRows
 }

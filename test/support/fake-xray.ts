@@ -7,6 +7,7 @@ import type { XrayParts } from '#src/node/xray-parts.ts'
 import type { RenderedConfig } from '#src/xray/diff.ts'
 import type { OutboundMessage, TypedMessage } from '#src/xray/messages.ts'
 import type { XrayUser } from '#src/xray/model.ts'
+import { noPrograms } from './no-programs.ts'
 import { vlessUser } from './xray-server.ts'
 import type { XrayChange } from '#src/xray/process.ts'
 
@@ -185,6 +186,11 @@ export function createFakeXray(): FakeXray {
       open(rendered)
     },
     isPortFree: async () => true,
+    programs: noPrograms,
+    runs: async () => running,
+    fetchGeoFiles: async () =>
+      fail('DOWNLOAD_FAILED', { what: 'geoip.dat', reason: 'there is no internet here' }),
+    geoFileHash: async () => null,
     testConfig: async () => undefined,
     compile: async ({ outbounds: given, routing }) => ({
       outbounds: (given as { tag: string }[]).map(outboundOf),

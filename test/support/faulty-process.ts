@@ -59,6 +59,7 @@ export function createFaultyProcess(deps: {
       log: { ...log, error: () => undefined },
       binary: 'xray',
       dir: '/nowhere',
+      installDir: '/nowhere',
       version: '0',
       publicAddress: `${deps.name}.example`,
       allowPrivateTargets: true,

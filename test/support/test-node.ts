@@ -1,15 +1,18 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { LimitEvent } from '#src/node/limit-events.ts'
-import { type Node, type NodeOptions, createNode } from '#src/node/node.ts'
 import type { Faults } from '#src/faults.ts'
 import type { Log } from '#src/log.ts'
+import type { LimitEvent } from '#src/node/limit-events.ts'
+import { type Node, type NodeOptions, createNode } from '#src/node/node.ts'
+import { createSettings } from '#src/node/settings.ts'
 import { type XrayParts, realXray } from '#src/node/xray-parts.ts'
 import { systemRuntime } from '#src/runtime.ts'
 import { readMigrations } from '#src/store/migrate.ts'
 import { type Sqlite, openStore } from '#src/store/open.ts'
 import { createSecretBox } from '#src/trust/secret-box.ts'
+import type { Download } from '#src/xray/download.ts'
+import { programPath } from '#src/xray/programs.ts'
 import { silentLog } from './silent-log.ts'
 import { xrayBinary } from './xray-binary.ts'
 
@@ -25,75 +28,80 @@ export interface TestNode {
   stop(): Promise<void>
 }
 
+interface TestNodeOptions {
+  host?: string
+  binary?: string
+  pinned?: boolean
+  download?: Download
+  /** As on a real server: clients reach no loopback. */
+  closed?: boolean
+  log?: Log
+  /** What stands between the node and the real Xray. */
+  through?: (real: XrayParts) => XrayParts
+  faults?: Faults
+  node?: Partial<NodeOptions>
+}
+
 /** How often a node of a test reads traffic and looks at limits, ms. */
 const INTERVAL_MS = 200
 
-export function openNodeDatabase(dir: string): Sqlite {
+export function openTestStore(dir: string): Sqlite {
   return openStore({
     file: join(dir, 'node.db'),
     migrations: readMigrations(join(import.meta.dirname, '../../migrations')),
-    now: Date.now(),
+    now: systemRuntime().now(),
   })
 }
 
 /** What a node over this folder is made with, in whatever process. */
-export function nodeOptions(dir: string, db: Sqlite): NodeOptions {
+export function testNodeOptions(dir: string, db: Sqlite, options: TestNodeOptions = {}): NodeOptions {
+  const installDir = join(dir, 'xray-bin')
+  // As in the product, the tests' own Xray being what lies on PATH.
+  const chosen = createSettings(db).xrayVersion()
   return {
+    binary: options.binary ?? (chosen === null ? xrayBinary() : programPath(installDir, chosen)),
+    pinned: options.pinned,
+    installDir,
     db,
     box: createSecretBox([{ id: 'test', key: Buffer.alloc(32, 7) }]),
     runtime: systemRuntime(),
-    log: silentLog(),
-    binary: xrayBinary(),
+    log: options.log ?? silentLog(),
     dir: join(dir, 'xray'),
     version: '0.0.0-test',
-    publicAddress: '127.0.0.1',
-    allowPrivateTargets: true,
+    publicAddress: options.host ?? '127.0.0.1',
+    allowPrivateTargets: options.closed !== true,
     accountingIntervalMs: INTERVAL_MS,
+    download: options.download ?? (() => Promise.reject(new Error('a test has no internet'))),
+    faults: options.faults,
+    ...options.node,
   }
 }
 
 /** A node with a real Xray and a real file, in a folder of its own. */
-export async function startTestNode(
-  options: {
-    host?: string
-    binary?: string
-    parent?: string
-    /** As on a real server: clients reach no loopback. */
-    closed?: boolean
-    log?: Log
-    /** What stands between the node and the real Xray. */
-    through?: (real: XrayParts) => XrayParts
-    faults?: Faults
-    node?: Partial<NodeOptions>
-  } = {},
-): Promise<TestNode> {
-  const dir = await mkdtemp(join(options.parent ?? tmpdir(), 'node-'))
-  const db = openNodeDatabase(dir)
+export async function startTestNode(options: TestNodeOptions & { parent?: string } = {}): Promise<TestNode> {
+  return openTestNode(await mkdtemp(join(options.parent ?? tmpdir(), 'node-')), options)
+}
+
+/** The same in a folder that is there, with what is in it. */
+export async function openTestNode(dir: string, options: TestNodeOptions = {}): Promise<TestNode> {
+  const db = openTestStore(dir)
   const events: LimitEvent[] = []
-  const make = (): Node => {
-    const given = {
-      ...nodeOptions(dir, db),
-      log: options.log ?? silentLog(),
-      binary: options.binary ?? xrayBinary(),
-      publicAddress: options.host ?? '127.0.0.1',
-      allowPrivateTargets: options.closed !== true,
-      publish: (event: LimitEvent) => events.push(event),
-      faults: options.faults,
-      ...options.node,
-    }
+  const begin = async (): Promise<Node> => {
+    const given = { publish: (event: LimitEvent) => events.push(event), ...testNodeOptions(dir, db, options) }
     const real = realXray(given)
-    return createNode(given, options.through?.(real) ?? real)
+    const node = createNode(given, options.through?.(real) ?? real)
+    await node.start()
+    return node
   }
   const test: TestNode = {
     dir,
     db,
-    node: make(),
+    node: await begin(),
     events,
     async restart(between) {
       await test.node.stop()
       between?.()
-      test.node = make()
-      await test.node.start()
+      test.node = await begin()
     },
     async stop() {
       await test.node.stop({ stopXray: true })
@@ -101,6 +109,5 @@ export async function startTestNode(
       await rm(dir, { recursive: true, force: true })
     },
   }
-  await test.node.start()
   return test
 }

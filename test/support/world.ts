@@ -9,6 +9,7 @@ import { join } from 'node:path'
 import { type Playground, startPlayground } from '#src/playground/playground.ts'
 import type { User } from '#src/playground/user.ts'
 import { systemRuntime } from '#src/runtime.ts'
+import { fixedProgram } from '#src/xray/program.ts'
 import { createXrayProcess } from '#src/xray/process.ts'
 import { type Program, program } from './process.ts'
 import { silentLog } from './silent-log.ts'
@@ -155,7 +156,7 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
       await Promise.all([...machines.values()].map((machine) => machine.program.kill()))
       for (const machine of machines.values()) {
         const xray = createXrayProcess({
-          binary: xrayBinary(),
+          program: fixedProgram(xrayBinary()),
           dir: join(machine.dir, 'xray'),
           runtime: systemRuntime(),
           log: silentLog(),

@@ -7,6 +7,7 @@ import type { XrayApi } from '#src/xray/api.ts'
 import { connectXrayApi } from '#src/xray/api.ts'
 import type { XrayAccount, XrayModel, XrayUser } from '#src/xray/model.ts'
 import type { XrayProcess } from '#src/xray/process.ts'
+import { fixedProgram } from '#src/xray/program.ts'
 import { createXrayProcess, xrayPaths } from '#src/xray/process.ts'
 import { renderConfig } from '#src/xray/render.ts'
 import { silentLog } from './silent-log.ts'
@@ -67,7 +68,12 @@ export async function startXrayServer(
   change: (config: object) => object = (config) => config,
 ): Promise<XrayServer> {
   const dir = await mkdtemp(join(tmpdir(), 'xray-'))
-  const xray = createXrayProcess({ binary: xrayBinary(), dir, runtime: systemRuntime(), log: silentLog() })
+  const xray = createXrayProcess({
+    program: fixedProgram(xrayBinary()),
+    dir,
+    runtime: systemRuntime(),
+    log: silentLog(),
+  })
   await xray.start(() => change(renderConfig(xrayModel(dir, inbounds))))
   const { socket } = xrayPaths(dir)
   const api = connectXrayApi(socket)

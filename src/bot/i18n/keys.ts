@@ -269,6 +269,10 @@ export interface Texts {
   'errors.ACME_REFUSED': { domain: string | number; reason: string | number }
   'errors.ACME_UNREACHABLE': { directory: string | number; reason: string | number }
   'errors.XRAY_NOT_FOUND': { reason: string | number }
+  'errors.XRAY_PINNED': { binary: string | number }
+  'errors.XRAY_ROLLED_BACK': { before: string | number; reason: string | number; version: string | number }
+  'errors.GEO_FILES_REFUSED': { reason: string | number }
+  'errors.DOWNLOAD_FAILED': { reason: string | number; what: string | number }
   'errors.XRAY_REFUSED': { reason: string | number }
   'errors.XRAY_UNAVAILABLE': { reason: string | number }
   'errors.SERVER_NOT_FOUND': { server: string | number }

@@ -55,7 +55,12 @@ async function startXray(lookEvery: number): Promise<void> {
 beforeEach(async () => {
   dir = await mkdtemp(join(tmpdir(), 'xray-tls-'))
   port = await freePort()
-  xray = createXrayProcess({ binary: xrayBinary(), dir, runtime: systemRuntime(), log: silentLog() })
+  xray = createXrayProcess({
+    program: () => ({ binary: xrayBinary(), assets: null }),
+    dir,
+    runtime: systemRuntime(),
+    log: silentLog(),
+  })
   desk = await openCertificateDesk({
     dir,
     acme: pebble.settings,
