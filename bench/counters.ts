@@ -23,8 +23,8 @@ interface Settings {
 const full: Settings = { clients: 10_000, warmUp: 3, samples: 30 }
 const short: Settings = { clients: 50, warmUp: 1, samples: 3 }
 
-/** Whoever reads must not wait much longer for the storing. */
-const GOAL = 2
+/** ms in which nothing else is done: a hundredth of the time between two readings. */
+const GOAL = 100
 const BATCH = 1_000
 /** Longer than this runs: the node's own readings would be measured along. */
 const NEVER_MS = 24 * 60 * 60 * 1000
@@ -68,21 +68,17 @@ async function measure(binary: string, settings: Settings): Promise<Report> {
       read.push(readTook)
       for (const growth of Object.keys(every) as Growth[]) store[growth].push(storeTook[growth])
     }
-    const both = summarize(
-      'read and store, all grew',
-      read.map((ms, turn) => ms + (store.all[turn] ?? Number.NaN)),
-    )
-    const bare = summarize('QueryStats', read)
-    const ratio = both.p50 / bare.p50
+    const both = read.map((ms, turn) => ms + (store.all[turn] ?? Number.NaN))
+    const storeAll = summarize('store, all grew', store.all)
     return {
       benchmark: 'counters',
       at: new Date().toISOString(),
       machine: machine(await xrayVersion(binary)),
       settings: { ...settings, counters: size },
       figures: [
-        bare,
-        both,
-        summarize('store, all grew', store.all),
+        summarize('QueryStats', read),
+        summarize('read and store, all grew', both),
+        storeAll,
         summarize('store, one in ten grew', store.tenth),
         summarize('store, none grew', store.none),
       ],
@@ -90,9 +86,9 @@ async function measure(binary: string, settings: Settings): Promise<Report> {
       notes: [
         'Every client has had real traffic; further growth is added to what Xray says, outside of the time taken.',
         goal(
-          `reading and storing takes ${ratio.toFixed(2)} times the reading`,
-          `at most ${GOAL}`,
-          ratio <= GOAL,
+          `storing it all takes ${storeAll.p50.toFixed(0)} ms`,
+          `at most ${GOAL} ms`,
+          storeAll.p50 <= GOAL,
         ),
       ],
     }

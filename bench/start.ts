@@ -4,7 +4,7 @@
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { copyFile } from 'node:fs/promises'
+import { copyFile, rm } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createLocalConnector } from '#src/connectors/local.ts'
@@ -50,7 +50,7 @@ async function measure(binary: string, settings: Settings): Promise<Report> {
     await it.end()
     const taken = await interleaved(
       {
-        bare: () => startBare(binary, config, port),
+        bare: () => startBare(binary, config, { ...it.paths, port }),
         node: async () => {
           await it.begin()
           await listens(port)
@@ -85,13 +85,21 @@ async function measure(binary: string, settings: Settings): Promise<Report> {
 }
 
 /** Returns what ends it again. */
-async function startBare(binary: string, config: string, port: number): Promise<() => Promise<void>> {
-  const child = spawn(binary, ['run', '-c', config], { stdio: 'ignore' })
+async function startBare(
+  binary: string,
+  config: string,
+  at: { socket: string; port: number },
+): Promise<() => Promise<void>> {
+  // An Xray that was killed leaves it behind, and none can begin where it lies.
+  await rm(at.socket, { force: true })
+  const child = spawn(binary, ['run', '-c', config], { stdio: ['ignore', 'pipe', 'ignore'] })
   const exited = once(child, 'exit')
+  let said = ''
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (said += text))
   await Promise.race([
-    listens(port),
+    listens(at.port),
     exited.then(() => {
-      throw new Error('the bare Xray ended')
+      throw new Error(`the bare Xray ended: ${said}`)
     }),
   ])
   return async () => {
