@@ -33,6 +33,7 @@ beforeEach(async () => {
     data: join(folder, 'agent'),
     listen: { host: '127.0.0.1', port: await freePort() },
     inboundListen: '127.0.0.1',
+    limits: { cut: 'off' },
     allowPrivateTargets: true,
     log: { level: 'silent' },
   }

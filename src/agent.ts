@@ -74,6 +74,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       publicAddress: config.publicAddress ?? identity.address,
       inboundListen: config.inboundListen,
       allowPrivateTargets: config.allowPrivateTargets,
+      cut: config.limits.cut,
       faults,
     })
 

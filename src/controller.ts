@@ -78,6 +78,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
       publicAddress: localHost,
       inboundListen: config.local.inboundListen,
       allowPrivateTargets: config.local.allowPrivateTargets,
+      cut: config.limits.cut,
       faults,
     })
 

@@ -24,6 +24,8 @@ export interface EngineDeps {
   certificateFiles: (domain: string) => { certificateFile: string; keyFile: string } | null
   routing: () => RoutingDocument
   paths: { socket: string; logDir: string }
+  /** What Xray writes its access log to; null: nothing. */
+  accessLog: () => string | null
   allowPrivateTargets: boolean
 }
 
@@ -60,6 +62,7 @@ export function createEngine(deps: EngineDeps) {
       routing: deps.routing(),
       apiSocket: paths.socket,
       logDir: paths.logDir,
+      accessLog: deps.accessLog(),
       allowPrivateTargets,
     }
   }

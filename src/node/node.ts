@@ -13,10 +13,11 @@ import { createAnswers } from './answers.ts'
 import { createChanges } from './changes.ts'
 import { createClients } from './clients.ts'
 import { createNodeClock } from './clock.ts'
-import { createEnforcement } from './enforce.ts'
+import type { CutMode } from './cut.ts'
 import { createEngine } from './engine.ts'
 import { createInbounds } from './inbounds.ts'
-import { type PublishLimit, calmly, turnedBy } from './limit-events.ts'
+import type { PublishLimit } from './limit-events.ts'
+import { createLimitKeeper } from './limit-keeper.ts'
 import { createMachine, osName, tail } from './machine.ts'
 import type { NodeOperations } from './operations.ts'
 import { createPosition } from './position.ts'
@@ -48,6 +49,8 @@ export interface NodeOptions {
   allowPrivateTargets?: boolean | undefined
   /** How often counters are read, ms. A crash of Xray loses at most the traffic of one such interval. */
   accountingIntervalMs?: number | undefined
+  /** What becomes of connections that stand of clients who are refused; they are cut, where that is possible, unless told. */
+  cut?: CutMode | undefined
   /** Told of limits that are reached or near, and of who is let in again. */
   publish?: PublishLimit | undefined
   faults?: Faults | undefined
@@ -87,11 +90,9 @@ export function createNode(options: NodeOptions, xray: XrayParts = realXray(opti
     certificateFiles: (domain) => certificates.filesOf(domain),
     routing: () => plainRouting,
     paths,
+    accessLog: () => limits.accessLog(),
     allowPrivateTargets,
   })
-  const publish = calmly(options.publish ?? (() => undefined), (error) =>
-    log.error({ error }, 'an event was not published'),
-  )
   const writes = createWrites({
     db,
     box,
@@ -106,23 +107,26 @@ export function createNode(options: NodeOptions, xray: XrayParts = realXray(opti
     reconcile: (reopen) => engine.reconcile(reopen),
     answer: (operation, before, now) =>
       operation.startsWith('xray.') ? control.answer() : answers.after(operation, before, now),
-    applied: (before, now) => turnedBy(before, now, runtime.now()).forEach(publish),
+    applied: (before, now) => limits.applied(before, now),
     faults: options.faults,
   })
   const accounting = createAccounting({ db, position, now: () => runtime.now() })
   const control = createXrayControl({ engine, writes, settings, accounting, log })
-  const enforcement = createEnforcement({ db, writes, position, online, publish, runtime, log })
+  const limits = createLimitKeeper({
+    ...options,
+    writes,
+    position,
+    xray,
+    engine,
+    restartXray: () => control.restart(),
+    runtime,
+  })
   const changes = createChanges(db, rows, position)
   const machine = createMachine(dirname(dir), (ms) => runtime.sleep(ms))
 
   let xrayVersionKnown: string | null = null
   const stopping = new AbortController()
   let ticking: Promise<void> | undefined
-
-  async function online(): Promise<Awaited<ReturnType<typeof engine.online>> | null> {
-    if (!engine.state().running) return []
-    return engine.online().catch(() => null)
-  }
 
   /** What is done with nobody watching: read, keep limits, mend. */
   async function tick(): Promise<void> {
@@ -133,7 +137,7 @@ export function createNode(options: NodeOptions, xray: XrayParts = realXray(opti
     }
     // Not amid a change: one that is taken back would take along what was counted meanwhile.
     await writes.exclusive(() => control.account())
-    await enforcement.run()
+    await limits.round()
     await writes.mend()
   }
 
@@ -171,7 +175,15 @@ export function createNode(options: NodeOptions, xray: XrayParts = realXray(opti
       inboundListen,
       prepare: createPrepareInbound(runtime, certificates),
     }),
-    ...createClients({ db, rows, writes, engine, position, runtime }),
+    ...createClients({
+      db,
+      rows,
+      writes,
+      engine,
+      position,
+      runtime,
+      onNewCredentials: (email) => limits.renewed(email),
+    }),
     ...createTraffic({ db, rows, position, runtime }),
     ...control.operations,
     'server.health': health,
@@ -199,8 +211,9 @@ export function createNode(options: NodeOptions, xray: XrayParts = realXray(opti
       position.begin()
       xrayVersionKnown = await xray.version().catch(() => null)
       await xray.tidy()
+      await limits.begin()
       await control.begin()
-      await enforcement.run()
+      await limits.round()
       // Ends by the abort alone.
       ticking = keepTicking().catch(() => undefined)
     },
@@ -209,6 +222,7 @@ export function createNode(options: NodeOptions, xray: XrayParts = realXray(opti
       stopping.abort()
       await ticking
       await control.end(stopXray)
+      await limits.end()
       api.close()
     },
   }

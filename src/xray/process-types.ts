@@ -62,7 +62,7 @@ export interface XrayProcess {
 /** Where things lie in an Xray's folder. */
 export function xrayPaths(
   dir: string,
-): Record<'config' | 'previous' | 'pid' | 'socket' | 'output' | 'logDir', string> {
+): Record<'config' | 'previous' | 'pid' | 'socket' | 'output' | 'logDir' | 'access', string> {
   return {
     config: join(dir, 'config.json'),
     previous: join(dir, 'config.prev.json'),
@@ -71,5 +71,7 @@ export function xrayPaths(
     /** What it printed since its last start: its last words after a crash. */
     output: join(dir, 'xray.out.log'),
     logDir: join(dir, 'logs'),
+    /** The pipe it says through who is connected, where we want to know. */
+    access: join(dir, 'access.pipe'),
   }
 }

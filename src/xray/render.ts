@@ -38,8 +38,7 @@ export function renderConfig(model: XrayModel): object {
     log: {
       loglevel: 'warning',
       error: join(model.logDir, 'error.log'),
-      // It would keep a record of who visited what.
-      access: 'none',
+      access: model.accessLog ?? 'none',
     },
     api: { tag: 'api', services: ['HandlerService', 'StatsService'] },
     stats: {},

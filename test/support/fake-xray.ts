@@ -143,6 +143,7 @@ export function createFakeXray(): FakeXray {
     isPortFree: async () => true,
     testConfig: async () => undefined,
     version: async () => '26.3.27',
+    openCutting: async () => ({ sockets: null, accessLog: null, close: () => undefined }),
     tidy: async () => undefined,
   }
 

@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { CutMode } from '#src/node/cut.ts'
 import type { LimitEvent } from '#src/node/limit-events.ts'
 import { type Node, type NodeOptions, createNode } from '#src/node/node.ts'
 import { systemRuntime } from '#src/runtime.ts'
@@ -46,12 +47,13 @@ export function nodeOptions(dir: string, db: Sqlite): NodeOptions {
     publicAddress: '127.0.0.1',
     allowPrivateTargets: true,
     accountingIntervalMs: INTERVAL_MS,
+    cut: 'off',
   }
 }
 
 /** A node with a real Xray and a real file, in a folder of its own. */
 export async function startTestNode(
-  options: { host?: string; binary?: string; parent?: string } = {},
+  options: { host?: string; binary?: string; parent?: string; cut?: CutMode } = {},
 ): Promise<TestNode> {
   const dir = await mkdtemp(join(options.parent ?? tmpdir(), 'node-'))
   const db = openNodeDatabase(dir)
@@ -61,6 +63,7 @@ export async function startTestNode(
       ...nodeOptions(dir, db),
       binary: options.binary ?? xrayBinary(),
       publicAddress: options.host ?? '127.0.0.1',
+      cut: options.cut ?? 'off',
       publish: (event) => events.push(event),
     })
   const test: TestNode = {
