@@ -34,6 +34,7 @@ beforeEach(async () => {
     data: join(folder, 'agent'),
     listen: { host: '127.0.0.1', port: await freePort() },
     inboundListen: '127.0.0.1',
+    limits: { cut: 'off' },
     allowPrivateTargets: true,
     acme: defaultAcme,
     log: { level: 'silent' },

@@ -83,6 +83,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       inboundListen: config.inboundListen,
       allowPrivateTargets: config.allowPrivateTargets,
       acme: config.acme,
+      cut: config.limits.cut,
       faults,
     })
 

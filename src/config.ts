@@ -83,6 +83,13 @@ const sections = {
   log: z.strictObject({ level: z.enum(logLevels).default('info') }).prefault({}),
 }
 
+const limits = z
+  .strictObject({
+    /** What becomes of connections that stand when their client is refused. */
+    cut: z.enum(['sockets', 'restart', 'off']).default('sockets'),
+  })
+  .prefault({})
+
 /** A path from the folder we were started in. Made whole, since Xray works in a folder of its own. */
 const path = (preset: string) =>
   z
@@ -91,7 +98,7 @@ const path = (preset: string) =>
     .default(preset)
     .transform((text) => resolve(text))
 
-const configSchema = z.strictObject({ ...sections, database: path('data/fleetgram.db') })
+const configSchema = z.strictObject({ ...sections, limits, database: path('data/fleetgram.db') })
 export type Config = z.output<typeof configSchema>
 
 const agentSchema = z.strictObject({
@@ -103,6 +110,7 @@ const agentSchema = z.strictObject({
   inboundListen: ip.optional(),
   allowPrivateTargets: yesOrNo.default(false),
   acme: sections.acme,
+  limits,
   log: sections.log,
 })
 export type AgentConfig = z.output<typeof agentSchema>

@@ -87,6 +87,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
       inboundListen: config.local.inboundListen,
       allowPrivateTargets: config.local.allowPrivateTargets,
       acme: config.acme,
+      cut: config.limits.cut,
       faults,
     })
 

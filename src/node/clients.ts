@@ -19,6 +19,8 @@ export interface ClientDeps {
   engine: Pick<Engine, 'requireRunning' | 'online'>
   position: PositionStore
   runtime: Runtime
+  /** Told of a client whose credentials are others than they were. */
+  onNewCredentials?: ((email: string) => void) | undefined
 }
 
 interface SeenAddress {
@@ -117,8 +119,9 @@ export function createClients(deps: ClientDeps): ClientOperations {
         },
       }),
 
-    'clients.update': (input, call) =>
-      writes.run<Client>({
+    'clients.update': async (input, call) => {
+      let hasNewCredentials = false
+      const updated = await writes.run<Client>({
         operation: 'clients.update',
         input,
         call,
@@ -128,6 +131,8 @@ export function createClients(deps: ClientDeps): ClientOperations {
           if (rowVersion !== undefined && rowVersion !== before.rowVersion) fail('STALE_ROW_VERSION')
           const given = Object.fromEntries(Object.entries(changes).filter(([, value]) => value !== undefined))
           const now = runtime.now()
+          const { uuid = before.uuid, password = before.password } = changes
+          hasNewCredentials = uuid !== before.uuid || password !== before.password
           const limits = changedLimits(before, changes, now)
           // Who was using it from too many addresses is looked at again with the next reading.
           const use = { bytes: usedBytes(before.id), addresses: 0 }
@@ -148,7 +153,10 @@ export function createClients(deps: ClientDeps): ClientOperations {
             },
           }
         },
-      }),
+      })
+      if (hasNewCredentials) deps.onNewCredentials?.(updated.email)
+      return updated
+    },
 
     'clients.delete': (input, call) =>
       writes.run({

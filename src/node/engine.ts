@@ -35,6 +35,8 @@ export interface EngineDeps {
   beforeRestart: () => Promise<void>
   log: Log
   paths: { socket: string; logDir: string }
+  /** What Xray writes its access log to; null: nothing. */
+  accessLog: () => string | null
   allowPrivateTargets: boolean
 }
 
@@ -61,6 +63,7 @@ export function createEngine(deps: EngineDeps) {
       countsInbounds: countsInbounds(inbounds),
       apiSocket: paths.socket,
       logDir: paths.logDir,
+      accessLog: deps.accessLog(),
       allowPrivateTargets,
     }
   }

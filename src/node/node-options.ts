@@ -6,6 +6,7 @@ import type { Sqlite } from '#src/store/open.ts'
 import type { SecretBox } from '#src/trust/secret-box.ts'
 import type { Download } from '#src/xray/download.ts'
 import type { AcmeSettings } from './certificates/acme/settings.ts'
+import type { CutMode } from './cut.ts'
 import type { PublishLimit } from './limit-events.ts'
 
 export interface NodeOptions {
@@ -39,6 +40,8 @@ export interface NodeOptions {
   onCertificateSoonDue?: ((domain: string, daysLeft: number) => void) | undefined
   /** How often certificates that are due are looked for, ms. */
   certificateIntervalMs?: number | undefined
+  /** What becomes of connections that stand of clients who are refused; they are cut, where that is possible, unless told. */
+  cut?: CutMode | undefined
   /** Told of limits that are reached or near, and of who is let in again. */
   publish?: PublishLimit | undefined
   /** How files come from the internet; HTTPS unless told. */

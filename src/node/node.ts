@@ -14,13 +14,13 @@ import { createChanges } from './changes.ts'
 import { createClients } from './clients.ts'
 import { createNodeClock } from './clock.ts'
 import { type CommandKind, createCommands } from './commands.ts'
-import { createEnforcement } from './enforce.ts'
 import { createEngine } from './engine.ts'
 import { createEvents, type Events, placeOf } from './events.ts'
 import { createGeo } from './geo.ts'
 import { createInbounds } from './inbounds.ts'
 import { createInstall } from './install.ts'
-import { calmly, happeningOf, turnedBy } from './limit-events.ts'
+import { happeningOf } from './limit-events.ts'
+import { createLimitKeeper } from './limit-keeper.ts'
 import type { NodeOptions } from './node-options.ts'
 import type { NodeOperations } from './operations.ts'
 import { createPosition } from './position.ts'
@@ -84,17 +84,11 @@ export function createNode(options: NodeOptions, xray: XrayParts = realXray(opti
     routing: () => routingRow.read().document,
     openRouting: routingRow.open,
     beforeRestart: () => control.lastAccount(),
+    accessLog: () => limits.accessLog(),
     log,
     paths,
     allowPrivateTargets: options.allowPrivateTargets ?? false,
   })
-  const publish = calmly(
-    (event) => {
-      events.publish(happeningOf(event))
-      options.publish?.(event)
-    },
-    (error) => log.error({ error }, 'an event was not published'),
-  )
   const writes = createWrites({
     db,
     box,
@@ -118,7 +112,7 @@ export function createNode(options: NodeOptions, xray: XrayParts = realXray(opti
       if (before.command === undefined) return answers.after(operation, before, now)
       return kindOf(before.command)?.answer(before.command)
     },
-    applied: (before, now) => turnedBy(before, now, runtime.now()).forEach(publish),
+    applied: (before, now) => limits.applied(before, now),
     faults: options.faults,
   })
   const accounting = createAccounting({ db, position, now: () => runtime.now() })
@@ -152,7 +146,19 @@ export function createNode(options: NodeOptions, xray: XrayParts = realXray(opti
     },
     intervalMs: options.certificateIntervalMs,
   })
-  const enforcement = createEnforcement({ db, writes, position, online, publish, runtime, log })
+  const limits = createLimitKeeper({
+    ...options,
+    writes,
+    position,
+    xray,
+    engine,
+    restartXray: () => control.restart(),
+    publish(event) {
+      events.publish(happeningOf(event))
+      options.publish?.(event)
+    },
+    runtime,
+  })
   const routing = createRouting({ ...xray, row: routingRow, writes, engine, runtime })
   const changes = createChanges(db, rows, position)
   const reports = createReports({
@@ -180,11 +186,6 @@ export function createNode(options: NodeOptions, xray: XrayParts = realXray(opti
     faults: options.faults,
   })
 
-  async function online(): Promise<Awaited<ReturnType<typeof engine.online>> | null> {
-    if (!engine.state().running) return []
-    return engine.online().catch(() => null)
-  }
-
   const ticking = createTicking({
     runtime,
     log,
@@ -193,20 +194,23 @@ export function createNode(options: NodeOptions, xray: XrayParts = realXray(opti
       ['note the time', () => clock.note()],
       // Not amid a change: one that is taken back would take along what was counted meanwhile.
       ['count traffic', () => writes.exclusive(() => control.account())],
-      ['keep limits', () => enforcement.run()],
+      ['keep limits', () => limits.round()],
       ['mend Xray', () => writes.mend()],
       ['rotate logs', () => xray.rotateLogs()],
     ],
   })
 
-  const inboundDeps = { ...xray, db, rows, writes, engine, answers, position, runtime }
+  const changeDeps = { ...xray, db, rows, writes, engine, answers, position, runtime }
   const operations: NodeOperations = {
     ...createInbounds({
-      ...inboundDeps,
+      ...changeDeps,
       inboundListen: options.inboundListen ?? '0.0.0.0',
       prepare: createPrepareInbound(runtime, (domain) => certificates.pinOf(domain)),
     }),
-    ...createClients({ db, rows, writes, engine, position, runtime }),
+    ...createClients({
+      ...changeDeps,
+      onNewCredentials: (email) => limits.renewed(email),
+    }),
     ...routing.operations,
     ...createTraffic({ db, rows, position, runtime }),
     ...control.operations,
@@ -232,8 +236,9 @@ export function createNode(options: NodeOptions, xray: XrayParts = realXray(opti
       await backups.tidy()
       await install.look()
       await certificates.begin()
+      await limits.begin()
       await control.begin()
-      await enforcement.run()
+      await limits.round()
       certificates.start()
       ticking.start()
     },
@@ -244,6 +249,7 @@ export function createNode(options: NodeOptions, xray: XrayParts = realXray(opti
       await certificates.stop()
       await ticking.stop()
       await control.end(stopXray)
+      await limits.end()
       api.close()
     },
   }

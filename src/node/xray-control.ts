@@ -125,6 +125,13 @@ export function createXrayControl(deps: XrayControlDeps) {
       await account()
     },
 
+    /** A restart at a time of our own choosing, between changes. */
+    restart: (): Promise<void> =>
+      writes.exclusive(async () => {
+        await lastAccount()
+        await engine.restart()
+      }),
+
     async end(stopXray: boolean): Promise<void> {
       await writes.exclusive(async () => {
         await lastAccount()

@@ -3,6 +3,7 @@ import { mkdir, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Log } from '#src/log.ts'
 import { type Runtime, randomId } from '#src/runtime.ts'
+import type { SeenConnection } from '#src/xray/access-pipe.ts'
 import { addInbound } from '#src/xray/add-inbound.ts'
 import { type XrayApi, connectXrayApi } from '#src/xray/api.ts'
 import { type CompiledParts, compileParts } from '#src/xray/compile.ts'
@@ -17,6 +18,7 @@ import {
   tidyGeoFiles,
 } from '#src/xray/geo-files.ts'
 import { rotateLog } from '#src/xray/log-rotation.ts'
+import { type Cutting, openCutting } from '#src/xray/cutting.ts'
 import { createXrayProcess, xrayPaths } from '#src/xray/process.ts'
 import type { XrayProcess } from '#src/xray/process-types.ts'
 import type { RenderedInbound } from '#src/xray/render-inbound.ts'
@@ -47,6 +49,8 @@ export interface XrayParts {
   geoFileHash(name: GeoFileName): Promise<string | null>
   /** Keeps what Xray writes from filling the disk. */
   rotateLogs(): Promise<void>
+  /** Begins to look who is connected from where, and to be able to end it. To be called before Xray is started or adopted. */
+  openCutting(isWanted: boolean, onSeen: (seen: SeenConnection) => void): Promise<Cutting>
   /** Removes what a kill has left of all this. */
   tidy(): Promise<void>
 }
@@ -126,6 +130,8 @@ export function realXray(options: RealXrayOptions): XrayParts {
       await tidyGeoFiles(geo.folder)
       await programs.tidy()
     },
+
+    openCutting: (isWanted, onSeen) => openCutting({ path: paths.access, isWanted, onSeen, runtime, log }),
   }
 }
 

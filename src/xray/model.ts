@@ -82,6 +82,8 @@ export interface XrayModel {
   apiSocket: string
   /** Folder for Xray's own log files. */
   logDir: string
+  /** What its access log is written to. Without it there is none: it tells who visits what. */
+  accessLog?: string | null
   /**
    * Whether clients may reach loopback and private networks through this server. Only for tests and the demo: on a
    * real server it would open the machine's own services, this one among them, to every client.

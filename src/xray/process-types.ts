@@ -68,7 +68,7 @@ export interface XrayProcess {
 /** Where things lie in an Xray's folder. */
 export function xrayPaths(
   dir: string,
-): Record<'config' | 'previous' | 'pid' | 'socket' | 'output' | 'logDir' | 'log', string> {
+): Record<'config' | 'previous' | 'pid' | 'socket' | 'output' | 'logDir' | 'log' | 'access', string> {
   return {
     config: join(dir, 'config.json'),
     previous: join(dir, 'config.prev.json'),
@@ -79,5 +79,7 @@ export function xrayPaths(
     logDir: join(dir, 'logs'),
     /** Xray's own log, as the configuration names it. */
     log: join(dir, 'logs', 'error.log'),
+    /** The pipe it says through who is connected, where we want to know. */
+    access: join(dir, 'access.pipe'),
   }
 }

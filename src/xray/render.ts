@@ -41,8 +41,7 @@ export function renderConfig(model: XrayModel): RenderedConfig {
     log: {
       loglevel: 'warning',
       error: join(model.logDir, 'error.log'),
-      // It would keep a record of who visited what.
-      access: 'none',
+      access: model.accessLog ?? 'none',
     },
     api: { tag: 'api', services: ['HandlerService', 'StatsService', 'RoutingService'] },
     stats: {},

@@ -198,6 +198,7 @@ export function createFakeXray(): FakeXray {
     }),
     version: async () => '26.3.27',
     rotateLogs: async () => undefined,
+    openCutting: async () => ({ sockets: null, accessLog: null, close: () => undefined }),
     tidy: async () => undefined,
   }
 

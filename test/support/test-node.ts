@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Faults } from '#src/faults.ts'
 import type { Log } from '#src/log.ts'
+import type { CutMode } from '#src/node/cut.ts'
 import type { LimitEvent } from '#src/node/limit-events.ts'
 import { type Node, type NodeOptions, createNode } from '#src/node/node.ts'
 import { createSettings } from '#src/node/settings.ts'
@@ -39,6 +40,7 @@ interface TestNodeOptions {
   /** What stands between the node and the real Xray. */
   through?: (real: XrayParts) => XrayParts
   faults?: Faults
+  cut?: CutMode
   /** That seals what is secret in its rows. */
   key?: Buffer
   node?: Partial<NodeOptions>
@@ -76,6 +78,7 @@ export function testNodeOptions(dir: string, db: Sqlite, options: TestNodeOption
     publicAddress: options.host ?? '127.0.0.1',
     allowPrivateTargets: options.closed !== true,
     accountingIntervalMs: INTERVAL_MS,
+    cut: options.cut ?? 'off',
     download: options.download ?? (() => Promise.reject(new Error('a test has no internet'))),
     faults: options.faults,
     ...options.node,

@@ -1,0 +1,89 @@
+/** All that keeps limits on a node: who is refused, what is said of it, and what becomes of what still stands. */
+import type { Log } from '#src/log.ts'
+import type { Runtime } from '#src/runtime.ts'
+import type { Sqlite } from '#src/store/open.ts'
+import type { Cutting } from '#src/xray/cutting.ts'
+import { createAdmission } from './admission.ts'
+import { type CutMode, createCutter } from './cut.ts'
+import { createEnforcement } from './enforce.ts'
+import type { Engine } from './engine.ts'
+import { type PublishLimit, calmly, turnedBy } from './limit-events.ts'
+import type { PositionStore } from './position.ts'
+import { createQuietRestart } from './quiet-restart.ts'
+import type { RowsView } from './rows-view.ts'
+import type { Snapshot } from './snapshot.ts'
+import type { Writes } from './writes.ts'
+import type { XrayParts } from './xray-parts.ts'
+
+export interface LimitKeeperDeps {
+  db: Sqlite
+  writes: Writes
+  position: PositionStore
+  xray: Pick<XrayParts, 'api' | 'openCutting'>
+  engine: Pick<Engine, 'state' | 'online'>
+  /** Ends all connections, once the counters are read. */
+  restartXray: () => Promise<void>
+  /** Connections are cut, where that is possible, unless told. */
+  cut?: CutMode | undefined
+  publish?: PublishLimit | undefined
+  runtime: Runtime
+  log: Log
+}
+
+export function createLimitKeeper(deps: LimitKeeperDeps) {
+  const { db, writes, position, xray, engine, restartXray, cut = 'sockets', runtime, log } = deps
+  const publish = calmly(deps.publish ?? (() => undefined), (error) =>
+    log.error({ error }, 'an event was not published'),
+  )
+  const enforcement = createEnforcement({ db, writes, position, online, publish, runtime, log })
+  const mayStay = createAdmission(db)
+  const cutter = createCutter({ db, mayStay, now: () => runtime.now(), log })
+  const quietRestart = createQuietRestart({
+    connected: async () => (await xray.api.online()).map(({ email }) => email),
+    mayStay,
+    restart: restartXray,
+    now: () => runtime.now(),
+    log,
+  })
+  let cutting: Cutting | undefined
+
+  async function online(): Promise<Awaited<ReturnType<Engine['online']>> | null> {
+    if (!engine.state().running) return []
+    return engine.online().catch(() => null)
+  }
+
+  return {
+    /** What Xray is to write its access log to; null: nothing. */
+    accessLog: (): string | null => cutting?.accessLog ?? null,
+
+    /** Before Xray is started or adopted: it may have been told of a pipe that must have a reader. */
+    async begin(): Promise<void> {
+      cutting = await xray.openCutting(cut === 'sockets', (seen) => cutter.note(seen))
+      cutter.use(cutting.sockets)
+    },
+
+    /** Looks at everybody's limits. Never rejects. */
+    async round(): Promise<void> {
+      await enforcement.run()
+      await cutter.sweep()
+      if (cut === 'restart' && engine.state().running) await quietRestart.run()
+    },
+
+    /** A change has come about. */
+    applied(before: Snapshot, now: RowsView): void {
+      turnedBy(before, now, runtime.now()).forEach(publish)
+      void cutter.sweep()
+    },
+
+    /** A client has credentials that are others than they were. */
+    renewed(email: string): void {
+      cutter.outdate(email)
+      void cutter.sweep()
+    },
+
+    async end(): Promise<void> {
+      await cutter.end()
+      cutting?.close()
+    },
+  }
+}
