@@ -77,8 +77,8 @@ function parameters(operation: OpenAPI.OperationObject): Field[] {
 }
 
 function bodyOf(operation: OpenAPI.OperationObject): Schema | undefined {
-  const { content = {} } = (operation.requestBody ?? {}) as OpenAPI.RequestBodyObject
-  return content['application/json']?.schema as Schema | undefined
+  const body = operation.requestBody as OpenAPI.RequestBodyObject | undefined
+  return body?.content['application/json']?.schema as Schema | undefined
 }
 
 function answerOf(operation: OpenAPI.OperationObject): Schema {
