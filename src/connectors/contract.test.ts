@@ -219,6 +219,8 @@ describe('a real node', () => {
       await bad('inbounds.add', { ...inboundInput('x', 1), sockopt: {} }, 'input')
       await bad('inbounds.get', {}, 'id')
       await bad('clients.add', { id: 'x', clients: [{ email: 'a' }] }, 'clients.0.uuid')
+      // It replaces the whole: said by nobody, nothing may be taken for all that is wanted.
+      await bad('routing.set', {}, 'outbounds')
       await bad('system.logs', { source: 'shadow' }, 'source')
       await bad('system.logs', { contains: 'x'.repeat(201) }, 'contains')
       await bad('system.logs', { level: 'fatal' }, 'level')

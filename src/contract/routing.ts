@@ -153,6 +153,9 @@ export const routing = {
     .input(
       z.strictObject({
         ...document,
+        // To be said: what is left out would be gone.
+        outbounds: document.outbounds.unwrap(),
+        rules: document.rules.unwrap(),
         rowVersion: z.number().int().nonnegative().optional(),
         /** A change that Xray can only take at its start is refused unless this says that all connections may end. */
         allowRestart: z.boolean().default(false),

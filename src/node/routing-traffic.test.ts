@@ -13,7 +13,7 @@ import {
 } from '#test/support/xray-client.ts'
 import { plainInbound, startXrayServer, vlessUser } from '#test/support/xray-server.ts'
 
-type Given = OperationInput<'routing.set'>
+type Given = Partial<OperationInput<'routing.set'>>
 
 const key = () => ({ idempotencyKey: randomUUID() })
 const exit = (tag: string, sendThrough: string) => ({ tag, protocol: 'freedom' as const, sendThrough })
@@ -32,7 +32,7 @@ async function join(it: TestNode, inbound: string, email: string): Promise<XrayC
 }
 
 function set(it: TestNode, given: Given) {
-  const input = contract.routing.set['~orpc'].inputSchema?.parse(given)
+  const input = contract.routing.set['~orpc'].inputSchema?.parse({ outbounds: [], rules: [], ...given })
   return it.node.operations['routing.set'](input as never, key())
 }
 const pidOf = async (it: TestNode) => (await it.node.operations['xray.start'](undefined, key())).pid

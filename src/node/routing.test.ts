@@ -9,7 +9,7 @@ import { type TestNode, startTestNode } from '#test/support/test-node.ts'
 import { freePort } from '#test/support/xray-client.ts'
 import type { XrayParts } from './xray-parts.ts'
 
-type Given = OperationInput<'routing.set'>
+type Given = Partial<OperationInput<'routing.set'>>
 
 let it: TestNode
 let parts: XrayParts
@@ -39,7 +39,8 @@ beforeAll(async () => {
 afterAll(() => it.stop())
 
 const key = () => ({ idempotencyKey: randomUUID() })
-const parse = (given: Given) => contract.routing.set['~orpc'].inputSchema?.parse(given) as never
+const parse = (given: Given) =>
+  contract.routing.set['~orpc'].inputSchema?.parse({ outbounds: [], rules: [], ...given }) as never
 const set = (given: Given, call = key()) => it.node.operations['routing.set'](parse(given), call)
 const get = (reveal = true) => it.node.operations['routing.get']({ reveal }, {})
 const pid = async () => (await it.node.operations['xray.start'](undefined, key())).pid

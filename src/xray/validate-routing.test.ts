@@ -8,7 +8,11 @@ const set = contract.routing.set['~orpc'].inputSchema
 
 /** As it comes from the contract: what is left out has its default. */
 function routing(given: object): RoutingDocument {
-  const { allowRestart: _, rowVersion: __, ...document } = set?.parse(given) ?? fails()
+  const {
+    allowRestart: _,
+    rowVersion: __,
+    ...document
+  } = set?.parse({ outbounds: [], rules: [], ...given }) ?? fails()
   return document
 }
 const fails = (): never => {
@@ -196,7 +200,7 @@ describe('ways out and rules', () => {
 
   it('what is deeper than any real outbound is refused before it is walked', () => {
     const deep = JSON.parse(`${'{"a":'.repeat(20_000)}1${'}'.repeat(20_000)}`) as object
-    expect(set?.safeParse({ outbounds: [proxy('a', { settings: deep })] }).success).toBe(false)
+    expect(set?.safeParse({ outbounds: [proxy('a', { settings: deep })], rules: [] }).success).toBe(false)
   })
 
   it('do not clash with inbounds, from whichever side', () => {
