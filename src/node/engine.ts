@@ -187,6 +187,8 @@ export function createEngine(deps: EngineDeps) {
         await api.addUsers(inbound.tag, missing, { replace: true })
         mended += missing.length + there.size
       }
+      // The file tells what Xray was told: left as it was, the same would be opened anew at every start of ours.
+      if (mended > 0) await process.writeConfig(render())
       return mended
     },
 

@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Node, createNode } from '#src/node/node.ts'
+import { type Rows, createRows } from '#src/node/rows.ts'
 import { systemRuntime } from '#src/runtime.ts'
 import { readMigrations } from '#src/store/migrate.ts'
 import { type Sqlite, openStore } from '#src/store/open.ts'
@@ -14,8 +15,8 @@ export interface TestNode {
   dir: string
   db: Sqlite
   node: Node
-  /** What a restart of our process is to Xray: let go, and begin again over the same files. */
-  restart(): Promise<void>
+  /** What a restart of our process is to Xray: let go, and begin again over the same files, or what becomes of them. */
+  restart(meanwhile?: (rows: Rows) => void): Promise<void>
   stop(): Promise<void>
 }
 
@@ -30,10 +31,11 @@ export async function startTestNode(
     migrations: readMigrations(join(import.meta.dirname, '../../migrations')),
     now: runtime.now(),
   })
+  const box = createSecretBox([{ id: 'test', key: Buffer.alloc(32, 7) }])
   const make = (): Node =>
     createNode({
       db,
-      box: createSecretBox([{ id: 'test', key: Buffer.alloc(32, 7) }]),
+      box,
       runtime,
       log: silentLog(),
       binary: options.binary ?? xrayBinary(),
@@ -47,8 +49,9 @@ export async function startTestNode(
     dir,
     db,
     node: make(),
-    async restart() {
+    async restart(meanwhile) {
       await test.node.stop()
+      meanwhile?.(createRows(db, box))
       test.node = make()
       await test.node.start()
     },
