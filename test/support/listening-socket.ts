@@ -16,7 +16,7 @@ export function listeningSockets(port: number): string[] {
       .filter(([, local = '', remote = '', state]) =>
         table.startsWith('tcp')
           ? local.endsWith(`:${hexPort}`) && state === LISTENS
-          : local.endsWith(`:${hexPort}`) && /:0000$/.test(remote),
+          : local.endsWith(`:${hexPort}`) && remote.endsWith(':0000'),
       )
       .map((fields) => `${table} ${fields[9]}`)
   })

@@ -9,6 +9,7 @@ import type { XrayAccount, XrayModel, XrayUser } from '#src/xray/model.ts'
 import type { XrayProcess } from '#src/xray/process.ts'
 import { createXrayProcess, xrayPaths } from '#src/xray/process.ts'
 import { renderConfig } from '#src/xray/render.ts'
+import { makeSelfSigned } from '#src/trust/self-signed.ts'
 import { silentLog } from './silent-log.ts'
 import { xrayBinary } from './xray-binary.ts'
 
@@ -38,6 +39,28 @@ export function plainInbound(tag: string, port: number, users: XrayUser[] = []):
     certificateFiles: null,
     sniffing: { enabled: true, destOverride: ['http', 'tls'] },
     users,
+  }
+}
+
+/** A Hysteria 2 inbound on loopback, with a certificate of its own. */
+export async function hysteriaInbound(tag: string, port: number, users: XrayUser[] = []): Promise<Inbound> {
+  const made = await makeSelfSigned('vpn.example', 1, systemRuntime())
+  return {
+    ...plainInbound(tag, port, users),
+    protocol: 'hysteria2',
+    settings: {},
+    secrets: { certificate: made.certificate, certificateKey: made.key },
+    stream: {
+      transport: { type: 'hysteria', obfuscated: false },
+      security: {
+        type: 'tls',
+        serverName: 'vpn.example',
+        certificate: { source: 'own' },
+        alpn: [],
+        fingerprint: 'chrome',
+        pin: made.sha256,
+      },
+    },
   }
 }
 
