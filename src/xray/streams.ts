@@ -77,8 +77,7 @@ export function networksOf(inbound: GivenProtocolSettings & { stream: StreamInpu
         ? ['udp']
         : inbound.settings.network.split(',').map((network) => network as Network)
     case 'mixed':
-      // What comes by UDP is told where to go by TCP, and to another port.
-      return ['tcp']
+      return inbound.settings.udp ? ['tcp', 'udp'] : ['tcp']
     default: {
       const { transport, security } = inbound.stream
       if (transport.type === 'mkcp') return ['udp']
