@@ -6,7 +6,8 @@ import { chmodSync, cpSync, mkdirSync, readFileSync, readdirSync, rmSync, writeF
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { type Metafile, type Plugin, build } from 'esbuild'
-import { findXray, pinnedXrayVersion, xrayVersion } from '#src/xray/binary.ts'
+import { findXray, pinnedXrayVersion } from '#src/xray/binary.ts'
+import { xrayVersion } from '#src/xray/program.ts'
 
 const root = import.meta.dirname
 const { values } = parseArgs({

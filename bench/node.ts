@@ -39,6 +39,7 @@ export async function startBenchNode(binary: string): Promise<BenchNode> {
     log,
     binary,
     dir: xrayDir,
+    installDir: join(dir, 'xray-bin'),
     version: 'bench',
     publicAddress: '127.0.0.1',
   })

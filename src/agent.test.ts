@@ -9,6 +9,7 @@ import { freePort } from '#test/support/xray-client.ts'
 import { type Agent, joinAgent, startAgent } from './agent.ts'
 import type { AgentConfig } from './config.ts'
 import { type Connection, createConnectorFactory } from './connectors/factory.ts'
+import { defaultAcme } from './node/certificates/acme/settings.ts'
 import { systemRuntime } from './runtime.ts'
 import { type ControllerTls, createControllerTls } from './trust/controller-tls.ts'
 import { createJoinToken } from './trust/join-tokens.ts'
@@ -34,6 +35,7 @@ beforeEach(async () => {
     listen: { host: '127.0.0.1', port: await freePort() },
     inboundListen: '127.0.0.1',
     allowPrivateTargets: true,
+    acme: defaultAcme,
     log: { level: 'silent' },
   }
   trust = await createTestFleetCa()
@@ -120,6 +122,30 @@ describe('an agent', () => {
     expect(await server.server.health()).toMatchObject({ status: 'online' })
     expect(await server.inbounds.list()).toMatchObject([{ id: inbound.id, clientCount: 1 }])
     expect(xrayPid()).toBe(before)
+  })
+
+  test('ends at once though it is listened to, and says afterwards that there is a gap', async () => {
+    await joinAgent(config, token())
+    const agent = await start()
+    const server = connect()
+    const stream = await server.sync.events({})
+    const tail = await server.system.tail({})
+    const first = await stream.next()
+    if (first.done === true) throw new Error('the end')
+    await tail.next()
+    const since = Date.now()
+    await Promise.all([
+      agent.stop(),
+      expect(stream.next()).rejects.toThrow(code('SERVER_UNREACHABLE')),
+      expect(tail.next()).rejects.toThrow(code('SERVER_UNREACHABLE')),
+    ])
+    // Of the 10 s that Docker gives it.
+    expect(Date.now() - since).toBeLessThan(5_000)
+    agents.splice(0)
+    await start()
+    const { epoch, seq } = first.value
+    const again = await server.sync.events({ epoch, after: seq })
+    expect((await again.next()).value).toMatchObject({ type: 'gap' })
   })
 
   test('ends before it touches Xray when another has its address', async () => {

@@ -7,6 +7,7 @@ import { createEndings } from './endings.ts'
 import { fail } from './errors.ts'
 import type { Faults } from './faults.ts'
 import type { Log } from './log.ts'
+import { chooseXray } from './node/choose-xray.ts'
 import { createNode } from './node/node.ts'
 import type { NodeOperations } from './node/operations.ts'
 import { type Runtime, systemRuntime } from './runtime.ts'
@@ -15,8 +16,7 @@ import { openStore } from './store/open.ts'
 import { type Address, formatAddress } from './trust/address.ts'
 import { type AgentIdentity, readIdentity } from './trust/agent-identity.ts'
 import { loadKey, secretBoxFor } from './trust/secret-box.ts'
-import { productFile, productVersion, xrayCacheDirs } from './version.ts'
-import { findXray } from './xray/binary.ts'
+import { productFile, productVersion, xrayCacheDirs, xrayInstallDir } from './version.ts'
 
 const DAY_MS = 24 * 60 * 60 * 1000
 /** Time enough to join the machine anew before its certificate ends. */
@@ -52,7 +52,6 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
 
   const key = loadKey({ env: env['FLEETGRAM_KEY'], file: join(data, 'fleetgram.key') })
   const version = productVersion()
-  const binary = await findXray({ env, cacheDir: xrayCacheDirs(data), log })
   const endings = createEndings({ log, runtime })
   let stopXray = false
   try {
@@ -63,17 +62,25 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       onBackup: (copy) => log.info({ copy }, 'the database was copied before its migration'),
     })
     endings.add('database', () => db.close())
+    const program = await chooseXray({
+      db,
+      env,
+      installDir: xrayInstallDir(data),
+      cacheDir: xrayCacheDirs(data),
+      log,
+    })
     const node = createNode({
       db,
       box: secretBoxFor(key),
       runtime,
       log,
-      binary,
+      ...program,
       dir: join(data, 'xray'),
       version,
       publicAddress: config.publicAddress ?? identity.address,
       inboundListen: config.inboundListen,
       allowPrivateTargets: config.allowPrivateTargets,
+      acme: config.acme,
       faults,
     })
 

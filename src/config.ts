@@ -4,6 +4,7 @@ import { dirname, join, resolve } from 'node:path'
 import { z } from 'zod'
 import { fail } from './errors.ts'
 import { logLevels } from './log.ts'
+import { defaultAcme } from './node/certificates/acme/settings.ts'
 import { type Address, isHost, parseAddress } from './trust/address.ts'
 import { runsFromSource } from './version.ts'
 
@@ -17,6 +18,7 @@ const address = z.string().transform((text, context): Address => {
 const host = z.string().refine(isHost, 'write a host name or an IP address')
 const ip = z.union([z.ipv4(), z.ipv6()])
 const seconds = (least: number, most: number) => z.coerce.number().int().min(least).max(most)
+const port = z.coerce.number().int().min(1).max(65_535)
 const yesOrNo = z.union([z.boolean(), z.enum(['true', 'false']).transform((value) => value === 'true')])
 
 /** Lists may come from the environment as `1, 2`. */
@@ -64,6 +66,20 @@ const sections = {
       startupGraceSeconds: seconds(0, 3_600).default(60),
     })
     .prefault({}),
+  /** Where this machine gets certificates for its TLS inbounds. */
+  acme: z
+    .strictObject({
+      directory: z.url({ protocol: /^https$/ }).default(defaultAcme.directory),
+      caFile: z
+        .string()
+        .min(1)
+        .transform((text) => resolve(text))
+        .optional(),
+      listen: ip.optional(),
+      httpPort: port.default(defaultAcme.httpPort),
+      tlsPort: port.default(defaultAcme.tlsPort),
+    })
+    .prefault({}),
   log: z.strictObject({ level: z.enum(logLevels).default('info') }).prefault({}),
 }
 
@@ -86,6 +102,7 @@ const agentSchema = z.strictObject({
   publicAddress: host.optional(),
   inboundListen: ip.optional(),
   allowPrivateTargets: yesOrNo.default(false),
+  acme: sections.acme,
   log: sections.log,
 })
 export type AgentConfig = z.output<typeof agentSchema>

@@ -9,6 +9,7 @@ import { createFleet } from './fleet/fleet.ts'
 import type { Fleet } from './fleet/types.ts'
 import { createHealthMonitor } from './health/monitor.ts'
 import type { Log } from './log.ts'
+import { chooseXray } from './node/choose-xray.ts'
 import { createNode } from './node/node.ts'
 import { createSender } from './notify/sender.ts'
 import { type Runtime, systemRuntime } from './runtime.ts'
@@ -21,10 +22,9 @@ import { createControllerTls } from './trust/controller-tls.ts'
 import { createIdentities } from './trust/identities.ts'
 import { createJoinToken } from './trust/join-tokens.ts'
 import { loadKey, secretBoxFor } from './trust/secret-box.ts'
-import { productFile, productVersion, xrayCacheDirs } from './version.ts'
+import { productFile, productVersion, xrayCacheDirs, xrayInstallDir } from './version.ts'
 import { startGateway } from './web/gateway.ts'
 import { startWeb } from './web/server.ts'
-import { findXray } from './xray/binary.ts'
 
 export interface Controller {
   fleet: Fleet
@@ -65,19 +65,26 @@ export async function startController(options: ControllerOptions): Promise<Contr
     const db = drizzleOver(sqlite)
     const version = productVersion()
 
-    const binary = await findXray({ env, cacheDir: xrayCacheDirs(paths.dataDir), log })
     const localHost = config.local.publicAddress ?? outwardAddress()
+    const program = await chooseXray({
+      db: sqlite,
+      env,
+      installDir: xrayInstallDir(paths.dataDir),
+      cacheDir: xrayCacheDirs(paths.dataDir),
+      log,
+    })
     const node = createNode({
       db: sqlite,
       box,
       runtime,
       log,
-      binary,
+      ...program,
       dir: paths.xrayDir,
       version,
       publicAddress: localHost,
       inboundListen: config.local.inboundListen,
       allowPrivateTargets: config.local.allowPrivateTargets,
+      acme: config.acme,
       faults,
     })
 

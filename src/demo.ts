@@ -14,6 +14,7 @@ import type { DemoAction } from './playground/chat-page.ts'
 import { startPlayground } from './playground/playground.ts'
 import { randomId, systemRuntime } from './runtime.ts'
 import { findXray } from './xray/binary.ts'
+import { fixedProgram } from './xray/program.ts'
 import { createXrayProcess } from './xray/process.ts'
 import { isPortFree } from './xray/validate.ts'
 import { productFile } from './version.ts'
@@ -88,7 +89,9 @@ export async function runDemo(env: Env): Promise<void> {
   playground.user(you)
 
   const xrayDirs = [join(dir, 'xray'), ...agents.map(({ name }) => join(dir, name, 'xray'))]
-  const xrays = xrayDirs.map((xrayDir) => createXrayProcess({ binary, dir: xrayDir, runtime, log }))
+  const xrays = xrayDirs.map((xrayDir) =>
+    createXrayProcess({ program: fixedProgram(binary), dir: xrayDir, runtime, log }),
+  )
   const config = loadConfig(join(dir, 'none.json'), {
     FLEETGRAM_TELEGRAM_TOKEN: token,
     FLEETGRAM_TELEGRAM_API_ROOT: playground.apiRoot,

@@ -1,3 +1,6 @@
+import { certificateErrorKinds } from './error-kinds-certificates.ts'
+import { xrayErrorKinds } from './error-kinds-xray.ts'
+
 /**
  * Every error a person or a program can meet, in one registry: its code, HTTP status, whether trying again may
  * help, and what to say. A text key of the same code (`errors.<code>`) holds the words for the chat.
@@ -44,13 +47,8 @@ export const errorKinds = {
     retryable: false,
     message: 'A client named {email} is already on this server with other credentials. Choose another name.',
   },
-  XRAY_NOT_FOUND: {
-    status: 500,
-    retryable: false,
-    message: 'There is no Xray to run: {reason}. Put it on PATH or set XRAY_BIN.',
-  },
-  XRAY_REFUSED: { status: 422, retryable: false, message: 'Xray refused the configuration: {reason}.' },
-  XRAY_UNAVAILABLE: { status: 503, retryable: true, message: 'Xray does not answer: {reason}.' },
+  ...certificateErrorKinds,
+  ...xrayErrorKinds,
   SERVER_NOT_FOUND: { status: 404, retryable: false, message: 'There is no server {server}.' },
   SERVER_NAME_TAKEN: {
     status: 409,

@@ -52,6 +52,7 @@ export function toFleetError(error: unknown, trace: string): FleetError {
 /** What SQLite and the file system say when nothing more can be written: it may befall every write anywhere. */
 const NO_ROOM = new Set<unknown>(['SQLITE_FULL', 'ENOSPC', 'EDQUOT'])
 
-function isNoRoom(error: unknown): boolean {
+/** Whether something could not be written for want of room. */
+export function isNoRoom(error: unknown): boolean {
   return error instanceof Error && 'code' in error && NO_ROOM.has(error.code)
 }

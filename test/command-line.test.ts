@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { startPlayground } from '#src/playground/playground.ts'
 import { systemRuntime } from '#src/runtime.ts'
+import { fixedProgram } from '#src/xray/program.ts'
 import { createXrayProcess } from '#src/xray/process.ts'
 import { silentLog } from './support/silent-log.ts'
 import { xrayBinary } from './support/xray-binary.ts'
@@ -147,7 +148,7 @@ describe('a start that cannot be', () => {
     await playground.stop()
     // Whoever is served already is served on: what runs is left running.
     const xray = createXrayProcess({
-      binary: xrayBinary(),
+      program: fixedProgram(xrayBinary()),
       dir: join(dir, 'refused', 'xray'),
       runtime: systemRuntime(),
       log: silentLog(),

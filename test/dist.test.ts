@@ -13,6 +13,7 @@ import { openStore } from '#src/store/open.ts'
 import { loadOrCreateCa } from '#src/trust/ca.ts'
 import { createJoinToken } from '#src/trust/join-tokens.ts'
 import { loadKey, secretBoxFor } from '#src/trust/secret-box.ts'
+import { fixedProgram } from '#src/xray/program.ts'
 import { createXrayProcess } from '#src/xray/process.ts'
 import { silentLog } from './support/silent-log.ts'
 import { xrayBinary } from './support/xray-binary.ts'
@@ -49,7 +50,7 @@ afterAll(async () => {
   await Promise.all([...running.keys()].map((name) => end(name, 'SIGKILL')))
   for (const home of ['.', 'agent2', 'agent3']) {
     const xray = createXrayProcess({
-      binary: xrayBinary(),
+      program: fixedProgram(xrayBinary()),
       dir: join(dir, home, 'xray'),
       runtime,
       log: silentLog(),

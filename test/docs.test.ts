@@ -3,8 +3,11 @@ import { dirname, join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { loadAgentConfig, loadConfig } from '#src/config.ts'
 import { loadLanguages } from '#src/bot/i18n/texts.ts'
+import { describeApi } from '#src/connectors/openapi.ts'
+import { apiPrefix } from '#src/contract/index.ts'
 import { errorKinds } from '#src/errors.ts'
 import { templateIds } from '#src/fleet/templates.ts'
+import { operationsPage } from '#test/support/operations-page.ts'
 import { allCombinations } from './support/link-table.ts'
 
 const root = join(import.meta.dirname, '..')
@@ -44,7 +47,7 @@ function flat(value: object, path = ''): Map<string, string> {
 }
 
 describe('docs/reference/errors.md', () => {
-  it('is what src/errors.ts says; `npm test -- -u test/docs.test.ts` writes it anew', async () => {
+  it('is what src/errors.ts says; `npm test -- test/docs.test.ts -u` writes it anew', async () => {
     const rows = Object.entries(errorKinds).map(([code, { status, retryable, message }]) => {
       const words = message.replace(/\{(\w+)\}/g, '*$1*').replaceAll('|', '\\|')
       return `| \`${code}\` | ${status} | ${retryable ? 'yes' : 'no'} | ${words} |`
@@ -59,6 +62,18 @@ Every error has a code, the same in the chat, in the log and over HTTP. *Words l
 ${rows.join('\n')}
 `
     await expect(page).toMatchFileSnapshot(join(root, 'docs/reference/errors.md'))
+  })
+})
+
+describe('docs/reference/operations.md and openapi.json', () => {
+  it('are what the contract says; `npm test -- test/docs.test.ts -u` writes them anew', async () => {
+    const { version } = JSON.parse(read('package.json')) as { version: string }
+    const document = await describeApi(version)
+    const page = operationsPage(document, apiPrefix)
+    await expect(page).toMatchFileSnapshot(join(root, 'docs/reference/operations.md'))
+    await expect(`${JSON.stringify(document, null, 1)}\n`).toMatchFileSnapshot(
+      join(root, 'docs/reference/openapi.json'),
+    )
   })
 })
 

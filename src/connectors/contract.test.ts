@@ -10,8 +10,11 @@ import {
   type ServerConnector,
 } from '#src/contract/index.ts'
 import { FleetError } from '#src/errors.ts'
+import { defaultAcme } from '#src/node/certificates/acme/settings.ts'
 import type { NodeOperations } from '#src/node/operations.ts'
 import { kinds, openRoads, type Roads } from '#test/support/roads.ts'
+import { makeTestChain } from '#test/support/test-chain.ts'
+import { geoip, geosite, publish } from '#test/support/geo-data.ts'
 import { createTestFleetCa, type TestFleetCa } from '#test/support/test-fleet-ca.ts'
 import { startTestNode, type TestNode } from '#test/support/test-node.ts'
 import { freePort } from '#test/support/xray-client.ts'
@@ -46,8 +49,14 @@ const inboundInput = (tag: string, port: number) => ({
 describe('a real node', () => {
   let it: TestNode
   let roads: Roads
+  let challengePort: number
   beforeAll(async () => {
-    it = await startTestNode()
+    challengePort = await freePort()
+    const acme = { ...defaultAcme, listen: '127.0.0.1', httpPort: challengePort }
+    it = await startTestNode({
+      node: { acme },
+      download: publish(geoip('CN'), geosite('CN')).download,
+    })
     roads = await openRoads(trust, it.node.operations)
   })
   afterAll(async () => {
@@ -140,6 +149,62 @@ describe('a real node', () => {
       await server.inbounds.delete({ id: tag }, key())
     })
 
+    test('carries out a life of certificates', async () => {
+      const domain = `${kind}.example.org`
+      const once = key()
+      // In capitals: it is found by one spelling.
+      const generate = { domain: domain.toUpperCase(), method: 'self-signed' as const }
+      const made = await server.certificates.generate(generate, once)
+      expect(made).toMatchObject({ domain, kind: 'self-signed', daysLeft: 3_649, autoRenew: false })
+      expect(await server.certificates.generate(generate, once)).toEqual(made)
+      expect((await server.certificates.list()).find((each) => each.domain === domain)).toEqual(made)
+      const renewed = await server.certificates.renew({ domain }, key())
+      expect(renewed.sha256).not.toBe(made.sha256)
+
+      const chain = await makeTestChain({ names: [{ type: 'dns', value: domain }] })
+      const certificate = [chain.leaf, ...chain.issuers].join('')
+      const imported = await server.certificates.import({ domain, certificate, key: chain.key }, key())
+      expect(imported).toMatchObject({ kind: 'imported', issuer: 'Test Middle', createdAt: made.createdAt })
+      expect(JSON.stringify(imported)).not.toContain('PRIVATE')
+      const ofAnother = server.certificates.import(
+        { domain: 'x.example.org', certificate, key: chain.key },
+        key(),
+      )
+      expect(await errorOf(ofAnother)).toMatchObject({
+        code: 'BAD_INPUT',
+        details: { field: 'certificate', reason: `it is not for x.example.org but for ${domain}` },
+      })
+      expect(await errorOf(server.certificates.renew({ domain }, key()))).toMatchObject({
+        code: 'CERTIFICATE_NOT_RENEWABLE',
+      })
+      expect(await server.certificates.delete({ domain }, key())).toEqual({ domain })
+      expect(await errorOf(server.certificates.delete({ domain }, key()))).toMatchObject({
+        code: 'CERTIFICATE_NOT_FOUND',
+        details: { domain },
+      })
+    })
+
+    test('holds a certificate for an IP address by one spelling', async () => {
+      const spelled = await server.certificates.generate(
+        { domain: '2001:DB8:0::7', method: 'self-signed' },
+        key(),
+      )
+      expect(spelled.domain).toBe('2001:db8::7')
+      expect(await server.certificates.delete({ domain: '2001:db8:0:0::7' }, key())).toEqual({
+        domain: '2001:db8::7',
+      })
+    })
+
+    test('says which inbound has the port that a challenge needs', async () => {
+      await server.inbounds.add(inboundInput(tag, challengePort), key())
+      const order = server.certificates.generate({ domain: 'a.example.org', method: 'http-01' }, key())
+      expect(await errorOf(order)).toMatchObject({
+        code: 'CHALLENGE_PORT_TAKEN',
+        details: { port: challengePort, reason: `the inbound ${tag} uses it` },
+      })
+      await server.inbounds.delete({ id: tag }, key())
+    })
+
     test('refuses what the contract does not allow', async () => {
       const bad = async (name: OperationName, input: object, field: string) => {
         const error = await errorOf(callOperation(server, name, input as never, key()))
@@ -156,7 +221,34 @@ describe('a real node', () => {
       await bad('system.logs', { source: 'shadow' }, 'source')
       await bad('system.logs', { contains: 'x'.repeat(201) }, 'contains')
       await bad('system.logs', { level: 'fatal' }, 'level')
+      const versions = ['26.3', 'v26.3.27', '26.03.27', '26.3.27-rc1', '..', '1.2.3/../../x', '1.2.3\n', '']
+      for (const version of versions) await bad('system.installXray', { version }, 'version')
       await bad('server.health', { verbose: 'true' }, 'verbose')
+      const domains = ['*.example.org', 'localhost', 'a..b.org', '-a.org', '../../x.org', '10.0.0.256', '']
+      for (const domain of domains) await bad('certificates.renew', { domain }, 'domain')
+      const name = { domain: 'vpn.example.org' }
+      await bad('certificates.generate', { ...name, method: 'dns-01' }, 'method')
+      await bad('certificates.generate', { domain: '198.51.100.7', method: 'http-01' }, 'domain')
+      await bad('certificates.generate', { ...name, method: 'http-01', email: 'nobody' }, 'email')
+      await bad('certificates.generate', { ...name, method: 'http-01', days: 3 }, 'input')
+      await bad('certificates.generate', { ...name, method: 'self-signed', days: 3_651 }, 'days')
+      await bad('certificates.import', { ...name, certificate: 'x', key: '-----BEGIN K-----' }, 'certificate')
+    })
+
+    test('fetches geo files, and says what is wrong with an installation', async () => {
+      const { files, restartNeeded } = await server.system.updateGeoFiles(undefined, key())
+      expect(files).toMatchObject([{ name: 'geoip.dat' }, { name: 'geosite.dat' }])
+      expect(restartNeeded).toBe(false)
+      const once = key()
+      const again = await server.system.updateGeoFiles(undefined, once)
+      expect(again.files.map(({ status }) => status)).toEqual(['unchanged', 'unchanged'])
+      expect(await server.system.updateGeoFiles(undefined, once)).toEqual(again)
+      const { pinned, versions } = await server.xray.versions()
+      expect([pinned, versions.filter(({ running, chosen }) => running && chosen).length]).toEqual([false, 1])
+      expect(await errorOf(server.system.installXray({ version: '99.1.1' }, key()))).toMatchObject({
+        code: 'DOWNLOAD_FAILED',
+        details: { what: 'Xray 99.1.1', reason: 'there is no such file' },
+      })
     })
 
     test('a write without a key is refused', async () => {
@@ -170,7 +262,9 @@ describe('a real node', () => {
     await local.inbounds.add(inboundInput('both', await freePort()), key())
     await remote.clients.add({ id: 'both', clients: [person('anna'), person('boris')] }, key())
     const position = { epoch: '', since: 0, trafficSince: 0 }
+    await local.certificates.generate({ domain: 'both.example.org', method: 'self-signed' }, key())
     expect(await remote.inbounds.list()).toEqual(await local.inbounds.list())
+    expect(await remote.certificates.list()).toEqual(await local.certificates.list())
     expect(await remote.sync.changes(position)).toEqual(await local.sync.changes(position))
     expect(await remote.traffic.clients()).toEqual(await local.traffic.clients())
     expect(await remote.traffic.total()).toEqual(await local.traffic.total())
@@ -195,6 +289,12 @@ const samples: { [N in OperationName]: OperationInput<N> | undefined } = {
   'clients.resetTraffic': { email: ' trimmed ' },
   'clients.addresses': { email: 'ann' },
   'clients.online': undefined,
+  'routing.get': { reveal: true },
+  'routing.set': {
+    outbounds: [{ tag: 'up', protocol: 'socks', settings: { address: '192.0.2.1', port: 1080 } }],
+    rules: [{ user: ['Ä%2'], outboundTag: 'up' }],
+    rowVersion: 0,
+  },
   'traffic.total': undefined,
   'traffic.clients': undefined,
   'traffic.outbounds': undefined,
@@ -203,9 +303,22 @@ const samples: { [N in OperationName]: OperationInput<N> | undefined } = {
   'xray.stop': undefined,
   'xray.restart': undefined,
   'xray.version': undefined,
+  'xray.versions': undefined,
   'xray.config': { reveal: true },
   'system.stats': undefined,
   'system.logs': { lines: 7, level: 'warning', contains: 'a&b=ü' },
+  'certificates.list': undefined,
+  'certificates.generate': { domain: 'vpn.example.org', method: 'tls-alpn-01', email: 'a@b.org' },
+  'certificates.import': {
+    domain: '2001:db8::7',
+    certificate: '-----BEGIN C-----',
+    key: '-----BEGIN K-----',
+  },
+  'certificates.renew': { domain: 'renew.example.org' },
+  'certificates.delete': { domain: '198.51.100.7' },
+  'system.tail': { source: 'output', level: 'warning', contains: 'x y', lines: 0 },
+  'system.updateGeoFiles': undefined,
+  'system.installXray': { version: '26.3.27' },
   'sync.changes': { epoch: 'e', since: 12 },
   'sync.events': { epoch: 'e', after: 3 },
 }

@@ -1,5 +1,5 @@
 import type { SecureContext } from 'node:tls'
-import type { ServerConnector } from '#src/contract/index.ts'
+import { contract, type ServerConnector } from '#src/contract/index.ts'
 import { fail } from '#src/errors.ts'
 import type { Log } from '#src/log.ts'
 import type { NodeOperations } from '#src/node/operations.ts'
@@ -49,6 +49,7 @@ export function createConnectorFactory(options: {
 
 /** A plain object: on the connectors themselves, which answer to any name, `close` would be an operation. */
 function withClose(connector: ServerConnector, close: () => Promise<void>): Connection {
-  const { server, inbounds, clients, traffic, xray, system, sync } = connector
-  return { server, inbounds, clients, traffic, xray, system, sync, close }
+  const groups = Object.keys(contract) as (keyof ServerConnector)[]
+  const calls = Object.fromEntries(groups.map((group) => [group, connector[group]]))
+  return { ...(calls as unknown as ServerConnector), close }
 }

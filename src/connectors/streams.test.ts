@@ -58,7 +58,9 @@ describe('a real node', () => {
       key(),
     )
     const { epoch, changeSeq } = await server.server.health()
-    const changed = await nextOf(events, 'changed')
+    let changed = await nextOf(events, 'changed')
+    // That of a change before may still have been on its way.
+    while (changed.position.changeSeq < changeSeq) changed = await nextOf(events, 'changed')
     expect(changed.position).toMatchObject({ epoch, changeSeq })
 
     await server.xray.stop(undefined, key())
@@ -67,8 +69,28 @@ describe('a real node', () => {
     expect(await nextOf(events, 'xrayUp')).toMatchObject({ lastError: null })
 
     // Once more from the beginning: the same events, with the same ids.
-    const again = await server.sync.events({ epoch: first.epoch, after: first.seq })
+    const again = await server.sync.events({ epoch: first.epoch, after: changed.seq - 1 })
     expect(await nextOf(again, 'changed')).toEqual(changed)
+  })
+
+  test.each(kinds)('lets its logs be read along with by the %s connector', async (kind) => {
+    const server = closing(await openRoads(trust, it.node.operations))[kind]
+    const stop = new AbortController()
+    const tail = await server.system.tail({ source: 'output', lines: 2 }, { signal: stop.signal })
+    expect((await tail.next()).value).toMatchObject({ skipped: 0, lines: expect.any(Array) })
+    await server.xray.restart(undefined, key())
+    let seen = ''
+    while (!seen.includes('Reading config')) {
+      const { done, value } = await tail.next()
+      if (done === true) throw new Error('the end')
+      seen += value.lines.join('\n')
+    }
+    expect(seen).toMatch(/^Xray \d/)
+    const waiting = tail.next()
+    stop.abort(new Error('enough'))
+    await expect(waiting).rejects.toThrow('enough')
+    const none = await errorOf(server.system.tail({ lines: 1_001 }))
+    expect(none).toMatchObject({ code: 'BAD_INPUT', details: { field: 'lines' } })
   })
 
   test('and when it starts anew, it says that there is a gap', async () => {

@@ -1,5 +1,6 @@
 import type { SecureContext } from 'node:tls'
 import { buildConnector, type Dispatcher, Pool } from 'undici'
+import { operationMeta, operationNames } from '#src/contract/index.ts'
 import { identityProblem } from '#src/trust/peer.ts'
 import { WrongIdentity } from './unreachable.ts'
 
@@ -31,6 +32,11 @@ export interface DirectTransport {
   isAllowed: (spkiHash: string, serverId: number) => boolean
 }
 
+/** ms: an installation downloads for minutes before it answers. */
+function longestCall(): number {
+  return Math.max(...operationNames().map((name) => operationMeta(name).timeout))
+}
+
 /** Dials a server's open port, and accepts there nobody but this server. */
 export function directDispatcher(options: DirectTransport): Dispatcher {
   return pool(options, {
@@ -39,7 +45,7 @@ export function directDispatcher(options: DirectTransport): Dispatcher {
     // An agent's own hint must not make us keep fewer or more.
     keepAliveMaxTimeout: KEEP_ALIVE_MS,
     // The deadline of the call is the one that counts; these only end what nobody waits for any more.
-    headersTimeout: 120_000,
+    headersTimeout: longestCall() + 60_000,
     bodyTimeout: 120_000,
     maxResponseSize: MAX_ANSWER_BYTES,
   })

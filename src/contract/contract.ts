@@ -1,13 +1,25 @@
 import type { ContractRouterClient } from '@orpc/contract'
+import { certificates } from './certificates.ts'
 import { clients } from './clients.ts'
 import { inbounds } from './inbounds.ts'
+import { routing } from './routing.ts'
 import { server } from './server.ts'
 import { sync } from './sync.ts'
 import { system, xray } from './system.ts'
 import { traffic } from './traffic.ts'
 
 /** Everything a server can do, said once. Paths are below `/api/v1` on an agent. */
-export const contract = { server, inbounds, clients, traffic, xray, system, sync }
+export const contract = {
+  server,
+  inbounds,
+  clients,
+  routing,
+  traffic,
+  xray,
+  system,
+  certificates,
+  sync,
+}
 export type Contract = typeof contract
 
 /** What travels with a call besides its input. */

@@ -1,10 +1,13 @@
 import { eventIterator } from '@orpc/contract'
 import { z } from 'zod'
+import { blockReasons } from './inbounds.ts'
 import { timestamp } from './primitives.ts'
 import { position } from './server.ts'
 
-/** What a client can have used up: its bytes, its time, the addresses it may come from. */
-const limit = z.enum(['traffic', 'expiry', 'ips'])
+/** What a client or an inbound can have used up: its bytes, its time, the addresses it may come from. */
+const limit = z.enum(blockReasons)
+/** How near that is: bytes of its traffic, ms of its time. */
+const left = z.number().int().nonnegative()
 
 /**
  * Every event stands in one line of a node's run: `epoch` names the run, `seq` counts from 1. Together, as
@@ -39,18 +42,14 @@ const known = z.discriminatedUnion('type', [
   z.object({ type: z.literal('xrayDown'), ...place, reason: z.string(), lines: z.array(z.string()) }),
   /** A client is cut off, since it has used up what it may. */
   z.object({ type: z.literal('limitReached'), ...place, email: z.string(), limit }),
-  /** A client will soon be. `left`: bytes of its traffic, ms of its time, or addresses. */
-  z.object({
-    type: z.literal('limitNear'),
-    ...place,
-    email: z.string(),
-    limit,
-    left: z.number().int().nonnegative(),
-  }),
+  /** A client will soon be. */
+  z.object({ type: z.literal('limitNear'), ...place, email: z.string(), limit, left }),
   /** A client that was cut off may enter again. */
   z.object({ type: z.literal('restored'), ...place, email: z.string() }),
   /** An inbound has used up what it may, and is closed to everybody. */
   z.object({ type: z.literal('inboundClosed'), ...place, tag: z.string(), limit }),
+  /** An inbound will soon have. */
+  z.object({ type: z.literal('inboundNear'), ...place, tag: z.string(), limit, left }),
   /** An inbound that was closed for that is open again. */
   z.object({ type: z.literal('inboundOpened'), ...place, tag: z.string() }),
   z.object({

@@ -15,7 +15,7 @@ const sniffing = z.strictObject({
 export type Sniffing = z.output<typeof sniffing>
 
 /** When an inbound's own count begins anew: at midnight UTC, on Mondays, on the first of a month. */
-export const trafficResets = ['never', 'daily', 'weekly', 'monthly'] as const
+const trafficResets = ['never', 'daily', 'weekly', 'monthly'] as const
 
 /** Bytes in both directions together; null: no limit. */
 export const limitBytes = bytes.min(1).nullable()
@@ -123,7 +123,7 @@ export const inboundFields = {
   blocked: z.enum(blockReasons).nullable(),
   /** When its count begins anew the next time; null: never. */
   nextResetAt: timestamp.nullable(),
-  /** What an update must quote: it moves with every change of this inbound. */
+  /** What an update must quote: it moves with every edit of this inbound, not with what limits do to it. */
   rowVersion: z.number().int().positive(),
   createdAt: timestamp,
   updatedAt: timestamp,

@@ -45,3 +45,5 @@ export const write = base.meta(queued)
 export const danger = base.meta({ ...queued, kind: 'danger' })
 /** A command for this moment only: it must not fire days later, when nobody expects it. */
 export const command = base.meta({ ...queued, kind: 'danger', whenOffline: 'refuse' })
+/** A command that changes what runs on a machine. */
+export const admin = command.meta({ role: 'admin' })

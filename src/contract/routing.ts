@@ -18,8 +18,26 @@ const outboundProtocols = [
   'hysteria',
 ] as const
 
+/** Far more than any real outbound has; what is deeper would overflow the stack of whoever walks through it. */
+const MAX_DEPTH = 16
+const MAX_OUTBOUND_CHARACTERS = 64 * 1024
+
 /** Xray's own JSON. Its fields are Xray's to check; it reads the whole before anything is changed. */
-const xrayJson = z.record(z.string(), z.unknown())
+const xrayJson = z
+  .record(z.string(), z.unknown())
+  .refine((value) => isFlat(value) && JSON.stringify(value).length <= MAX_OUTBOUND_CHARACTERS, {
+    message: `at most ${MAX_DEPTH} levels deep and ${MAX_OUTBOUND_CHARACTERS} characters`,
+  })
+
+/** Level by level, not by recursion: that is what it guards. */
+function isFlat(value: unknown): boolean {
+  let level: unknown[] = [value]
+  for (let depth = 0; depth < MAX_DEPTH; depth++) {
+    level = level.flatMap((each) => (typeof each === 'object' && each !== null ? Object.values(each) : []))
+    if (level.length === 0) return true
+  }
+  return false
+}
 
 const outbound = z.strictObject({
   tag,
@@ -66,7 +84,6 @@ const rule = z
     message: 'either an outboundTag or a balancerTag',
     path: ['outboundTag'],
   })
-export type RoutingRule = z.output<typeof rule>
 
 const balancer = z.strictObject({
   tag,
@@ -83,7 +100,10 @@ const document = {
   balancers: z.array(balancer).max(64).default([]),
   /** Where whatever no rule names goes. */
   defaultOutbound: tag.default('direct'),
-  /** Whether names are looked up for rules by address. */
+  /**
+   * Whether names are looked up for rules by address. While private networks are closed, on every server but one for
+   * tests, each name is looked up before the first rule: whether it leads into them is told by its address alone.
+   */
   domainStrategy: z.enum(['AsIs', 'IPIfNonMatch', 'IPOnDemand']).default('IPIfNonMatch'),
   /** Private networks that clients may reach through this server; all others are closed to them. */
   privateAccess: z

@@ -1,5 +1,6 @@
 import { z } from 'zod'
-import { command, read } from './meta.ts'
+import { logLevels, tailEvents, tailInput } from './log-tail.ts'
+import { admin, command, read } from './meta.ts'
 import { bytes, trueOrFalse, wholeNumber } from './primitives.ts'
 
 const count = z.number().int().nonnegative()
@@ -41,6 +42,12 @@ export const stats = z.object({
 })
 export type SystemStats = z.output<typeof stats>
 
+const xrayState = z.object({ running: z.boolean(), pid: z.number().int().positive().nullable() })
+const minute = 60_000
+
+/** As releases are numbered: 26.3.27, without a v. It becomes part of a path and of an address. */
+const xrayVersion = z.string().regex(/^(?:0|[1-9]\d{0,3})(?:\.(?:0|[1-9]\d{0,3})){2}$/, 'write it as 26.3.27')
+
 export const system = {
   stats: read.route({ method: 'GET', path: '/system/stats', summary: 'Load of this machine' }).output(stats),
   logs: read
@@ -52,15 +59,54 @@ export const system = {
         source: z.enum(['xray', 'output']).default('xray'),
         lines: wholeNumber.pipe(z.number().min(1).max(1_000)).default(50),
         /** This level and worse. A line without one fits always: it may be a crash's. */
-        level: z.enum(['debug', 'info', 'warning', 'error']).optional(),
+        level: z.enum(logLevels).optional(),
         /** Part of the line, in upper or lower case alike. */
         contains: z.string().min(1).max(200).optional(),
       }),
     )
     .output(z.array(z.string())),
+  tail: read
+    .meta({ role: 'operator' })
+    .route({
+      method: 'GET',
+      path: '/logs/tail',
+      summary: 'The last lines of a log, then those that come; an event stream',
+    })
+    .input(tailInput)
+    .output(tailEvents),
+  updateGeoFiles: admin
+    // Two files of some 20 MB, each by up to three minutes, and once more if a release comes out meanwhile.
+    .meta({ timeout: 15 * minute })
+    .route({
+      method: 'POST',
+      path: '/geofiles/update',
+      summary: 'Fetch newer lists of addresses and domains for routing; no connection ends',
+    })
+    .output(
+      z.object({
+        files: z.array(
+          z.object({
+            name: z.enum(['geoip.dat', 'geosite.dat']),
+            status: z.enum(['updated', 'unchanged']),
+            size: bytes,
+            sha256: z.string(),
+          }),
+        ),
+        /** Xray reads them at its start only: its configuration uses them, and it has run since before they changed. */
+        restartNeeded: z.boolean(),
+      }),
+    ),
+  installXray: admin
+    // A download of 15 MB by up to three minutes, a start that fails, and the start of the one before.
+    .meta({ timeout: 10 * minute })
+    .route({
+      method: 'POST',
+      path: '/xray/install/{version}',
+      summary: 'Install a release of Xray and restart with it: every connection ends once',
+    })
+    .input(z.strictObject({ version: xrayVersion }))
+    .output(xrayState.extend({ version: z.string(), before: z.string().nullable() })),
 }
-
-const xrayState = z.object({ running: z.boolean(), pid: z.number().int().positive().nullable() })
 
 export const xray = {
   start: command.route({ method: 'POST', path: '/xray/start', summary: 'Start Xray' }).output(xrayState),
@@ -74,6 +120,22 @@ export const xray = {
   version: read
     .route({ method: 'GET', path: '/xray/version', summary: 'Version of the Xray binary' })
     .output(z.object({ version: z.string() })),
+  versions: read
+    .route({ method: 'GET', path: '/xray/versions', summary: 'Versions of Xray that are on this server' })
+    .output(
+      z.object({
+        /** The environment of fleetgram names the Xray to run, so none can be installed. */
+        pinned: z.boolean(),
+        versions: z.array(
+          z.object({
+            version: z.string(),
+            running: z.boolean(),
+            /** The one that is started next. */
+            chosen: z.boolean(),
+          }),
+        ),
+      }),
+    ),
   config: read
     .meta({ role: 'admin' })
     .route({ method: 'GET', path: '/xray/config', summary: "Xray's configuration as it is rendered now" })

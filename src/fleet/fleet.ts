@@ -10,6 +10,7 @@ import { newClient } from './credentials.ts'
 import { createEmitter } from './events.ts'
 import { createGroupCommit } from './group-commit.ts'
 import { createJournal, toView } from './journal.ts'
+import { createListening } from './listening.ts'
 import { createMirrorRows } from './mirror-rows.ts'
 import { createMirror } from './mirror.ts'
 import { createProgress } from './progress.ts'
@@ -72,6 +73,18 @@ export function createFleet(deps: FleetDeps): Fleet {
     },
   })
 
+  const listening = createListening({
+    sqlite,
+    runtime,
+    log,
+    events,
+    mirror,
+    servers: () => servers.list(),
+    find: (id) => servers.find(id),
+    connector: (id) => connections.to(servers.get(id)),
+    onError: couldNotWrite,
+  })
+
   const progress = createProgress({
     load: (batch) => journal.batch(batch).map(toView),
     isWaiting: (serverId) => queue.isWaiting(serverId),
@@ -109,6 +122,7 @@ export function createFleet(deps: FleetDeps): Fleet {
       queue.drop(id)
       mirror.forget(id)
       arrivals.forget(id)
+      listening.forget(id)
       for (const task of cancelled) progress.changed(toView(task))
     },
   })
@@ -167,11 +181,15 @@ export function createFleet(deps: FleetDeps): Fleet {
   }
 
   /** A disk that is full now may have room in an hour. */
+  function couldNotWrite(error: unknown): void {
+    log.error({ err: error }, 'the fleet could not write down what it knows; it tries again')
+  }
+
   function attempt(work: () => void): void {
     try {
       work()
     } catch (error) {
-      log.error({ err: error }, 'the fleet could not write down what it knows; it tries again')
+      couldNotWrite(error)
     }
   }
 
@@ -193,6 +211,7 @@ export function createFleet(deps: FleetDeps): Fleet {
       const server = servers.find(serverId)
       if (server === undefined) return
       if (queue.isWaiting(serverId)) queue.kick(serverId)
+      listening.kick(serverId)
       if (server.kind === 'local') return
       await (arrivals.isOwed(serverId) ? mirror.sync(serverId) : mirror.note(serverId, health))
     },
@@ -211,13 +230,14 @@ export function createFleet(deps: FleetDeps): Fleet {
     start() {
       arrivals.start()
       queue.start()
+      listening.start()
       // Ends by the abort alone.
       keepFlushing().catch(() => undefined)
     },
 
     async stop() {
       stopping.abort()
-      await Promise.all([queue.stop(), mirror.stop()])
+      await Promise.all([queue.stop(), listening.stop(), mirror.stop()])
       progress.stop()
       attempt(flush)
       await connections.closeAll()

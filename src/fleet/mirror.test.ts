@@ -122,7 +122,10 @@ describe('a mirror', () => {
       open--
       return result
     }
-    node.connector = { ...node.connector, sync: { ...node.connector.sync, changes: slow as typeof answer } }
+    node.connector = {
+      ...node.connector,
+      sync: { events: node.connector.sync.events, changes: slow as typeof answer },
+    }
     house.fleet.noteJoined(de.id, 'https://elsewhere.example:1')
     await onServer('a')
     const first = note()

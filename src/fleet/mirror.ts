@@ -14,6 +14,8 @@ export interface MirrorDeps {
   looking: (serverId: number) => () => void
 }
 
+export type Mirror = ReturnType<typeof createMirror>
+
 interface Fetching {
   now: Promise<void>
   /** Asked for while one was on its way: that one may have missed what this is about. */
@@ -73,16 +75,20 @@ export function createMirror({ rows, runtime, log, connector, looking }: MirrorD
   return {
     sync,
 
-    /** A sign of life with the server's position: fetches only if it has moved. */
+    /**
+     * A sign of life with the server's position: fetches only if it has moved.
+     * @param mayFetchTraffic asked where traffic alone has moved; what is not fetched now is owed until the next sign
+     */
     async note(
       serverId: number,
       at: { epoch: string; changeSeq: number; trafficSeq: number },
+      mayFetchTraffic: () => boolean = () => true,
     ): Promise<void> {
       const here = rows.position(serverId)
-      const moved =
-        at.epoch !== here.epoch || at.changeSeq !== here.changeSeq || at.trafficSeq !== here.trafficSeq
-      if (moved) await sync(serverId)
-      else fresh.set(serverId, runtime.now())
+      const changed = at.epoch !== here.epoch || at.changeSeq !== here.changeSeq
+      const counted = at.trafficSeq !== here.trafficSeq
+      if (changed || (counted && mayFetchTraffic())) await sync(serverId)
+      else if (!counted) fresh.set(serverId, runtime.now())
     },
 
     /** When the rows were last known to be true, ms since the epoch; null: never. */

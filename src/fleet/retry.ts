@@ -68,6 +68,7 @@ export type Outcome =
 const GONE: Record<string, string> = {
   'clients.delete': 'CLIENT_NOT_FOUND',
   'inbounds.delete': 'INBOUND_NOT_FOUND',
+  'certificates.delete': 'CERTIFICATE_NOT_FOUND',
 }
 
 /** Sent, and the answer was lost: it may have been carried out. */

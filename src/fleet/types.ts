@@ -4,6 +4,7 @@ import type {
   ClientInput,
   Health,
   Inbound,
+  NodeEvent,
   OperationInput,
   OperationName,
   ServerConnector,
@@ -184,7 +185,16 @@ export interface FleetEvents {
   server: { serverId: number }
   /** A server has joined: its first certificate was issued. */
   joined: { serverId: number }
+  /** A server has something to tell; what the mirror and health follow by themselves is not among it. */
+  pushed: { serverId: number; event: PushedEvent }
+  /** What happened at a server for a while is not known: whoever keeps account of it looks at everything. */
+  missed: { serverId: number }
+  /** Something speaks for looking at a server now: its event stream broke or stands again, or its Xray is up or down. */
+  suspect: { serverId: number }
 }
+
+/** An event of a server that is news to people. */
+export type PushedEvent = Exclude<NodeEvent, { type: 'gap' | 'beat' | 'changed' | 'unknown' }>
 
 export interface Fleet {
   servers: Servers

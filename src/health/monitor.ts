@@ -27,6 +27,8 @@ export interface MonitorOptions extends Omit<ObserverOptions, 'policy'> {
 /** A newcomer's agent starts to listen a moment after it has joined; its screen must not wait for the next sweep. */
 const GREET_EVERY_MS = 1_000
 const GREET_FOR_MS = 60_000
+/** What is pushed is looked into at once; a server that pushes again and again is not to keep us busy. */
+const PUSHED_LOOK_EVERY_MS = 1_000
 /** One sweep may be late and one may fail before anyone is to be woken. */
 const INTERVALS_UNTIL_STALLED = 3
 
@@ -39,6 +41,9 @@ export function createHealthMonitor(options: MonitorOptions): HealthMonitor {
   const probing = new Map<number, Promise<void>>()
   const reprobes = new Map<number, AbortController>()
   const greeting = new Set<number>()
+  /** Servers that will be looked at because of what was pushed, and when each last was, ms. */
+  const pushed = new Set<number>()
+  const pushedAt = new Map<number, number>()
   const switchedOff = new Set<number>()
   const intervalMs = options.intervalMs ?? SWEEP_EVERY_MS
   /** A sweep may itself last as long as its slowest probe, however short the interval is. */
@@ -91,6 +96,7 @@ export function createHealthMonitor(options: MonitorOptions): HealthMonitor {
     if (server === undefined) {
       disarm(id)
       switchedOff.delete(id)
+      pushedAt.delete(id)
       observer.forget(id)
       observer.hush()
     } else if (!server.enabled) {
@@ -138,6 +144,25 @@ export function createHealthMonitor(options: MonitorOptions): HealthMonitor {
     }
   }
 
+  /** Something was pushed, which is newer than what a probe under way may see. */
+  const lookAnew = async (id: number): Promise<void> => {
+    if (pushed.has(id)) return
+    pushed.add(id)
+    try {
+      await probing.get(id)
+      const wait = (pushedAt.get(id) ?? -Infinity) + PUSHED_LOOK_EVERY_MS - runtime.now()
+      // A clock that was set back must not make it wait for hours.
+      if (wait > 0) await runtime.sleep(Math.min(wait, PUSHED_LOOK_EVERY_MS), stopping.signal)
+    } catch {
+      // We are stopping.
+      return
+    } finally {
+      pushed.delete(id)
+    }
+    pushedAt.set(id, runtime.now())
+    await look(id)
+  }
+
   return {
     sweep,
     check: look,
@@ -151,6 +176,7 @@ export function createHealthMonitor(options: MonitorOptions): HealthMonitor {
         () => sweeps.stop(),
         fleet.on('joined', ({ serverId }) => void greet(serverId)),
         fleet.on('server', ({ serverId }) => reconcile(serverId)),
+        fleet.on('suspect', ({ serverId }) => void lookAnew(serverId)),
       ]
       sweep().catch(complain)
     },

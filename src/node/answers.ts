@@ -1,7 +1,8 @@
 import type { Client, Inbound } from '#src/contract/index.ts'
 import { LOCAL_SERVER_ID, type Sqlite } from '#src/store/open.ts'
 import { shareLink } from '#src/xray/links.ts'
-import type { ClientRecord, InboundSettings, Rows } from './rows.ts'
+import type { ClientRecord, InboundSettings } from './records.ts'
+import type { Rows } from './rows.ts'
 import type { RowsView } from './rows-view.ts'
 import type { Snapshot } from './snapshot.ts'
 
@@ -84,6 +85,8 @@ export function createAnswers(db: Sqlite, rows: Rows, host: string) {
     'clients.update': (before, now) => clientsOf(before, now)[0],
     'clients.resetTraffic': (before, now) => clientsOf(before, now)[0],
     'clients.deleteMany': (before) => ({ emails: before.clients.map((row) => row['email']) }),
+    // Asked by nobody but the node itself.
+    'limits.enforce': () => null,
     'clients.delete': (before) => ({ email: before.clients[0]?.['email'] }),
   }
 

@@ -8,14 +8,15 @@ import { requireInbound } from './inbounds.ts'
 import { blockReason, changedLimits, unlimited } from './limits.ts'
 import type { NodeOperations } from './operations.ts'
 import type { PositionStore } from './position.ts'
-import { type ClientRecord, type Rows, emailKey } from './rows.ts'
+import type { ClientRecord } from './records.ts'
+import { type Rows, emailKey } from './rows.ts'
 import type { Writes } from './writes.ts'
 
 export interface ClientDeps {
   db: Sqlite
   rows: Rows
   writes: Writes
-  engine: Engine
+  engine: Pick<Engine, 'requireRunning' | 'online'>
   position: PositionStore
   runtime: Runtime
 }

@@ -1,19 +1,23 @@
 /** Keeps the running Xray in agreement with the rows, and its files ready for the next start. */
 import type { RoutingDocument } from '#src/contract/index.ts'
 import { fail } from '#src/errors.ts'
+import type { Log } from '#src/log.ts'
 import type { XrayApi } from '#src/xray/api.ts'
-import { accountIn, countsInbounds, hasClients, takesUsersWhileRunning } from '#src/xray/account.ts'
-import type { XrayInbound, XrayModel, XrayUser } from '#src/xray/model.ts'
+import { countsInbounds, takesUsersWhileRunning } from '#src/xray/account.ts'
+import { type ConfigDiff, diffConfigs, type RenderedConfig } from '#src/xray/diff.ts'
+import type { XrayInbound, XrayModel } from '#src/xray/model.ts'
 import type { XrayProcess } from '#src/xray/process.ts'
-import { type RenderedInbound, nobodyOf, renderInbound } from '#src/xray/render-inbound.ts'
-import { maskSecrets, renderConfig } from '#src/xray/render.ts'
-import { isSameUser } from '#src/xray/user-message.ts'
-import { alteredFixedInbounds } from './fixed-users.ts'
-import { isOpen, listenerOf, sameListener, wasOpen } from './listeners.ts'
-import type { ClientRecord, InboundRecord, InboundSettings, Rows } from './rows.ts'
+import { type RenderedInbound, renderInbound } from '#src/xray/render-inbound.ts'
+import { renderConfig } from '#src/xray/render.ts'
+import { maskSecrets } from '#src/xray/secret-keys.ts'
+import { parseXrayName } from '#src/xray/user-name.ts'
+import { isOpen, listenerOf } from './listeners.ts'
+import type { InboundRecord } from './records.ts'
+import type { Rows } from './rows.ts'
 import type { RowsView } from './rows-view.ts'
 import type { Snapshot } from './snapshot.ts'
-import { parseXrayName, xrayName } from '#src/xray/user-name.ts'
+import { createStructure, type StructureDeps } from './structure.ts'
+import { createUsers } from './users.ts'
 
 export interface EngineDeps {
   rows: Rows
@@ -24,6 +28,12 @@ export interface EngineDeps {
   /** Where the certificate of a domain lies that this server holds; null: it holds none. */
   certificateFiles: (domain: string) => { certificateFile: string; keyFile: string } | null
   routing: () => RoutingDocument
+  /** A sealed document of a row; undefined: none was there. */
+  openRouting: (sealed: unknown) => RoutingDocument
+  compile: StructureDeps['compile']
+  /** What must be known of an Xray before it ends: its counters go with it. */
+  beforeRestart: () => Promise<void>
+  log: Log
   paths: { socket: string; logDir: string }
   allowPrivateTargets: boolean
 }
@@ -31,18 +41,7 @@ export interface EngineDeps {
 export type Engine = ReturnType<typeof createEngine>
 
 export function createEngine(deps: EngineDeps) {
-  const { rows, process, api, paths, allowPrivateTargets } = deps
-
-  const userIn = (inbound: InboundSettings, client: ClientRecord): XrayUser => ({
-    email: xrayName(client.email, inbound.id),
-    account: accountIn(inbound, client),
-  })
-
-  function users(inbound: InboundRecord): XrayUser[] {
-    if (!hasClients(inbound)) return []
-    const clients = rows.clientsIn(inbound.id).filter(isOpen)
-    return clients.map((client) => userIn(inbound, client))
-  }
+  const { rows, process, api, paths, allowPrivateTargets, log } = deps
 
   function forXray(inbound: InboundRecord): XrayInbound {
     const { security } = inbound.stream
@@ -57,7 +56,7 @@ export function createEngine(deps: EngineDeps) {
     return {
       inbounds: inbounds
         .filter(isOpen)
-        .map((inbound) => ({ ...forXray(inbound), users: withUsers ? users(inbound) : [] })),
+        .map((inbound) => ({ ...forXray(inbound), users: withUsers ? users.inInbound(inbound) : [] })),
       routing: deps.routing(),
       countsInbounds: countsInbounds(inbounds),
       apiSocket: paths.socket,
@@ -69,83 +68,103 @@ export function createEngine(deps: EngineDeps) {
   const render = (): object => renderConfig(model())
 
   async function openInbound(inbound: InboundRecord): Promise<void> {
-    await deps.openInbound(renderInbound(forXray(inbound), users(inbound)))
+    await deps.openInbound(renderInbound(forXray(inbound), users.inInbound(inbound)))
   }
 
-  /** Closes it first: after a kill it may be there already, as it is or half made. What is connected stays so. */
+  /** Closes it first: Xray must be told of some users together with the listener. What is connected stays so. */
   async function reopen(inbound: InboundRecord): Promise<void> {
     await api.removeInbound(inbound.tag)
     await openInbound(inbound)
   }
 
-  async function pushInbounds(before: Snapshot): Promise<Set<number>> {
-    const reopened = new Set<number>()
-    for (const id of before.scope.inbounds) {
-      const old = before.inbounds.find((row) => row['id'] === id)
-      const now = rows.inbound(id)
-      if (old !== undefined && now !== undefined && sameListener(old, now)) continue
-      if (old !== undefined && wasOpen(old)) await api.removeInbound(String(old['tag']))
-      if (now !== undefined && isOpen(now)) await reopen(now)
-      reopened.add(id)
-    }
-    return reopened
+  const users = createUsers({ rows, api, reopen })
+  const structure = createStructure({
+    api,
+    compile: deps.compile,
+    async openInbound(tag) {
+      const { id } = rows.inboundByTag(tag) ?? {}
+      const inbound = id === undefined ? undefined : rows.inbound(id)
+      if (inbound !== undefined) await openInbound(inbound)
+    },
+  })
+
+  /**
+   * Without users: they are told apart by another way. And with one answer to whether inbounds are counted: Xray reads
+   * that at its start, and no inbound is worth a restart for being counted before the next.
+   */
+  const structureOf = (
+    inbounds?: InboundRecord[],
+    routing?: RoutingDocument,
+    countsInbounds = false,
+  ): RenderedConfig => {
+    const bare = model(inbounds, false)
+    return renderConfig({ ...bare, countsInbounds, routing: routing ?? bare.routing })
   }
 
-  /** Users of the scope, each put into or taken out of every inbound it stood in or stands in. */
-  async function pushUsers(before: Snapshot, view: RowsView, reopened: Set<number>): Promise<void> {
-    const wanted = new Map<number, { add: ClientRecord[]; remove: string[] }>()
-    for (const id of before.scope.clients) {
-      const old = before.clients.find((row) => row['id'] === id)
-      const now = view.client(id)
-      const stood = before.placements
-        .filter((row) => row['client_id'] === id)
-        .map((row) => Number(row['inbound_id']))
-      for (const inboundId of new Set([...stood, ...(now?.inbounds ?? [])])) {
-        const lists = wanted.get(inboundId) ?? { add: [], remove: [] }
-        wanted.set(inboundId, lists)
-        if (now !== undefined && isOpen(now) && now.inbounds.includes(inboundId)) lists.add.push(now)
-        else lists.remove.push(String(old?.['email'] ?? now?.email))
-      }
-    }
-    for (const [inboundId, { add, remove }] of wanted) {
-      const inbound = view.inbound(inboundId)
-      if (inbound === undefined || !isOpen(inbound) || reopened.has(inboundId)) continue
-      if (!takesUsersWhileRunning(inbound)) continue
-      for (const email of remove) await api.removeUser(inbound.tag, xrayName(email, inboundId))
-      const joining = add.map((client) => userIn(inbound, client))
-      await api.addUsers(inbound.tag, joining, { replace: true })
-    }
+  /** What a change of inbounds or ways out means to Xray, given the rows as they were before it. */
+  function differenceSince({ scope, inbounds, routings }: Snapshot): ConfigDiff {
+    if (scope.inbounds.length === 0 && scope.routing !== true) return { steps: [], restart: [], changed: [] }
+    const now = rows.inbounds()
+    const others = now.filter(({ id }) => !scope.inbounds.includes(id))
+    const then = [...others, ...inbounds.map((raw) => rows.inboundOf(raw))].toSorted((a, b) => a.id - b.id)
+    // But Hysteria's clients would be nobody, without limits, until Xray starts without counting: it does so now.
+    const isForgetful = countsInbounds(then) && now.some(({ protocol }) => protocol === 'hysteria2')
+    const before = structureOf(
+      then,
+      scope.routing === true ? deps.openRouting(routings?.[0]?.['document']) : undefined,
+      isForgetful,
+    )
+    return diffConfigs(before, structureOf())
   }
 
-  async function pushFixedUsers(altered: Set<number>, reopened: Set<number>): Promise<void> {
-    for (const id of altered) {
-      const inbound = rows.inbound(id)
-      if (inbound !== undefined && isOpen(inbound) && !reopened.has(id)) await reopen(inbound)
-    }
+  /** @returns inbounds that were opened with all of their users */
+  async function pushStructure({ steps }: ConfigDiff): Promise<Set<number>> {
+    await structure.follow(steps, structureOf())
+    const opened = steps.flatMap((step) =>
+      step.do === 'open inbound' ? [rows.inboundByTag(step.tag)?.id] : [],
+    )
+    return new Set(opened.filter((id) => id !== undefined))
+  }
+
+  /** Once: after a kill that came later, another Xray runs than before, and it began with the rows as they are. */
+  async function restartFor({ restart }: ConfigDiff, { command }: Snapshot): Promise<void> {
+    if (command !== undefined && command.xrayBefore !== process.state().startedAt) return
+    log.info({ restart }, 'Xray restarts, as a change needs it')
+    await deps.beforeRestart()
+    await process.restart(render)
   }
 
   return {
     model,
-    render,
+    /** The whole configuration: of the rows, or of what they may become. */
+    render: (of: XrayModel = model()): RenderedConfig => renderConfig(of),
+    /** What it would mean to Xray if it were to be this. */
+    difference: (next: XrayModel): ConfigDiff =>
+      diffConfigs(structureOf(), structureOf(undefined, next.routing)),
+    differenceSince,
 
     /**
      * Makes the running Xray agree with the rows of a change. Without a running Xray there is nothing to tell: the
      * next start renders the rows. Repeating it is harmless.
      */
     async push(before: Snapshot, now: RowsView): Promise<void> {
-      const altered = alteredFixedInbounds(before, now, rows, userIn)
+      const difference = differenceSince(before)
+      const altered = users.alteredFixed(before, now)
+      const { changed, restart } = difference
+      if (restart.length > 0 && process.state().running) return restartFor(difference, before)
       if (process.state().running) {
+        if (changed.length > 0) log.info({ changed }, 'Xray follows a change while it runs')
         try {
-          const reopened = await pushInbounds(before)
-          await pushUsers(before, now, reopened)
-          await pushFixedUsers(altered, reopened)
+          const opened = await pushStructure(difference)
+          await users.push(before, now, opened)
+          await users.pushFixed(altered, opened)
         } catch (error) {
           if (process.state().running) throw error
         }
       }
       // Client changes stay out of the file: it would be megabytes for each of them, and a start renders it anyway.
       // But for users that are told with their inbound: nothing else says later whom Xray knows there.
-      if (before.scope.inbounds.length > 0 || altered.size > 0) await process.writeConfig(render())
+      if (changed.length > 0 || altered.size > 0) await process.writeConfig(render())
     },
 
     /**
@@ -154,7 +173,7 @@ export function createEngine(deps: EngineDeps) {
      */
     async reconcile(reopen: readonly number[]): Promise<number> {
       if (!process.state().running) return 0
-      let mended = 0
+      let mended = await structure.mendWaysOut(structureOf())
       const wanted = rows.inbounds().filter(isOpen)
       const present = new Set(await api.inboundTags())
       for (const tag of present) {
@@ -170,22 +189,7 @@ export function createEngine(deps: EngineDeps) {
           mended++
           continue
         }
-        if (!hasClients(inbound) || !takesUsersWhileRunning(inbound)) continue
-        const there = new Map((await api.users(inbound.tag)).map((user) => [user.email.toLowerCase(), user]))
-        there.delete(nobodyOf(inbound.tag).toLowerCase())
-        const missing: XrayUser[] = []
-        for (const user of users(inbound)) {
-          const found = there.get(user.email.toLowerCase())
-          there.delete(user.email.toLowerCase())
-          if (found !== undefined && isSameUser(found, user)) continue
-          // To some protocols the same name in other letters is another one.
-          if (found !== undefined && found.email !== user.email)
-            await api.removeUser(inbound.tag, found.email)
-          missing.push(user)
-        }
-        for (const stranger of there.values()) await api.removeUser(inbound.tag, stranger.email)
-        await api.addUsers(inbound.tag, missing, { replace: true })
-        mended += missing.length + there.size
+        mended += await users.mend(inbound)
       }
       // The file tells what Xray was told: left as it was, the same would be opened anew at every start of ours.
       if (mended > 0) await process.writeConfig(render())
@@ -197,12 +201,17 @@ export function createEngine(deps: EngineDeps) {
      * back while it ran on. Xray cannot be asked how it listens, but its file holds every structural change.
      */
     async strayed(): Promise<number[]> {
-      const { inbounds = [] } = ((await process.readConfig()) ?? {}) as { inbounds?: RenderedInbound[] }
+      const file = (await process.readConfig()) as RenderedConfig | null
+      const { inbounds = [] } = file ?? {}
+      const { restart } =
+        file === null ? { restart: [] } : diffConfigs(file, renderConfig(model(undefined, false)))
+      if (restart.length > 0)
+        log.warn({ restart }, 'Xray runs with what it will not have after its next start')
       const told = new Map(inbounds.map((inbound) => [inbound.tag, inbound]))
       const strayed = rows.inbounds().filter((row) => {
         const there = told.get(row.tag)
         if (there === undefined) return true
-        const wanted = renderInbound(forXray(row), takesUsersWhileRunning(row) ? [] : users(row))
+        const wanted = renderInbound(forXray(row), takesUsersWhileRunning(row) ? [] : users.inInbound(row))
         return listenerOf(there, row) !== listenerOf(wanted, row)
       })
       return strayed.map(({ id }) => id)

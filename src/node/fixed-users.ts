@@ -2,7 +2,8 @@
 import { takesUsersWhileRunning } from '#src/xray/account.ts'
 import type { XrayUser } from '#src/xray/model.ts'
 import { isOpen } from './listeners.ts'
-import type { ClientRecord, InboundSettings, Rows } from './rows.ts'
+import type { ClientRecord, InboundSettings } from './records.ts'
+import type { Rows } from './rows.ts'
 import type { RowsView } from './rows-view.ts'
 import { type Snapshot, standingsOf } from './snapshot.ts'
 

@@ -13,10 +13,13 @@ import { validateModel } from '#src/xray/validate.ts'
 import type { Answers } from './answers.ts'
 import type { Engine } from './engine.ts'
 import type { NodeOperations } from './operations.ts'
+import { blockReason } from './limits.ts'
+import { isOpen } from './listeners.ts'
 import { nextPeriod } from './periods.ts'
 import type { PositionStore } from './position.ts'
 import type { PrepareInbound } from './prepare-inbound.ts'
-import type { InboundRecord, InboundSettings, Rows } from './rows.ts'
+import type { InboundRecord, InboundSettings } from './records.ts'
+import type { Rows } from './rows.ts'
 import type { Writes } from './writes.ts'
 
 export interface InboundDeps {
@@ -58,7 +61,15 @@ export function createInbounds(deps: InboundDeps): InboundOperations {
      on conflict (server_id, inbound_id) do update set reset_up = up, reset_down = down, traffic_seq = excluded.traffic_seq`,
   )
 
-  /** Everything that can be known to be wrong with a changed inbound before it is made. */
+  const used = db
+    .prepare(
+      `select up + down - reset_up - reset_down from inbound_traffics
+       where server_id = ${LOCAL_SERVER_ID} and inbound_id = ?`,
+    )
+    .pluck()
+  const usedBytes = (id: number): number => (used.get(id) as number | undefined) ?? 0
+
+  /** Everything that can be known to be wrong with a changed inbound before it is made: as if it were open already. */
   async function check(next: InboundRecord, before: InboundRecord | undefined): Promise<void> {
     const holder = rows.inboundByTag(next.tag)
     if (holder !== undefined && holder.id !== before?.id) fail('INBOUND_TAG_TAKEN', { tag: next.tag })
@@ -68,7 +79,7 @@ export function createInbounds(deps: InboundDeps): InboundOperations {
     if (wrong !== null) throw wrong
     if (!next.enabled) return
     const held =
-      before?.enabled === true && before.port === next.port && before.listen === next.listen
+      before !== undefined && isOpen(before) && before.port === next.port && before.listen === next.listen
         ? networksOf(before)
         : []
     const wanted = networksOf(next).filter((network) => !held.includes(network))
@@ -95,13 +106,13 @@ export function createInbounds(deps: InboundDeps): InboundOperations {
             listen: input.listen ?? inboundListen,
             id: 0,
             nextResetAt: nextPeriod(input.trafficReset, now),
-            blocked: null,
+            blocked: blockReason(input, { bytes: 0, addresses: 0 }, now),
             rowVersion: 1,
             changeSeq: 0,
             createdAt: now,
             updatedAt: now,
           }
-          await check(next, undefined)
+          await check({ ...next, blocked: null }, undefined)
           return {
             before: { inbounds: [], clients: [] },
             commit: (changeSeq) => {
@@ -130,7 +141,7 @@ export function createInbounds(deps: InboundDeps): InboundOperations {
             stream === undefined && settings === undefined
               ? {}
               : await deps.prepare({ ...kind, stream: stream ?? before.stream }, before)
-          const next = {
+          const changed = {
             ...before,
             ...given,
             ...prepared,
@@ -138,7 +149,9 @@ export function createInbounds(deps: InboundDeps): InboundOperations {
             rowVersion: before.rowVersion + 1,
             updatedAt: now,
           } as InboundRecord
-          await check(next, before)
+          const use = { bytes: usedBytes(before.id), addresses: 0 }
+          const next = { ...changed, blocked: blockReason(changed, use, now) }
+          await check({ ...next, blocked: null }, before)
           const scope = { inbounds: [before.id], clients: [] }
           return {
             before: scope,
@@ -158,10 +171,17 @@ export function createInbounds(deps: InboundDeps): InboundOperations {
         plan: async () => {
           const { id } = requireInbound(rows, input.id)
           const scope = { inbounds: [id], clients: [] }
+          const row = rows.inbound(id)
           return {
             before: scope,
-            commit: () => {
+            commit: (changeSeq) => {
               resetTraffic.run({ id, seq: position.nextTraffic() })
+              if (row?.blocked === 'traffic') {
+                const now = runtime.now()
+                const blocked = blockReason(row, { bytes: 0, addresses: 0 }, now)
+                const rowVersion = row.rowVersion + 1
+                rows.saveInbound({ ...row, blocked, rowVersion, changeSeq, updatedAt: now })
+              }
               return scope
             },
           }

@@ -1,6 +1,7 @@
 /** Reads logs from their end, in bounded memory: what is asked for is nearly always what happened last. */
 import { type FileHandle, open } from 'node:fs/promises'
 import type { ParsedInput } from '#src/contract/index.ts'
+import { logFilter } from './log-filter.ts'
 
 type Wanted = Omit<ParsedInput<'system.logs'>, 'source'>
 
@@ -10,10 +11,6 @@ const MOST_BYTES = 32 * 1024 * 1024
 /** Of a longer line its beginning is answered, so that a thousand lines stay one message. */
 const LONGEST_LINE_BYTES = 4_096
 
-/** Xray's levels from the least to the worst; it writes them as `2026/11/25 18:45:21.380471 [Warning] core: …`. */
-const levels = ['debug', 'info', 'warning', 'error'] as const
-const levelMark = /^(?:\d\S* \d\S* )?\[(Debug|Info|Warning|Error)\]/
-
 /**
  * The last lines that fit, oldest first. A line without a level fits any: it is part of a crash's words, say.
  * @param files parts of one log, the newest first; those that are not there have no lines
@@ -22,7 +19,7 @@ export async function lastLines(files: readonly string[], wanted: Wanted): Promi
   // All are opened before one is read: a rotation meanwhile would show the same lines in two of them.
   const opened = await Promise.all(files.map((file) => open(file).catch(() => null)))
   const handles = opened.filter((handle) => handle !== null)
-  const fits = filterOf(wanted)
+  const fits = logFilter(wanted)
   const found: string[] = []
   try {
     for await (const line of linesBackwards(handles)) {
@@ -33,16 +30,6 @@ export async function lastLines(files: readonly string[], wanted: Wanted): Promi
     await Promise.all(handles.map((handle) => handle.close()))
   }
   return found.toReversed()
-}
-
-function filterOf({ level, contains }: Wanted): (line: string) => boolean {
-  const least = level === undefined ? 0 : levels.indexOf(level)
-  const text = contains?.toLowerCase() ?? ''
-  return (line) => {
-    const mark = levelMark.exec(line)?.[1]?.toLowerCase()
-    if (mark !== undefined && levels.findIndex((known) => known === mark) < least) return false
-    return text === '' || line.toLowerCase().includes(text)
-  }
 }
 
 /** The lines of one log, whose newest part comes first, from the last on; of its last bytes only. */

@@ -1,56 +1,43 @@
 /** A node: one server's state, its rules, and the Xray it looks after. Works on with nobody watching. */
 import os from 'node:os'
-import { dirname } from 'node:path'
-import { plainRouting } from '#src/contract/index.ts'
-import type { Faults } from '#src/faults.ts'
-import type { Log } from '#src/log.ts'
 import type { Runtime } from '#src/runtime.ts'
-import type { Sqlite } from '#src/store/open.ts'
-import type { SecretBox } from '#src/trust/secret-box.ts'
-import { oldLog } from '#src/xray/log-rotation.ts'
+import { certificateFiles } from '#src/xray/certificate-files.ts'
 import { xrayPaths } from '#src/xray/process.ts'
 import { createAccounting } from './accounting.ts'
 import { createAnswers } from './answers.ts'
+import { createCertificateUsers } from './certificate-users.ts'
+import { defaultAcme } from './certificates/acme/settings.ts'
+import { createCertificates } from './certificates/certificates.ts'
 import { createChanges } from './changes.ts'
 import { createClients } from './clients.ts'
+import { createNodeClock } from './clock.ts'
+import { type CommandKind, createCommands } from './commands.ts'
+import { createEnforcement } from './enforce.ts'
 import { createEngine } from './engine.ts'
 import { createEvents, type Events, placeOf } from './events.ts'
+import { createGeo } from './geo.ts'
 import { createInbounds } from './inbounds.ts'
-import { lastLines } from './log-lines.ts'
-import { createMachine, osName } from './machine.ts'
+import { createInstall } from './install.ts'
+import { calmly, happeningOf, turnedBy } from './limit-events.ts'
+import type { NodeOptions } from './node-options.ts'
 import type { NodeOperations } from './operations.ts'
 import { createPosition } from './position.ts'
-import { type HeldCertificates, createPrepareInbound } from './prepare-inbound.ts'
+import { createPrepareInbound } from './prepare-inbound.ts'
+import { createReports } from './reports.ts'
+import { createRouting } from './routing.ts'
+import { createRoutingRow } from './routing-row.ts'
 import { createRows } from './rows.ts'
 import { viewRows } from './rows-view.ts'
 import { createSettings } from './settings.ts'
+import type { Command } from './snapshot.ts'
+import { createTicking } from './ticking.ts'
 import { createTraffic } from './traffic.ts'
 import { createWrites } from './writes.ts'
 import { createXrayControl } from './xray-control.ts'
 import { tellOfXray } from './xray-news.ts'
 import { type XrayParts, realXray } from './xray-parts.ts'
 
-export interface NodeOptions {
-  db: Sqlite
-  box: SecretBox
-  runtime: Runtime
-  log: Log
-  /** The Xray program. */
-  binary: string
-  /** Folder of Xray's files; nothing else may use it. */
-  dir: string
-  /** This product's version, as it is reported. */
-  version: string
-  /** Stands in share links; without one, this machine's host name. */
-  publicAddress?: string | undefined
-  /** Where an inbound listens that names no address; without one, on all of this machine's. */
-  inboundListen?: string | undefined
-  /** Lets clients reach loopback and private networks: for tests and the demo alone. */
-  allowPrivateTargets?: boolean | undefined
-  /** How often counters are read, ms. A crash of Xray loses at most the traffic of one such interval. */
-  accountingIntervalMs?: number | undefined
-  faults?: Faults | undefined
-}
+export type { NodeOptions } from './node-options.ts'
 
 export interface Node {
   operations: NodeOperations
@@ -65,14 +52,17 @@ export interface Node {
   stop(options?: { stopXray?: boolean | undefined }): Promise<void>
 }
 
+/** Whoever has used up what is theirs is refused within 15 s: this long until it is read, the rest to act on it. */
 const DEFAULT_ACCOUNTING_INTERVAL_MS = 10_000
 
 /** @param xray what is done with Xray itself; another one than the real is for tests of everything around it */
 export function createNode(options: NodeOptions, xray: XrayParts = realXray(options)): Node {
-  const { db, box, runtime, log, dir, version } = options
+  const { db, box, log, dir, pinned = false } = options
   const { api } = xray
+  const settings = createSettings(db)
+  const clock = createNodeClock(options.runtime, settings)
+  const runtime: Runtime = { ...options.runtime, now: clock.now }
   const paths = xrayPaths(dir)
-  const inboundListen = options.inboundListen ?? '0.0.0.0'
   const rows = createRows(db, box)
   const position = createPosition(
     db,
@@ -81,18 +71,27 @@ export function createNode(options: NodeOptions, xray: XrayParts = realXray(opti
   )
   const events = createEvents({ runtime, position: position.read, xray: () => control.state() })
   tellOfXray(xray.process, paths.output, events)
-  const settings = createSettings(db)
+  const routingRow = createRoutingRow(db, box)
   const answers = createAnswers(db, rows, options.publicAddress ?? os.hostname())
-  const allowPrivateTargets = options.allowPrivateTargets ?? false
-  const certificates: HeldCertificates = { pinOf: () => undefined, filesOf: () => null }
+  const users = createCertificateUsers(rows)
   const engine = createEngine({
     ...xray,
     rows,
-    certificateFiles: (domain) => certificates.filesOf(domain),
-    routing: () => plainRouting,
+    certificateFiles: (domain) => certificateFiles(dir, domain),
+    routing: () => routingRow.read().document,
+    openRouting: routingRow.open,
+    beforeRestart: () => control.lastAccount(),
+    log,
     paths,
-    allowPrivateTargets,
+    allowPrivateTargets: options.allowPrivateTargets ?? false,
   })
+  const publish = calmly(
+    (event) => {
+      events.publish(happeningOf(event))
+      options.publish?.(event)
+    },
+    (error) => log.error({ error }, 'an event was not published'),
+  )
   const writes = createWrites({
     db,
     box,
@@ -101,85 +100,99 @@ export function createNode(options: NodeOptions, xray: XrayParts = realXray(opti
     position,
     view: (known) => viewRows(rows, known),
     push: async (before, now) => {
-      if (before.command !== undefined) control.requireDone(before.command)
+      if (before.command !== undefined) await kindOf(before.command)?.requireDone(before.command)
+      await certificates.follow(before)
       await engine.push(before, now)
     },
     reconcile: (reopen) => engine.reconcile(reopen),
-    answer: (operation, before, now) =>
-      operation.startsWith('xray.') ? control.answer() : answers.after(operation, before, now),
+    answer(operation, before, now) {
+      if (operation === 'routing.set') return routing.answer(before)
+      if (operation.startsWith('certificates.')) return certificates.answer(operation, before)
+      if (before.command === undefined) return answers.after(operation, before, now)
+      return kindOf(before.command)?.answer(before.command)
+    },
+    applied: (before, now) => turnedBy(before, now, runtime.now()).forEach(publish),
     faults: options.faults,
   })
   const accounting = createAccounting({ db, position, now: () => runtime.now() })
-  const control = createXrayControl({ engine, writes, settings, accounting, log })
-  const changes = createChanges(db, rows, position)
-  const machine = createMachine({
-    dir: dirname(dir),
-    runtime,
-    publicAddress: options.publicAddress,
-    xray: () => {
-      const { pid, startedAt } = xray.process.state()
-      return pid === null || startedAt === null ? null : { pid, startedAt }
+  const commands = createCommands({ writes, engine })
+  const control = createXrayControl({ engine, writes, commands, settings, accounting, log })
+  const geo = createGeo({ xray, engine, commands, settings })
+  const { lastAccount } = control
+  const install = createInstall({ xray, engine, commands, settings, runtime, log, pinned, lastAccount })
+  const kinds: Record<string, CommandKind> = { ...control.kinds, ...geo.kinds, ...install.kinds }
+  /** undefined for what is more than a command, as a change of routing that needs a restart. */
+  const kindOf = ({ operation }: Command): CommandKind | undefined => kinds[operation]
+
+  const certificates = createCertificates({
+    db,
+    box,
+    // By the machine's own clock, as whoever looks at a certificate does.
+    runtime: options.runtime,
+    log,
+    writes,
+    acme: options.acme ?? defaultAcme,
+    dir,
+    users,
+    portHolder(port) {
+      const holder = rows.allInboundSettings().find((inbound) => inbound.enabled && inbound.port === port)
+      return holder === undefined ? undefined : `the inbound ${holder.tag}`
     },
+    reopen: (inbounds) => engine.reconcile(inbounds),
+    onSoonDue(domain, daysLeft) {
+      events.publish({ type: 'certificateSoonDue', domain, daysLeft })
+      options.onCertificateSoonDue?.(domain, daysLeft)
+    },
+    intervalMs: options.certificateIntervalMs,
+  })
+  const enforcement = createEnforcement({ db, writes, position, online, publish, runtime, log })
+  const routing = createRouting({ ...xray, row: routingRow, writes, engine, runtime })
+  const changes = createChanges(db, rows, position)
+  const reports = createReports({
+    process: xray.process,
+    xrayVersion: () => install.version(),
+    state: () => control.state(),
+    position,
+    runtime: options.runtime,
+    dir,
+    version: options.version,
+    publicAddress: options.publicAddress,
   })
 
-  let xrayVersionKnown: string | null = null
-  const stopping = new AbortController()
-
-  async function keepAccounting(): Promise<void> {
-    for (;;) {
-      await runtime.sleep(options.accountingIntervalMs ?? DEFAULT_ACCOUNTING_INTERVAL_MS, stopping.signal)
-      await control.account()
-      await writes.mend()
-      await xray.rotateLogs()
-    }
+  async function online(): Promise<Awaited<ReturnType<typeof engine.online>> | null> {
+    if (!engine.state().running) return []
+    return engine.online().catch(() => null)
   }
 
-  async function health(): ReturnType<NodeOperations['server.health']> {
-    const { running, lastError } = control.state()
-    return {
-      status: running && lastError === null ? 'online' : 'error',
-      xrayRunning: running,
-      agentVersion: version,
-      xrayVersion: xrayVersionKnown,
-      lastError,
-      ...position.read(),
-      time: runtime.now(),
-    }
-  }
+  const ticking = createTicking({
+    runtime,
+    log,
+    intervalMs: options.accountingIntervalMs ?? DEFAULT_ACCOUNTING_INTERVAL_MS,
+    steps: [
+      ['note the time', () => clock.note()],
+      // Not amid a change: one that is taken back would take along what was counted meanwhile.
+      ['count traffic', () => writes.exclusive(() => control.account())],
+      ['keep limits', () => enforcement.run()],
+      ['mend Xray', () => writes.mend()],
+      ['rotate logs', () => xray.rotateLogs()],
+    ],
+  })
 
+  const inboundDeps = { ...xray, db, rows, writes, engine, answers, position, runtime }
   const operations: NodeOperations = {
     ...createInbounds({
-      ...xray,
-      db,
-      rows,
-      writes,
-      engine,
-      answers,
-      position,
-      runtime,
-      inboundListen,
-      prepare: createPrepareInbound(runtime, certificates),
+      ...inboundDeps,
+      inboundListen: options.inboundListen ?? '0.0.0.0',
+      prepare: createPrepareInbound(runtime, (domain) => certificates.pinOf(domain)),
     }),
     ...createClients({ db, rows, writes, engine, position, runtime }),
+    ...routing.operations,
     ...createTraffic({ db, rows, position, runtime }),
     ...control.operations,
-    'server.health': health,
-    'server.info': async () => ({
-      hostname: os.hostname(),
-      agentVersion: version,
-      xrayVersion: xrayVersionKnown,
-      os: await osName(),
-      arch: os.arch(),
-      kernel: os.release(),
-      uptime: os.uptime(),
-      epoch: position.read().epoch,
-    }),
-    'xray.version': async () => ({ version: await xray.version() }),
-    'system.stats': () => machine.stats(),
-    'system.logs': ({ source, ...wanted }) => {
-      const file = source === 'xray' ? paths.log : paths.output
-      return lastLines([file, oldLog(file)], wanted)
-    },
+    ...geo.operations,
+    ...install.operations,
+    ...certificates.operations,
+    ...reports.operations,
     'sync.changes': async (query) => changes(query),
     'sync.events': async (asked, _, { signal, lastEventId }) =>
       events.read(placeOf(asked, lastEventId), signal),
@@ -192,16 +205,20 @@ export function createNode(options: NodeOptions, xray: XrayParts = realXray(opti
     async start() {
       position.begin()
       events.begin(position.read().epoch)
-      xrayVersionKnown = await xray.version().catch(() => null)
       await xray.tidy()
+      await install.look()
+      await certificates.begin()
       await control.begin()
-      // Ends by the abort alone.
-      keepAccounting().catch(() => undefined)
+      await enforcement.run()
+      certificates.start()
+      ticking.start()
     },
 
     async stop({ stopXray = false } = {}) {
-      stopping.abort()
       events.close()
+      reports.close()
+      await certificates.stop()
+      await ticking.stop()
       await control.end(stopXray)
       api.close()
     },

@@ -17,6 +17,11 @@ export interface KnownChange extends Omit<OpenChange, 'undo'> {
   error: string | null
 }
 
+/** Twice as long as a task may wait for a server: no key is forgotten while it may still be repeated. */
+const KEEP_OUTCOMES_MS = 14 * 24 * 60 * 60 * 1000
+/** Forgetting walks over all outcomes, so it is not done with every change; an agent may run for years. */
+const FORGET_EVERY_MS = 24 * 60 * 60 * 1000
+
 /** What became of the changes of this node, by their keys. */
 export function createOutcomes(db: Sqlite, box: SecretBox, now: () => number) {
   const find = db.prepare(
@@ -40,6 +45,13 @@ export function createOutcomes(db: Sqlite, box: SecretBox, now: () => number) {
   const open = db.prepare(
     "select key, operation, input_hash as inputHash, undo from applied_tasks where status = 'applying' order by created_at",
   )
+  let forgotAt = now()
+
+  function forgetOld(): void {
+    forgotAt = now()
+    prune.run(forgotAt - KEEP_OUTCOMES_MS)
+  }
+
   const resultPlace = (key: string): string => `applied_tasks:${key}:result`
 
   return {
@@ -66,8 +78,12 @@ export function createOutcomes(db: Sqlite, box: SecretBox, now: () => number) {
 
     /** The key may be used again, for the same change. */
     forget: (key: string): void => void forget.run(key),
-    /** Forgets outcomes of changes from before this moment, ms. */
-    prune: (before: number): void => void prune.run(before),
+    /** Forgets outcomes nobody can ask for any more. */
+    forgetOld,
+    /** The same, where it has not been done for a day. */
+    forgetOldDaily(): void {
+      if (now() - forgotAt >= FORGET_EVERY_MS) forgetOld()
+    },
 
     /** What was answered under a key. @throws what was refused under it */
     answer(change: KnownChange): unknown {

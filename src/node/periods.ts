@@ -19,3 +19,14 @@ export function nextPeriod(every: Inbound['trafficReset'], now: number): number 
       return Date.UTC(year, month + 1, 1)
   }
 }
+
+/**
+ * The next of moments that are `period` ms apart, `planned` being one of them: it itself while it lies ahead, and the
+ * first that does once it has passed, however many were missed. One that is more than two periods off was set by a
+ * clock that was wrong: then the last within two, since within one its count could begin anew twice for one period.
+ */
+export function nextOnGrid(planned: number, period: number, now: number): number {
+  const ahead = planned - now
+  if (ahead <= 0) return planned + (Math.floor(-ahead / period) + 1) * period
+  return ahead <= 2 * period ? planned : planned - (Math.ceil(ahead / period) - 2) * period
+}

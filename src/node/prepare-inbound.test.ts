@@ -1,20 +1,20 @@
+import { X509Certificate } from 'node:crypto'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { type InboundInput, inboundInput } from '#src/contract/index.ts'
 import { systemRuntime } from '#src/runtime.ts'
-import { makeSelfSigned } from '#src/trust/self-signed.ts'
 import { shareLink } from '#src/xray/links.ts'
 import { freePort } from '#test/support/client-process.ts'
 import { xrayBinary } from '#test/support/xray-binary.ts'
 import { startWebTarget, startXrayClient } from '#test/support/xray-client.ts'
 import { startXrayServer, vlessUser } from '#test/support/xray-server.ts'
-import { type HeldCertificates, createPrepareInbound } from './prepare-inbound.ts'
-import type { InboundRecord } from './rows.ts'
+import { makeKey, makeSelfSigned } from './certificates/making.ts'
+import { createPrepareInbound } from './prepare-inbound.ts'
+import type { InboundRecord } from './records.ts'
 
-const none: HeldCertificates = { pinOf: () => undefined, filesOf: () => null }
-const prepare = createPrepareInbound(systemRuntime(), none)
+const prepare = createPrepareInbound(systemRuntime(), () => undefined)
 
 const asked = (protocol: string, stream?: object, settings?: object): InboundInput =>
   inboundInput.parse({ tag: 'a', port: 443, protocol, stream, settings })
@@ -81,19 +81,21 @@ describe('what only its server makes of an inbound', () => {
   test('a certificate that the server does not hold is refused', async () => {
     const stored = tls({ certificate: { source: 'store', domain: 'vpn.example' } })
     await expect(made(asked('vless', { transport: raw, security: stored }))).rejects.toMatchObject({
-      code: 'BAD_INPUT',
-      details: { field: 'stream.security.certificate', reason: expect.stringContaining('vpn.example') },
+      code: 'CERTIFICATE_NOT_FOUND',
+      details: { domain: 'vpn.example' },
     })
   })
 
   test('one that it holds is taken from its files, and pinned where no authority knows it', async () => {
     const dir = await mkdtemp(join(tmpdir(), 'certificates-'))
     const web = await startWebTarget()
-    const { certificate, key, sha256 } = await makeSelfSigned('vpn.example', 1, systemRuntime())
+    const key = await makeKey()
+    const certificate = await makeSelfSigned({ domain: 'vpn.example', days: 1, key }, systemRuntime())
+    const sha256 = new X509Certificate(certificate).fingerprint256.replaceAll(':', '').toLowerCase()
     const files = { certificateFile: join(dir, 'cert.pem'), keyFile: join(dir, 'key.pem') }
     await writeFile(files.certificateFile, certificate)
     await writeFile(files.keyFile, key)
-    const holding = createPrepareInbound(systemRuntime(), { pinOf: () => sha256, filesOf: () => files })
+    const holding = createPrepareInbound(systemRuntime(), () => sha256)
     const stored = tls({ certificate: { source: 'store', domain: 'vpn.example' } })
     const input = asked('vless', { transport: raw, security: stored })
     const row = { ...input, ...(await holding(input)), port: await freePort() }

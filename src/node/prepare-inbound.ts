@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto'
 import type {
   GivenProtocolSettings,
   InboundStream,
@@ -6,19 +7,11 @@ import type {
 } from '#src/contract/index.ts'
 import { fail } from '#src/errors.ts'
 import type { Runtime } from '#src/runtime.ts'
-import { makeSelfSigned } from '#src/trust/self-signed.ts'
 import type { InboundSecrets } from '#src/xray/model.ts'
 import { completeSecrets, linkSecretsOf, wireguardKeys } from '#src/xray/secrets.ts'
 import { makeRealityKeys } from '#src/xray/x25519.ts'
-import type { InboundRecord } from './rows.ts'
-
-/** The certificates this server holds, as inbounds need them. */
-export interface HeldCertificates {
-  /** What links must pin so that apps trust it; null where an authority vouches for it. undefined: there is none. */
-  pinOf(domain: string): string | null | undefined
-  /** Where Xray finds it; null: there is none. */
-  filesOf(domain: string): { certificateFile: string; keyFile: string } | null
-}
+import { makeKey, makeSelfSigned } from './certificates/making.ts'
+import type { InboundRecord } from './records.ts'
 
 /** Links pin it, so it must last: a new one is a new link for everybody. */
 const OWN_CERTIFICATE_DAYS = 3_650
@@ -31,10 +24,11 @@ export type PrepareInbound = (
 /**
  * What an inbound is to be, completed by what only its server makes: keys, certificates, and what follows from them.
  * Each is made once: a change of other settings keeps every link alive.
+ * @param pinOf what links must pin to trust a certificate this server holds; null: nothing; undefined: it holds none
  */
 export function createPrepareInbound(
   runtime: Pick<Runtime, 'now' | 'randomBytes'>,
-  certificates: HeldCertificates,
+  pinOf: (domain: string) => string | null | undefined,
 ): PrepareInbound {
   /** @returns the fields that are shown, and the keys that are not */
   async function secured(
@@ -57,10 +51,9 @@ export function createPrepareInbound(
       case 'tls': {
         if (security.certificate.source === 'store') {
           const { domain } = security.certificate
-          const pin = certificates.pinOf(domain)
+          const pin = pinOf(domain)
           if (pin === undefined) {
-            const reason = `this server holds no certificate for ${domain}`
-            fail('BAD_INPUT', { field: 'stream.security.certificate', reason })
+            fail('CERTIFICATE_NOT_FOUND', { domain })
           }
           return { security: { ...security, pin }, secrets: {} }
         }
@@ -70,11 +63,11 @@ export function createPrepareInbound(
         if (stays && certificate !== undefined && certificateKey !== undefined) {
           return { security: { ...security, pin: old.pin }, secrets: { certificate, certificateKey } }
         }
-        const made = await makeSelfSigned(security.serverName, OWN_CERTIFICATE_DAYS, runtime)
-        return {
-          security: { ...security, pin: made.sha256 },
-          secrets: { certificate: made.certificate, certificateKey: made.key },
-        }
+        const key = await makeKey()
+        const request = { domain: security.serverName, days: OWN_CERTIFICATE_DAYS, key }
+        const made = await makeSelfSigned(request, runtime)
+        const pin = new X509Certificate(made).fingerprint256.replaceAll(':', '').toLowerCase()
+        return { security: { ...security, pin }, secrets: { certificate: made, certificateKey: key } }
       }
     }
   }

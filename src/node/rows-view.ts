@@ -1,4 +1,5 @@
-import type { ClientRecord, InboundSettings, Rows } from './rows.ts'
+import type { ClientRecord, InboundSettings } from './records.ts'
+import type { Rows } from './rows.ts'
 
 /** Rows as one change left them, each read and opened once. For as long as nothing else may change them. */
 export interface RowsView {

@@ -3,7 +3,8 @@ import { readMigrations } from '#src/store/migrate.ts'
 import { openStore } from '#src/store/open.ts'
 import { createSecretBox } from '#src/trust/secret-box.ts'
 import { unlimited } from './limits.ts'
-import { type ClientRecord, createRows, type InboundRecord, type Rows } from './rows.ts'
+import type { ClientRecord, InboundRecord } from './records.ts'
+import { createRows, type Rows } from './rows.ts'
 import { viewRows } from './rows-view.ts'
 
 const inbound = (id: number): InboundRecord => ({

@@ -1,69 +1,11 @@
-import type {
-  BlockReason,
-  Client,
-  Inbound,
-  InboundStream,
-  ProtocolSettings,
-  Sniffing,
-} from '#src/contract/index.ts'
 import { prepareByFields } from '#src/store/by-fields.ts'
 import { LOCAL_SERVER_ID, type Sqlite } from '#src/store/open.ts'
 import type { SecretBox } from '#src/trust/secret-box.ts'
-import type { InboundSecrets, LinkSecrets } from '#src/xray/model.ts'
+import type { InboundSecrets } from '#src/xray/model.ts'
 import { hasLinkSecrets, linkSecretsOf } from '#src/xray/secrets.ts'
 import { clientColumns, fieldsOf, inboundColumns, selected, upsert } from './columns.ts'
+import type { ClientRecord, InboundRecord, InboundSettings } from './records.ts'
 import { createTombstones } from './tombstones.ts'
-
-/** An inbound of this node, as most need it: the keys that never leave the server stay sealed. */
-export type InboundSettings = ProtocolSettings & {
-  id: number
-  tag: string
-  remark: string
-  listen: string
-  port: number
-  stream: InboundStream
-  linkSecrets: LinkSecrets
-  sniffing: Sniffing
-  enabled: boolean
-  limitBytes: number | null
-  expiresAt: number | null
-  trafficReset: Inbound['trafficReset']
-  nextResetAt: number | null
-  blocked: BlockReason | null
-  rowVersion: number
-  changeSeq: number
-  createdAt: number
-  updatedAt: number
-}
-
-/** An inbound of this node, its keys opened. */
-export type InboundRecord = InboundSettings & { secrets: InboundSecrets }
-
-/** A client of this node, credentials opened. */
-export interface ClientRecord {
-  id: number
-  email: string
-  uuid: string
-  password: string
-  subscriptionId: string
-  flow: Client['flow']
-  enabled: boolean
-  comment: string
-  limitBytes: number | null
-  expiresAt: number | null
-  lastsDays: number | null
-  resetDays: number | null
-  nextResetAt: number | null
-  ipLimit: number | null
-  telegramId: number | null
-  startedAt: number | null
-  blocked: BlockReason | null
-  inbounds: number[]
-  rowVersion: number
-  changeSeq: number
-  createdAt: number
-  updatedAt: number
-}
 
 interface RawInbound extends Record<string, unknown> {
   id: number
@@ -158,12 +100,13 @@ export function createRows(db: Sqlite, box: SecretBox) {
     return { ...row, linkSecrets: hasLinkSecrets(row) ? linkSecretsOf(openSecrets(raw as RawInbound)) : {} }
   }
 
-  function inbound(raw: unknown): InboundRecord | undefined {
-    if (raw === undefined) return undefined
-    const secrets = openSecrets(raw as RawInbound)
-    const row = parsed(raw as RawInbound) as InboundSettings
+  function opened(raw: RawInbound): InboundRecord {
+    const secrets = openSecrets(raw)
+    const row = parsed(raw) as InboundSettings
     return { ...row, secrets, linkSecrets: hasLinkSecrets(row) ? linkSecretsOf(secrets) : {} }
   }
+
+  const inbound = (raw: unknown) => (raw === undefined ? undefined : opened(raw as RawInbound))
 
   function client(raw: unknown): ClientRecord | undefined {
     if (raw === undefined) return undefined
@@ -200,6 +143,8 @@ export function createRows(db: Sqlite, box: SecretBox) {
   const defined = <T>(values: (T | undefined)[]): T[] => values.filter((value) => value !== undefined)
 
   return {
+    /** A row of the table as it once stood there. */
+    inboundOf: (row: Record<string, unknown>) => opened(fieldsOf(inboundColumns, row) as RawInbound),
     inbound: (id: number) => inbound(inboundById.get(id)),
     inboundSettings: (id: number) => inboundSettings(inboundById.get(id)),
     inboundByTag: (tag: string) => inboundSettings(inboundByTag.get(tag)),

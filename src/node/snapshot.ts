@@ -5,12 +5,18 @@ import { createTombstones } from './tombstones.ts'
 export interface Scope {
   inbounds: number[]
   clients: number[]
+  /** Domains. */
+  certificates?: string[]
+  /** How connections leave the server. */
+  routing?: boolean | undefined
 }
 
 /** Something done with Xray itself, and which Xray ran before: that tells, after a kill, whether it was done. */
 export interface Command {
   operation: string
   xrayBefore: string | null
+  /** What it was done to, where the operation alone does not say it. */
+  target: object | null
 }
 
 type Raw = Record<string, string | number | null>
@@ -23,6 +29,9 @@ export interface Snapshot {
   placements: Raw[]
   clientTraffics: Raw[]
   inboundTraffics: Raw[]
+  certificates?: Raw[]
+  /** None: nothing was ever said of it, or it is not in the scope. */
+  routings?: Raw[]
   command?: Command | undefined
 }
 
@@ -45,12 +54,16 @@ export function createSnapshots(db: Sqlite) {
     inboundPlacements: select('client_inbounds', 'inbound_id'),
     clientTraffics: select('client_traffics', 'client_id'),
     inboundTraffics: select('inbound_traffics', 'inbound_id'),
+    certificates: select('certificates', 'domain'),
+    routings: select('routings', 'server_id'),
   }
   const dropInbound = db.prepare(`delete from inbounds where server_id = ${S} and id = ?`)
+  const dropRouting = db.prepare(`delete from routings where server_id = ${S}`)
   const dropClient = db.prepare(`delete from clients where server_id = ${S} and id = ?`)
+  const dropCertificate = db.prepare(`delete from certificates where server_id = ${S} and domain = ?`)
   const tombstones = createTombstones(db)
 
-  const rowsOf = (statement: { all(id: number): unknown[] }, ids: number[]): Raw[] =>
+  const rowsOf = <Id>(statement: { all(id: Id): unknown[] }, ids: Id[]): Raw[] =>
     ids.flatMap((id) => statement.all(id) as Raw[])
 
   function insert(table: string, rows: Raw[], changed: Raw = {}): void {
@@ -77,6 +90,10 @@ export function createSnapshots(db: Sqlite) {
         ],
         clientTraffics: rowsOf(sources.clientTraffics, scope.clients),
         inboundTraffics: rowsOf(sources.inboundTraffics, scope.inbounds),
+        ...(scope.certificates === undefined
+          ? {}
+          : { certificates: rowsOf(sources.certificates, scope.certificates) }),
+        routings: scope.routing === true ? rowsOf(sources.routings, [S]) : [],
       }
     },
 
@@ -97,6 +114,10 @@ export function createSnapshots(db: Sqlite) {
         dropInbound.run(id)
         tombstones.bury('inbound', id, changeSeq)
       }
+      for (const domain of snapshot.scope.certificates ?? []) dropCertificate.run(domain)
+      insert('certificates', snapshot.certificates ?? [])
+      if (snapshot.scope.routing === true) dropRouting.run()
+      insert('routings', snapshot.routings ?? [])
       insert('inbounds', snapshot.inbounds, { change_seq: changeSeq })
       insert('clients', snapshot.clients, { change_seq: changeSeq })
       insert('client_inbounds', snapshot.placements)

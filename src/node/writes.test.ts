@@ -7,7 +7,8 @@ import { createFakeRuntime } from '#test/support/fake-runtime.ts'
 import { silentLog } from '#test/support/silent-log.ts'
 import { unlimited } from './limits.ts'
 import { createPosition } from './position.ts'
-import { type ClientRecord, createRows } from './rows.ts'
+import type { ClientRecord } from './records.ts'
+import { createRows } from './rows.ts'
 import { viewRows } from './rows-view.ts'
 import { type WriteDeps, type WriteRequest, createWrites } from './writes.ts'
 
@@ -176,7 +177,7 @@ describe('the write path', () => {
       before: nothing,
       commit: () => nothing,
       effect,
-      command: { operation: 'xray.restart', xrayBefore: null },
+      command: { operation: 'xray.restart', xrayBefore: null, target: null },
     })
     const request = { operation: 'xray.restart', input: null, call: { idempotencyKey: 'k2' }, plan: restart }
     await it.writesWith(works, answers).run(request)

@@ -32,7 +32,7 @@ export interface Plan {
   /** What is done instead of telling Xray of rows; not repeated after a kill. */
   effect?: () => Promise<void>
   /** Beside an effect: what `push` knows by whether it was done. */
-  command?: Command
+  command?: Command | undefined
   /** Rows as `commit` leaves them, where the change has them at hand: they are not read again. */
   known?: KnownRows
 }
@@ -59,6 +59,8 @@ export interface WriteDeps {
   answer: (operation: string, before: Snapshot, now: RowsView) => unknown
   /** Compares all of the running Xray with the rows, opens these inbounds anew, and mends what differs: so much. */
   reconcile: (reopen: readonly number[]) => Promise<number>
+  /** Told of every change that has come about, after it is on record; of one that a kill meets, perhaps twice. Must not throw. */
+  applied?: ((before: Snapshot, now: RowsView) => void) | undefined
   faults?: Faults | undefined
 }
 
@@ -71,29 +73,17 @@ interface Change {
 
 const snapshotOf = ({ undo }: { undo: string | null }): Snapshot => JSON.parse(undo ?? '') as Snapshot
 
-/** Twice as long as a task may wait for a server: no key is forgotten while it may still be repeated. */
-const KEEP_OUTCOMES_MS = 14 * 24 * 60 * 60 * 1000
-/** Forgetting walks over all outcomes, so it is not done with every change; an agent may run for years. */
-const FORGET_EVERY_MS = 24 * 60 * 60 * 1000
-
 export type Writes = ReturnType<typeof createWrites>
 
 export function createWrites(deps: WriteDeps) {
-  const { db, box, runtime, log, position, view, push, answer, reconcile, faults = noFaults } = deps
+  const { db, box, runtime, log, position, view, push, answer, reconcile, applied, faults = noFaults } = deps
   const serial = createSerial()
   const snapshots = createSnapshots(db)
   const doubt = createDoubt(db)
   const outcomes = createOutcomes(db, box, () => runtime.now())
 
-  let forgotAt = runtime.now()
   /** Whether a change stands in the rows whose outcome could not be written, as on a full disk. */
   let unsettled = false
-
-  /** Outcomes nobody can ask for any more. */
-  function forgetOld(): void {
-    forgotAt = runtime.now()
-    outcomes.prune(forgotAt - KEEP_OUTCOMES_MS)
-  }
 
   const commitApplying = db.transaction((change: Change, planned: Plan): Snapshot => {
     const taken = snapshots.take(planned.before)
@@ -188,7 +178,7 @@ export function createWrites(deps: WriteDeps) {
       if (known.status !== 'applying') return outcomes.answer(known) as R
       return settleOne<R>(known, snapshotOf(known))
     }
-    if (runtime.now() - forgotAt >= FORGET_EVERY_MS) forgetOld()
+    outcomes.forgetOldDaily()
     // Taken back later, it would take what came after it along.
     if (unsettled) await settleOpen((error) => log.warn({ error }, 'an interrupted change was taken back'))
     await mend()
@@ -228,6 +218,7 @@ export function createWrites(deps: WriteDeps) {
     if (concluded.status === 'rejected') throw concluded.reason
     const { result, sealed } = concluded.value ?? conclude()
     settled(() => outcomes.applied(change.key, sealed))
+    applied?.(snapshot, now)
     await faults.at('result committed', change.operation)
     return result as R
   }
@@ -235,10 +226,13 @@ export function createWrites(deps: WriteDeps) {
   return {
     run: <R>(request: WriteRequest): Promise<R> => serial(() => execute(request)),
 
+    /** Whether a change was begun or refused under a key: then asking for it again needs no preparation. */
+    isKnown: (key: string): boolean => outcomes.find(key) !== undefined,
+
     /** Settles whatever a kill interrupted, and forgets outcomes nobody can ask for any more. */
     settle: (onRefused: (error: unknown) => void): Promise<void> =>
       serial(async () => {
-        forgetOld()
+        outcomes.forgetOld()
         await settleOpen(onRefused).catch(onRefused)
       }),
 

@@ -1,17 +1,18 @@
 /** Xray's life as a node wants it: found again or started, stopped and restarted on demand, its traffic read first. */
-import type { CallContext, OperationName } from '#src/contract/index.ts'
+import type { OperationName } from '#src/contract/index.ts'
 import { fail } from '#src/errors.ts'
 import type { Log } from '#src/log.ts'
 import type { Accounting } from './accounting.ts'
+import type { CommandKind, Commands } from './commands.ts'
 import type { Engine } from './engine.ts'
 import type { NodeOperations } from './operations.ts'
-import type { Command } from './snapshot.ts'
 import type { createSettings } from './settings.ts'
 import type { Writes } from './writes.ts'
 
 export interface XrayControlDeps {
   engine: Engine
   writes: Writes
+  commands: Commands
   settings: ReturnType<typeof createSettings>
   accounting: Accounting
   log: Log
@@ -22,7 +23,8 @@ type ControlOperations = Pick<
   Extract<OperationName, 'xray.start' | 'xray.stop' | 'xray.restart' | 'xray.config'>
 >
 
-export function createXrayControl({ engine, writes, settings, accounting, log }: XrayControlDeps) {
+export function createXrayControl(deps: XrayControlDeps) {
+  const { engine, writes, commands, settings, accounting, log } = deps
   let reading: Promise<void> | null = null
 
   async function read(): Promise<void> {
@@ -51,11 +53,6 @@ export function createXrayControl({ engine, writes, settings, accounting, log }:
     await account()
   }
 
-  const answer = (): { running: boolean; pid: number | null } => {
-    const { running, pid } = engine.state()
-    return { running, pid }
-  }
-
   async function startWanted(): Promise<void> {
     try {
       await engine.start()
@@ -65,41 +62,21 @@ export function createXrayControl({ engine, writes, settings, accounting, log }:
     }
   }
 
-  /** A command changes no rows, but goes the way of every change: a repeated key must not restart Xray twice. */
-  function command(
-    operation: OperationName,
-    call: CallContext,
-    effect: () => Promise<void>,
-  ): Promise<{ running: boolean; pid: number | null }> {
-    const nothing = { inbounds: [], clients: [] }
-    return writes.run({
-      operation,
-      input: null,
-      call,
-      plan: async () => ({
-        before: nothing,
-        commit: () => nothing,
-        effect,
-        command: { operation, xrayBefore: engine.state().startedAt },
-      }),
-    })
-  }
-
   const operations: ControlOperations = {
     'xray.start': (_, call) =>
-      command('xray.start', call, async () => {
+      commands.run('xray.start', call, async () => {
         settings.setXrayStopped(false)
         await engine.start()
       }),
     'xray.stop': (_, call) =>
-      command('xray.stop', call, async () => {
+      commands.run('xray.stop', call, async () => {
         await lastAccount()
         await engine.stop()
         // Last: a kill before this leaves an Xray that is wanted and will be started, as if nothing was asked.
         settings.setXrayStopped(true)
       }),
     'xray.restart': (_, call) =>
-      command('xray.restart', call, async () => {
+      commands.run('xray.restart', call, async () => {
         settings.setXrayStopped(false)
         await lastAccount()
         await engine.restart()
@@ -107,21 +84,25 @@ export function createXrayControl({ engine, writes, settings, accounting, log }:
     'xray.config': async ({ reveal }) => ({ config: engine.config(reveal) }),
   }
 
-  return {
-    operations,
-    account,
-    answer,
-
-    /**
-     * A kill may have come before a command was carried out. Then it was not, and is not now, when nobody expects it:
-     * whoever still wants it sends it again. @throws FleetError XRAY_UNAVAILABLE
-     */
-    requireDone({ operation, xrayBefore }: Command): void {
+  /** A stop is done when none runs, a start when any does, a restart when it is not the one before. */
+  const kind: CommandKind = {
+    requireDone({ operation, xrayBefore }) {
       const { running, startedAt } = engine.state()
-      const isDone =
-        operation === 'xray.stop' ? !running : running && isAnother(operation, startedAt, xrayBefore)
+      const isAnother = operation !== 'xray.restart' || startedAt !== xrayBefore
+      const isDone = operation === 'xray.stop' ? !running : running && isAnother
       if (!isDone) fail('XRAY_UNAVAILABLE', { reason: 'fleetgram ended before this was done' })
     },
+    answer() {
+      const { running, pid } = engine.state()
+      return { running, pid }
+    },
+  }
+
+  return {
+    operations,
+    kinds: { 'xray.start': kind, 'xray.stop': kind, 'xray.restart': kind },
+    account,
+    lastAccount,
 
     state(): { running: boolean; lastError: string | null } {
       const { running, lastError } = engine.state()
@@ -152,9 +133,4 @@ export function createXrayControl({ engine, writes, settings, accounting, log }:
       })
     },
   }
-}
-
-/** A restart leaves an Xray that is not the one before; a start is done by any. */
-function isAnother(operation: string, now: string | null, before: string | null): boolean {
-  return operation !== 'xray.restart' || now !== before
 }

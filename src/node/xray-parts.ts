@@ -1,64 +1,139 @@
-import { mkdir, rm } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import { mkdir, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Log } from '#src/log.ts'
 import { type Runtime, randomId } from '#src/runtime.ts'
 import { addInbound } from '#src/xray/add-inbound.ts'
 import { type XrayApi, connectXrayApi } from '#src/xray/api.ts'
-import { xrayVersion } from '#src/xray/binary.ts'
+import { type CompiledParts, compileParts } from '#src/xray/compile.ts'
 import { writeFileAtomically } from '#src/xray/config-file.ts'
+import { type Download, downloadByHttps } from '#src/xray/download.ts'
+import {
+  type GeoFileName,
+  type GeoUpdate,
+  fetchGeoFiles,
+  geoFileHash,
+  geoFileNames,
+  tidyGeoFiles,
+} from '#src/xray/geo-files.ts'
 import { rotateLog } from '#src/xray/log-rotation.ts'
 import { createXrayProcess, xrayPaths } from '#src/xray/process.ts'
 import type { XrayProcess } from '#src/xray/process-types.ts'
 import type { RenderedInbound } from '#src/xray/render-inbound.ts'
 import type { Network } from '#src/xray/streams.ts'
+import { type XrayProgram, xrayVersion } from '#src/xray/program.ts'
+import { type XrayPrograms, createPrograms } from '#src/xray/programs.ts'
 import { isPortFree, testConfig } from '#src/xray/validate.ts'
 
 /** All a node does with Xray itself and the machine's ports. */
 export interface XrayParts {
   process: XrayProcess
   api: XrayApi
+  programs: XrayPrograms
   /** @throws like `addInbound` */
   openInbound(inbound: RenderedInbound): Promise<void>
   isPortFree(listen: string, port: number, networks: readonly Network[]): Promise<boolean>
-  /** Lets Xray read a configuration without running it. @throws XRAY_REFUSED */
-  testConfig(config: object): Promise<void>
+  /** Ways out and rules in Xray's own words, nothing changed. @throws XRAY_REFUSED */
+  compile(parts: { outbounds: object[]; routing: object }): Promise<CompiledParts>
+  /** Lets Xray read a configuration without running it; another program than the present one, if told. @throws XRAY_REFUSED */
+  testConfig(config: object, program?: Partial<XrayProgram>): Promise<void>
+  /** Of the program that is run. */
   version(): Promise<string>
+  /** Whether a process runs just this file, also when another has taken its place by name. */
+  runs(pid: number, binary: string): Promise<boolean>
+  /** Fetches newer geo files and has Xray load them, with this configuration too. @throws like `fetchGeoFiles` */
+  fetchGeoFiles(config: object): Promise<GeoUpdate>
+  /** The checksum of a geo file in use; null where there is none. */
+  geoFileHash(name: GeoFileName): Promise<string | null>
   /** Keeps what Xray writes from filling the disk. */
   rotateLogs(): Promise<void>
   /** Removes what a kill has left of all this. */
   tidy(): Promise<void>
 }
 
+export interface RealXrayOptions {
+  /** The Xray program, until another is chosen. */
+  binary: string
+  /** Folder of Xray's files; nothing else may use it. */
+  dir: string
+  /** Folder of programs that are installed. */
+  installDir: string
+  runtime: Runtime
+  log: Log
+  download?: Download | undefined
+}
+
 /** The Xray of a folder. */
-export function realXray(options: { binary: string; dir: string; runtime: Runtime; log: Log }): XrayParts {
-  const { binary, dir, runtime, log } = options
+export function realXray(options: RealXrayOptions): XrayParts {
+  const { binary, dir, installDir, runtime, log, download = downloadByHttps } = options
   const paths = xrayPaths(dir)
   const { socket } = paths
   const tested = join(dir, 'tested')
-  return {
-    process: createXrayProcess({ binary, dir, runtime, log }),
-    api: connectXrayApi(socket),
-    openInbound: (inbound) => addInbound(binary, socket, inbound),
-    isPortFree,
+  const geo = geoFolder(dir)
+  const programs = createPrograms({ binary, folder: installDir, download })
+  const program = (): XrayProgram => ({ binary: programs.current(), assets: geo.inUse() })
 
-    async testConfig(config) {
-      const file = join(tested, `${randomId(runtime, 64)}.json`)
-      try {
-        await mkdir(tested, { recursive: true, mode: 0o700 })
-        await writeFileAtomically(file, JSON.stringify(config))
-        await testConfig(binary, file)
-      } finally {
-        await rm(file, { force: true })
-      }
+  const test: XrayParts['testConfig'] = async (config, other = {}) => {
+    const file = join(tested, `${randomId(runtime, 64)}.json`)
+    try {
+      await mkdir(tested, { recursive: true, mode: 0o700 })
+      await writeFileAtomically(file, JSON.stringify(config))
+      const { binary: tester, assets } = { ...program(), ...other }
+      await testConfig(tester, file, assets)
+    } finally {
+      await rm(file, { force: true })
+    }
+  }
+
+  return {
+    process: createXrayProcess({ program, dir, runtime, log }),
+    api: connectXrayApi(socket),
+    programs,
+    openInbound: (inbound) => addInbound(programs.current(), socket, inbound),
+    isPortFree,
+    testConfig: test,
+    version: () => xrayVersion(programs.current()),
+
+    async runs(pid, path) {
+      const [running, file] = await Promise.all(
+        [`/proc/${pid}/exe`, path].map((name) => stat(name).catch(() => null)),
+      )
+      return running !== null && file !== null && running?.ino === file?.ino && running?.dev === file?.dev
     },
 
-    version: () => xrayVersion(binary),
+    async compile(parts) {
+      await mkdir(tested, { recursive: true, mode: 0o700 })
+      return compileParts(programs.current(), join(tested, `${randomId(runtime, 64)}.pb`), parts)
+    },
+
+    fetchGeoFiles: (config) =>
+      fetchGeoFiles({
+        folder: geo.folder,
+        download,
+        config,
+        test: (tested, assets) => test(tested, { assets }),
+      }),
+
+    geoFileHash: (name) => geoFileHash(geo.folder, name),
 
     async rotateLogs() {
       for (const file of [paths.log, paths.output]) await rotateLog(file, log)
     },
 
-    // A configuration that was being tested: it holds keys.
-    tidy: () => rm(tested, { recursive: true, force: true }),
+    async tidy() {
+      // A configuration that was being tested: it holds keys.
+      await rm(tested, { recursive: true, force: true })
+      await tidyGeoFiles(geo.folder)
+      await programs.tidy()
+    },
   }
+}
+
+/** Where the geo files lie: where the environment says, else in a folder of our own, which is in use once both are there. */
+function geoFolder(dir: string): { folder: string; inUse(): string | null } {
+  const told = process.env['XRAY_LOCATION_ASSET']
+  if (told !== undefined && told !== '') return { folder: told, inUse: () => told }
+  const folder = join(dir, 'assets')
+  const isThere = (): boolean => geoFileNames.every((name) => existsSync(join(folder, name)))
+  return { folder, inUse: () => (isThere() ? folder : null) }
 }

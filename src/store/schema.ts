@@ -9,6 +9,7 @@
 export * from './schema/servers.ts'
 export * from './schema/node.ts'
 export * from './schema/traffic.ts'
+export * from './schema/certificates.ts'
 export * from './schema/health.ts'
 export * from './schema/trust.ts'
 export * from './schema/bot.ts'

@@ -1,6 +1,7 @@
 import * as grpc from '@grpc/grpc-js'
 import { fail } from '#src/errors.ts'
 import { apiFailure, isAlreadyThere, isMissingInbound, isNotThere, statusOf } from './api-failure.ts'
+import { type WaysOutApi, waysOutApi } from './api-ways-out.ts'
 import { mapLimited } from './concurrency.ts'
 import type { Method, TypedMessage } from './messages.ts'
 import { addUserOperation, methods, removeUserOperation, typeNames } from './messages.ts'
@@ -31,7 +32,7 @@ interface AddUserOptions {
  * A running Xray's own API. Every call has a deadline; one that finds no Xray fails with XRAY_UNAVAILABLE, one that
  * names an unknown inbound with INBOUND_NOT_FOUND, any other refusal is XRAY_REFUSED.
  */
-export interface XrayApi {
+export interface XrayApi extends WaysOutApi {
   /** New connections only: removing a user never cuts what stands. Without `replace` an existing name is left alone. */
   addUser(tag: string, user: XrayUser, options?: AddUserOptions): Promise<Outcome>
   /** Adds many, `concurrency` at a time (default 64). Rejects with the first failure; those before it stay. */
@@ -41,6 +42,8 @@ export interface XrayApi {
     options?: AddUserOptions & { concurrency?: number },
   ): Promise<Outcome[]>
   removeUser(tag: string, email: string): Promise<Outcome>
+  /** Removes many, 64 at a time. Rejects with the first failure; those before it stay removed. */
+  removeUsers(tag: string, emails: readonly string[]): Promise<Outcome[]>
   users(tag: string): Promise<PresentUser[]>
   /** Tags of all inbounds, `api` among them. Answers only after every inbound of a starting Xray is open. */
   inboundTags(): Promise<string[]>
@@ -140,21 +143,25 @@ export function connectXrayApi(socketPath: string): XrayApi {
     }
   }
 
+  const removeUser = async (tag: string, email: string): Promise<Outcome> => {
+    try {
+      await remove(tag, email)
+      return 'applied'
+    } catch (error) {
+      if (isNotThere(error) && !isMissingInbound(error)) return 'unchanged'
+      throw apiFailure(error, tag)
+    }
+  }
+
   return {
+    ...waysOutApi(call),
     addUser,
 
     addUsers: (tag, users, { concurrency = defaultConcurrency, ...options } = {}) =>
       mapLimited(users, concurrency, (user) => addUser(tag, user, options)),
 
-    async removeUser(tag, email) {
-      try {
-        await remove(tag, email)
-        return 'applied'
-      } catch (error) {
-        if (isNotThere(error) && !isMissingInbound(error)) return 'unchanged'
-        throw apiFailure(error, tag)
-      }
-    },
+    removeUser,
+    removeUsers: (tag, emails) => mapLimited(emails, defaultConcurrency, (email) => removeUser(tag, email)),
 
     async users(tag) {
       try {

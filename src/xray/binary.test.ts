@@ -2,39 +2,14 @@ import { createHash } from 'node:crypto'
 import { chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { crc32, deflateRawSync } from 'node:zlib'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { silentLog } from '#test/support/silent-log.ts'
 import { xrayBinary } from '#test/support/xray-binary.ts'
-import { findXray, pinnedXrayVersion, xrayVersion } from './binary.ts'
-import type { Download } from './release.ts'
+import { zip } from '#test/support/zip.ts'
+import { findXray, pinnedXrayVersion } from './binary.ts'
+import type { Download } from './download.ts'
+import { xrayVersion } from './program.ts'
 import { unzipFile } from './unzip.ts'
-
-/** A zip archive of one file, as PKWARE's APPNOTE has it. */
-function zip(name: string, content: Buffer, damage = 0): Buffer {
-  const packed = deflateRawSync(content)
-  const fields = Buffer.alloc(26)
-  fields.writeUInt16LE(20, 0)
-  fields.writeUInt16LE(8, 4)
-  fields.writeUInt32LE((crc32(content) ^ damage) >>> 0, 10)
-  fields.writeUInt32LE(packed.length, 14)
-  fields.writeUInt32LE(content.length, 18)
-  fields.writeUInt16LE(name.length, 22)
-  const local = Buffer.concat([Buffer.from('PK\x03\x04', 'latin1'), fields, Buffer.from(name), packed])
-  const entry = Buffer.concat([
-    Buffer.from('PK\x01\x02\x14\x00', 'latin1'),
-    fields,
-    Buffer.alloc(14),
-    Buffer.from(name),
-  ])
-  const end = Buffer.alloc(22)
-  end.write('PK\x05\x06', 'latin1')
-  end.writeUInt16LE(1, 8)
-  end.writeUInt16LE(1, 10)
-  end.writeUInt32LE(entry.length, 12)
-  end.writeUInt32LE(local.length, 16)
-  return Buffer.concat([local, entry, end])
-}
 
 const sha256 = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex')
 

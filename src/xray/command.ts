@@ -14,7 +14,11 @@ const maxOutputBytes = 16 * 1024 * 1024
 export function runXray(
   binary: string,
   args: readonly string[],
-  { input = '', timeoutMs = 30_000 }: { input?: string; timeoutMs?: number } = {},
+  {
+    input = '',
+    timeoutMs = 30_000,
+    assets = null,
+  }: { input?: string; timeoutMs?: number; assets?: string | null } = {},
 ): Promise<CommandResult> {
   return new Promise((resolve) => {
     const child = execFile(
@@ -24,7 +28,7 @@ export function runXray(
         timeout: timeoutMs,
         killSignal: 'SIGKILL',
         maxBuffer: maxOutputBytes,
-        env: xrayEnvironment(process.env),
+        env: xrayEnvironment(process.env, assets),
       },
       (error, stdout, stderr) => {
         const said = `${stdout}\n${stderr}`.trim()
@@ -42,12 +46,12 @@ export function runXray(
 /**
  * What Xray may see of our environment: its own settings and where files and time zones are. Never the rest, which
  * holds secrets such as the bot's token.
+ * @param assets a folder for Xray's geo files, in place of where it would look
  */
-export function xrayEnvironment(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+export function xrayEnvironment(env: NodeJS.ProcessEnv, assets: string | null = null): NodeJS.ProcessEnv {
   const kept = ['PATH', 'HOME', 'TZ', 'LANG', 'TMPDIR', 'SSL_CERT_FILE', 'SSL_CERT_DIR']
-  return Object.fromEntries(
-    Object.entries(env).filter(([name]) => kept.includes(name) || /^(XRAY|GO)[A-Z_.]*$/i.test(name)),
-  )
+  const own = Object.entries(env).filter(([name]) => kept.includes(name) || /^(XRAY|GO)[A-Z_.]*$/i.test(name))
+  return { ...Object.fromEntries(own), ...(assets === null ? {} : { XRAY_LOCATION_ASSET: assets }) }
 }
 
 // A reason has to fit into a chat message beside other text.

@@ -62,8 +62,8 @@ export function configFile(path: string, previousPath: string): ConfigFile {
   }
 }
 
-// A rename is on disk only when its folder is.
-async function syncFolder(path: string): Promise<void> {
+/** Puts what was renamed within a folder on the disk: it is there only when the folder is. */
+export async function syncFolder(path: string): Promise<void> {
   const folder = await open(path, 'r')
   try {
     await folder.sync()

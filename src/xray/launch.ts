@@ -6,13 +6,12 @@ import { FleetError, fail } from '#src/errors.ts'
 import type { Runtime } from '#src/runtime.ts'
 import type { XrayApi } from './api.ts'
 import { connectXrayApi } from './api.ts'
-import { xrayVersion } from './binary.ts'
 import { lastMeaningfulLine, xrayEnvironment } from './command.ts'
 import type { ProcessIdentity } from './proc.ts'
 import { identify, isStillRunning } from './proc.ts'
+import { type XrayProgram, xrayVersion } from './program.ts'
 
-export interface LaunchOptions {
-  binary: string
+export interface LaunchOptions extends XrayProgram {
   args: readonly string[]
   /** Working folder. */
   dir: string
@@ -66,7 +65,7 @@ export async function launch(options: LaunchOptions): Promise<Running> {
       cwd: dir,
       detached: true,
       stdio: ['ignore', output.fd, output.fd],
-      env: { ...countEverything, ...xrayEnvironment(process.env) },
+      env: { ...countEverything, ...xrayEnvironment(process.env, options.assets) },
     })
     child.unref()
     await once(child, 'spawn')

@@ -27,7 +27,24 @@ export const schema = {
             },
           },
         },
-        core: { nested: { InboundHandlerConfig: { fields: { tag: { type: 'string', id: 1 } } } } },
+        core: {
+          nested: {
+            Config: {
+              fields: {
+                outbound: { rule: 'repeated', type: 'OutboundHandlerConfig', id: 2 },
+                app: { rule: 'repeated', type: 'xray.common.serial.TypedMessage', id: 4 },
+              },
+            },
+            InboundHandlerConfig: { fields: { tag: { type: 'string', id: 1 } } },
+            OutboundHandlerConfig: {
+              fields: {
+                tag: { type: 'string', id: 1 },
+                sender_settings: { type: 'xray.common.serial.TypedMessage', id: 2 },
+                proxy_settings: { type: 'xray.common.serial.TypedMessage', id: 3 },
+              },
+            },
+          },
+        },
         proxy: {
           nested: {
             vless: {
@@ -93,11 +110,43 @@ export const schema = {
                         inbounds: { rule: 'repeated', type: 'xray.core.InboundHandlerConfig', id: 1 },
                       },
                     },
+                    AddOutboundRequest: {
+                      fields: { outbound: { type: 'xray.core.OutboundHandlerConfig', id: 1 } },
+                    },
+                    AddOutboundResponse: { fields: {} },
+                    RemoveOutboundRequest: { fields: { tag: { type: 'string', id: 1 } } },
+                    RemoveOutboundResponse: { fields: {} },
+                    ListOutboundsRequest: { fields: {} },
+                    ListOutboundsResponse: {
+                      fields: {
+                        outbounds: { rule: 'repeated', type: 'xray.core.OutboundHandlerConfig', id: 1 },
+                      },
+                    },
                     GetInboundUserRequest: {
                       fields: { tag: { type: 'string', id: 1 }, email: { type: 'string', id: 2 } },
                     },
                     GetInboundUserResponse: {
                       fields: { users: { rule: 'repeated', type: 'xray.common.protocol.User', id: 1 } },
+                    },
+                  },
+                },
+              },
+            },
+            router: {
+              nested: {
+                command: {
+                  nested: {
+                    AddRuleRequest: {
+                      fields: {
+                        config: { type: 'xray.common.serial.TypedMessage', id: 1 },
+                        shouldAppend: { type: 'bool', id: 2 },
+                      },
+                    },
+                    AddRuleResponse: { fields: {} },
+                    ListRuleRequest: { fields: {} },
+                    ListRuleItem: { fields: { ruleTag: { type: 'string', id: 2 } } },
+                    ListRuleResponse: {
+                      fields: { rules: { rule: 'repeated', type: 'ListRuleItem', id: 1 } },
                     },
                   },
                 },

@@ -91,7 +91,10 @@ describe('our picture of Xray’s messages', () => {
   beforeAll(async () => {
     xray = await startXrayServer([], (config) => ({
       ...config,
-      api: { tag: 'api', services: ['HandlerService', 'StatsService', 'ReflectionService'] },
+      api: {
+        tag: 'api',
+        services: ['HandlerService', 'RoutingService', 'StatsService', 'ReflectionService'],
+      },
     }))
     client = new grpc.Client(`unix:${xray.socket}`, grpc.credentials.createInsecure())
   })

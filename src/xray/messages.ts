@@ -9,6 +9,12 @@ export interface UserMessage {
   email: string
   account?: TypedMessage | null
 }
+/** A way out in Xray's own words. */
+export interface OutboundMessage {
+  tag: string
+  sender_settings?: TypedMessage | null
+  proxy_settings?: TypedMessage | null
+}
 
 /** Turns one kind of message into bytes and back. Counts come as numbers, exact to 2^53. */
 export interface Codec<T> {
@@ -29,11 +35,16 @@ function codec<T extends object>(name: string): Codec<T> {
 
 const handler = 'xray.app.proxyman.command'
 const stats = 'xray.app.stats.command'
+const router = 'xray.app.router.command'
 
 export const typeNames = {
   addUser: `${handler}.AddUserOperation`,
   removeUser: `${handler}.RemoveUserOperation`,
+  routing: 'xray.app.router.Config',
 }
+
+/** A whole configuration; `app` has the rules among others. */
+export const coreConfig = codec<{ outbound: OutboundMessage[]; app: TypedMessage[] }>('xray.core.Config')
 
 /** By how a client proves itself: Xray's name for the account, and its coder. */
 export const accounts = {
@@ -92,6 +103,36 @@ export const methods = {
     'HandlerService/ListInbounds',
     'ListInboundsRequest',
     'ListInboundsResponse',
+  ),
+  addOutbound: method<{ outbound: OutboundMessage }, Nothing>(
+    handler,
+    'HandlerService/AddOutbound',
+    'AddOutboundRequest',
+    'AddOutboundResponse',
+  ),
+  removeOutbound: method<{ tag: string }, Nothing>(
+    handler,
+    'HandlerService/RemoveOutbound',
+    'RemoveOutboundRequest',
+    'RemoveOutboundResponse',
+  ),
+  listOutbounds: method<Nothing, { outbounds: OutboundMessage[] }>(
+    handler,
+    'HandlerService/ListOutbounds',
+    'ListOutboundsRequest',
+    'ListOutboundsResponse',
+  ),
+  addRules: method<{ config: TypedMessage; shouldAppend: boolean }, Nothing>(
+    router,
+    'RoutingService/AddRule',
+    'AddRuleRequest',
+    'AddRuleResponse',
+  ),
+  listRules: method<Nothing, { rules: { ruleTag: string }[] }>(
+    router,
+    'RoutingService/ListRule',
+    'ListRuleRequest',
+    'ListRuleResponse',
   ),
   inboundUsers: method<{ tag: string; email: string }, { users: UserMessage[] }>(
     handler,

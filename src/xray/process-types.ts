@@ -1,9 +1,11 @@
 import { join } from 'node:path'
 import type { Log } from '#src/log.ts'
 import type { Runtime } from '#src/runtime.ts'
+import type { XrayProgram } from './program.ts'
 
 export interface XrayProcessOptions {
-  binary: string
+  /** What is run, asked for at every start. */
+  program: () => XrayProgram
   /** Holds everything of this one Xray; nothing else may use it. See `xrayPaths`. */
   dir: string
   runtime: Pick<Runtime, 'now' | 'sleep'>

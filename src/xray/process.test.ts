@@ -16,6 +16,7 @@ import { connectXrayApi } from './api.ts'
 import { findByArguments, identify } from './proc.ts'
 import type { XrayChange, XrayProcess, XrayState } from './process.ts'
 import { createXrayProcess, xrayPaths } from './process.ts'
+import { fixedProgram } from './program.ts'
 import { renderConfig } from './render.ts'
 
 describe('the process of Xray', () => {
@@ -50,7 +51,7 @@ describe('the process of Xray', () => {
       },
     }
     const xray = createXrayProcess({
-      binary: xrayBinary(),
+      program: fixedProgram(xrayBinary()),
       dir,
       runtime,
       log: silentLog(),
@@ -291,7 +292,7 @@ describe('the process of Xray', () => {
 
   it('names a program that cannot be run', async () => {
     const xray = createXrayProcess({
-      binary: '/nonexistent/xray',
+      program: fixedProgram('/nonexistent/xray'),
       dir,
       runtime: systemRuntime(),
       log: silentLog(),

@@ -19,7 +19,7 @@ const healthyAfterMs = 60_000
 const watchEveryMs = 500
 
 export function createXrayProcess(options: XrayProcessOptions): XrayProcess {
-  const { binary, dir, runtime, log } = options
+  const { program, dir, runtime, log } = options
   const paths = xrayPaths(dir)
   const args = ['run', '-c', paths.config]
   const config = configFile(paths.config, paths.previous)
@@ -96,7 +96,7 @@ export function createXrayProcess(options: XrayProcessOptions): XrayProcess {
   const launchNow = async (): Promise<void> => {
     await mkdir(paths.logDir, { recursive: true, mode: 0o700 })
     const running = await launch({
-      binary,
+      ...program(),
       args,
       dir,
       socketPath: paths.socket,

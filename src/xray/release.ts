@@ -1,10 +1,7 @@
 import { createHash } from 'node:crypto'
 import { arch, platform } from 'node:process'
-import { EnvHttpProxyAgent, fetch } from 'undici'
+import type { Download } from './download.ts'
 import { unzipFile } from './unzip.ts'
-
-/** Gets the bytes at an address. Passed in, so that a test needs no internet. */
-export type Download = (url: string) => Promise<Buffer>
 
 // The official builds, by the names Node gives to processors.
 const archives: Partial<Record<string, string>> = {
@@ -27,30 +24,4 @@ export async function downloadRelease(version: string, download: Download): Prom
   const actual = createHash('sha256').update(archive).digest('hex')
   if (actual !== expected.toLowerCase()) throw new Error('the archive does not have the published SHA-256')
   return unzipFile(archive, 'xray')
-}
-
-// Where GitHub is blocked, packets often just vanish: the next way is tried soon.
-const connectTimeoutMs = 5_000
-// 15 MB at 1 Mbit/s take two minutes.
-const downloadTimeoutMs = 180_000
-const maxDownloadBytes = 128 * 1024 * 1024
-
-/** Over HTTPS only, redirects included, through the proxy the environment names, if it names one. */
-export async function downloadByHttps(url: string): Promise<Buffer> {
-  const dispatcher = new EnvHttpProxyAgent({ connect: { timeout: connectTimeoutMs } })
-  try {
-    const response = await fetch(url, { dispatcher, signal: AbortSignal.timeout(downloadTimeoutMs) })
-    if (!response.url.startsWith('https://')) throw new Error('the download left HTTPS')
-    if (!response.ok || response.body === null) throw new Error(`the download answered ${response.status}`)
-    const parts: Uint8Array[] = []
-    let size = 0
-    for await (const part of response.body) {
-      size += part.length
-      if (size > maxDownloadBytes) throw new Error('the download is too large')
-      parts.push(part)
-    }
-    return Buffer.concat(parts)
-  } finally {
-    await dispatcher.destroy()
-  }
 }

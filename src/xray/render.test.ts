@@ -6,7 +6,8 @@ import { xrayBinary } from '#test/support/xray-binary.ts'
 import { plainInbound, vlessUser, xrayModel } from '#test/support/xray-server.ts'
 import type { XrayModel } from './model.ts'
 import { makeRealityKeys } from './x25519.ts'
-import { maskSecrets, renderConfig } from './render.ts'
+import { renderConfig } from './render.ts'
+import { maskSecrets } from './secret-keys.ts'
 import { testConfig } from './validate.ts'
 
 const keys = makeRealityKeys()
@@ -58,8 +59,8 @@ describe('the configuration', () => {
   })
 
   it('lets only its owner open the API, and records nobody’s visits', () => {
-    const config = renderConfig(xrayModel('/srv/x')) as { log: object; inbounds: object[] }
-    expect(config.log).toMatchObject({ access: 'none', error: '/srv/x/logs/error.log' })
+    const config = renderConfig(xrayModel('/srv/x'))
+    expect(config['log']).toMatchObject({ access: 'none', error: '/srv/x/logs/error.log' })
     expect(config.inbounds).toEqual([
       expect.objectContaining({
         listen: '/srv/x/api.sock,0600',

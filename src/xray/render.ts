@@ -1,6 +1,8 @@
+import { createHash } from 'node:crypto'
 import { join } from 'node:path'
 import type { RoutingDocument } from '#src/contract/index.ts'
 import type { XrayModel } from './model.ts'
+import type { RenderedConfig } from './diff.ts'
 import { renderInbound } from './render-inbound.ts'
 import { nameInXray } from './user-name.ts'
 
@@ -34,7 +36,7 @@ const privateTargets = [
 ] as const
 
 /** The whole configuration of one Xray. Pure; the same model gives the same configuration. */
-export function renderConfig(model: XrayModel): object {
+export function renderConfig(model: XrayModel): RenderedConfig {
   return {
     log: {
       loglevel: 'warning',
@@ -42,7 +44,7 @@ export function renderConfig(model: XrayModel): object {
       // It would keep a record of who visited what.
       access: 'none',
     },
-    api: { tag: 'api', services: ['HandlerService', 'StatsService'] },
+    api: { tag: 'api', services: ['HandlerService', 'StatsService', 'RoutingService'] },
     stats: {},
     policy: {
       levels: { '0': { statsUserUplink: true, statsUserDownlink: true, statsUserOnline: true } },
@@ -62,20 +64,20 @@ export function renderConfig(model: XrayModel): object {
   }
 }
 
-/** The ways out. The first takes whatever no rule names. */
-export function renderOutbounds({ routing, allowPrivateTargets }: XrayModel): { tag: string }[] {
+/**
+ * The ways out. The first takes whatever no rule names: nothing but what comes while the rules are being replaced,
+ * which is refused rather than let out where it should not go. It never changes, so Xray never has to restart for it.
+ */
+function renderOutbounds({ routing, allowPrivateTargets }: XrayModel): RenderedConfig['outbounds'] {
   return [
-    { tag: 'direct', protocol: 'freedom', settings: directSettings(allowPrivateTargets) } as { tag: string },
-    { tag: 'blocked', protocol: 'blackhole' } as { tag: string },
+    { tag: 'blocked', protocol: 'blackhole' },
+    { tag: 'direct', protocol: 'freedom', settings: directSettings(allowPrivateTargets) },
     ...routing.outbounds,
   ]
 }
 
-/**
- * Which way each connection takes. Private targets are closed before any rule of an admin is asked: `geosite:…` alone
- * in a rule would otherwise let a client's own name lead into the server's network.
- */
-export function renderRouting({ routing, inbounds, allowPrivateTargets }: XrayModel): object {
+/** Which way each connection takes. Private targets are closed before any rule of an admin is asked. */
+function renderRouting({ routing, inbounds, allowPrivateTargets }: XrayModel): RenderedConfig['routing'] {
   const tunnels = inbounds.filter(({ protocol }) => protocol === 'tunnel').map(({ tag }) => tag)
   const closed = [
     // A tunnel leads where its admin has said, also into a private network.
@@ -85,37 +87,58 @@ export function renderRouting({ routing, inbounds, allowPrivateTargets }: XrayMo
       : [{ ruleTag: 'private-open', ip: routing.privateAccess, outboundTag: 'direct' }]),
     { ruleTag: 'private', ip: [...privateTargets], outboundTag: 'blocked' },
   ]
+  const rules = [
+    ...(allowPrivateTargets ? [] : closed),
+    ...routing.rules.map((rule, index) => renderRule(rule, index)),
+    defaultRule(routing, allowPrivateTargets),
+  ]
+  const balancers = routing.balancers.map(({ strategy, ...balancer }) => ({
+    ...balancer,
+    strategy: { type: strategy },
+  }))
   return {
-    // A name that resolves to a private address is looked up before the rules are tried again.
-    domainStrategy: allowPrivateTargets ? 'AsIs' : strategyWithLookUp(routing.domainStrategy),
+    // Looked up at the first rule by address, which closes private targets. Only after the last rule would be too late:
+    // any rule that fits a client's own name, for all of its connections say, would have let it into the server's network.
+    domainStrategy: allowPrivateTargets ? routing.domainStrategy : 'IPOnDemand',
     rules: [
-      // First, and never to be replaced: without it the API is gone until a restart.
-      { ruleTag: 'api', inboundTag: ['api'], outboundTag: 'api' },
-      ...(allowPrivateTargets ? [] : closed),
-      ...routing.rules.map((rule, index) => renderRule(rule, index)),
-      ...(routing.defaultOutbound === 'direct'
-        ? []
-        : [{ ruleTag: 'default', network: 'tcp,udp', outboundTag: routing.defaultOutbound }]),
+      // First, and never to be missing: without it the API is gone until a restart. Of its rules Xray tells no more than
+      // their names, so this one names all of them.
+      { ruleTag: `api@${digest({ rules, balancers })}`, inboundTag: ['api'], outboundTag: 'api' },
+      ...rules,
     ],
-    balancers: routing.balancers.map(({ strategy, ...balancer }) => ({
-      ...balancer,
-      strategy: { type: strategy },
-    })),
+    balancers,
   }
 }
 
-/** Names are looked up in any case, since what is private is told by address. */
-function strategyWithLookUp(wanted: RoutingDocument['domainStrategy']): string {
-  return wanted === 'AsIs' ? 'IPIfNonMatch' : wanted
+function digest(value: object): string {
+  return createHash('sha256').update(JSON.stringify(value)).digest('hex').slice(0, 16)
+}
+
+/** Whatever no other rule fits. */
+function defaultRule(
+  { defaultOutbound, domainStrategy }: RoutingDocument,
+  allowPrivateTargets: boolean,
+): object {
+  // Names come to be looked up only where no rule has fitted them, so this one must wait for their addresses.
+  const waits = allowPrivateTargets && domainStrategy === 'IPIfNonMatch'
+  return {
+    ruleTag: 'default',
+    ...(waits ? { ip: ['0.0.0.0/0', '::/0'] } : { network: 'tcp,udp' }),
+    outboundTag: defaultOutbound,
+  }
 }
 
 function renderRule({ user, ...rule }: RoutingDocument['rules'][number], index: number): object {
   return {
     ...rule,
     ruleTag: `rule-${rule.ruleTag ?? index}`,
-    // Xray knows a client of several inbounds by a name in each.
-    ...(user === undefined ? {} : { user: user.map((name) => `regexp:(?i)^${escapeRegExp(name)}#\\d+$`) }),
+    ...(user === undefined ? {} : { user: [anyOf(user)] }),
   }
+}
+
+/** Xray knows a client of several inbounds by a name in each. One pattern for all: Xray would try one after another. */
+function anyOf(clients: readonly string[]): string {
+  return `regexp:(?i)^(?:${clients.map(escapeRegExp).join('|')})#\\d+$`
 }
 
 function escapeRegExp(text: string): string {
@@ -126,7 +149,7 @@ function escapeRegExp(text: string): string {
  * The API on a unix socket only its owner may open; by TCP any local user could command this Xray. The port in the settings
  * means nothing, but without one Xray 26.3.27 crashes at the first connection.
  */
-function apiInbound(socketPath: string): object {
+function apiInbound(socketPath: string): { tag: string } & Record<string, unknown> {
   return {
     tag: 'api',
     listen: `${socketPath},0600`,
@@ -138,28 +161,4 @@ function apiInbound(socketPath: string): object {
 // Newer Xray refuse private targets in this outbound by themselves; 26.3.27 does not know the key and passes over it.
 function directSettings(allowPrivateTargets: boolean): object {
   return allowPrivateTargets ? { finalRules: [{ action: 'allow' }] } : {}
-}
-
-const secretKeys = new Set([
-  'privateKey',
-  'secretKey',
-  'preSharedKey',
-  'id',
-  'password',
-  'pass',
-  'auth',
-  'key',
-  'seed',
-  'shortIds',
-])
-
-/** The same configuration with every key and credential replaced by `***`, to be shown. */
-export function maskSecrets(config: object): Record<string, unknown> {
-  return Object.fromEntries(Object.entries(config).map(([key, value]) => [key, maskValue(key, value)]))
-}
-
-function maskValue(key: string, value: unknown): unknown {
-  if (secretKeys.has(key)) return Array.isArray(value) ? value.map(() => '***') : '***'
-  if (Array.isArray(value)) return value.map((item: unknown) => maskValue('', item))
-  return typeof value === 'object' && value !== null ? maskSecrets(value) : value
 }

@@ -3,13 +3,14 @@ import { createSocket } from 'node:dgram'
 import { createServer, isIPv6 } from 'node:net'
 import { flows } from '#src/contract/clients.ts'
 import { FleetError, fail } from '#src/errors.ts'
-import { xrayVersion } from './binary.ts'
 import { lastMeaningfulLine, runXray } from './command.ts'
 import { carriesFlow } from './account.ts'
 import type { XrayModel } from './model.ts'
 import { networksOf, type Network, streamMismatch } from './streams.ts'
 import { publicKeyOf } from './x25519.ts'
+import { xrayVersion } from './program.ts'
 import { reservedTags } from './render.ts'
+import { validateBeside } from './validate-routing.ts'
 
 /**
  * What `xray run -test` lets pass and then does wrong: port 99999 (it listens on 34463), two inbounds on one port
@@ -23,7 +24,7 @@ export function validateModel(model: XrayModel): FleetError | null {
     if (wrong !== null) return wrong
     seen.push(inbound)
   }
-  return null
+  return validateBeside(model)
 }
 
 type Inbound = XrayModel['inbounds'][number]
@@ -135,14 +136,22 @@ function isUdpFree(listen: string, port: number): Promise<boolean> {
 }
 
 /**
- * Lets Xray itself read a configuration file, without opening a port or a log file.
+ * Lets Xray itself read a configuration file, and what it names, without opening a port or a log file.
+ * @param assets the folder of its geo files, where it is not to look for them itself
  * @throws XRAY_REFUSED with its reason; XRAY_NOT_FOUND when this is no Xray
  */
-export async function testConfig(binary: string, configPath: string): Promise<void> {
+export async function testConfig(
+  binary: string,
+  configPath: string,
+  assets: string | null = null,
+): Promise<void> {
   const config: unknown = JSON.parse(await readFile(configPath, 'utf8'))
   // Xray opens its log files even for a test, those of the running one, and fails where their folder is still missing.
-  const input = JSON.stringify({ ...(config as object), log: { access: 'none', error: 'none' } })
-  const { exitCode, output } = await runXray(binary, ['run', '-test', '-c', 'stdin:'], { input })
+  const input = JSON.stringify({ ...(config as object), log: { access: 'none', loglevel: 'error' } })
+  const { exitCode, output } = await runXray(binary, ['run', '-test', '-c', 'stdin:'], { input, assets })
+  // What it cannot read of a rule it only mentions, and the rule then lets through what it was to block.
+  const ignored = /ignore domain rule (.*)/.exec(output)?.[1]
+  if (ignored !== undefined) fail('XRAY_REFUSED', { reason: ignored })
   if (exitCode === 0) return
   // What is no Xray has no say on a configuration.
   await xrayVersion(binary)

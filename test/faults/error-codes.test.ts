@@ -17,9 +17,23 @@ const provokedBy: Record<ErrorCode, [file: string, title: string]> = {
   PORT_TAKEN: ['test/faults/bad-input.test.ts', '%s: %s is refused'],
   CLIENT_NOT_FOUND: ['test/faults/bad-input.test.ts', '%s: %s is refused'],
   CLIENT_NAME_TAKEN: ['test/faults/bad-input.test.ts', '%s: %s is refused'],
+  CERTIFICATE_NOT_FOUND: ['src/node/certificates/certificates.test.ts', 'forgets it, and its file'],
+  CERTIFICATE_IN_USE: ['src/node/certificates/certificates.test.ts', 'is refused while an inbound uses it'],
+  CERTIFICATE_NOT_RENEWABLE: [
+    'src/node/certificates/certificates.test.ts',
+    'is not renewed, neither by hand',
+  ],
+  CHALLENGE_PORT_TAKEN: ['src/node/certificates/acme.test.ts', 'that is taken is said before the authority'],
+  ACME_REFUSED: ['src/node/certificates/acme.test.ts', '%s is said with its reason, once and for all'],
+  ACME_UNREACHABLE: ['src/node/certificates/acme.test.ts', 'is said to be, and the same key gets'],
   XRAY_NOT_FOUND: ['test/faults/machine.test.ts', 'is called that, changes are refused'],
   XRAY_REFUSED: ['src/xray/process.test.ts', 'says why a configuration is refused'],
+  RESTART_NEEDED: ['src/node/routing.test.ts', 'what Xray reads only at its start needs leave'],
   XRAY_UNAVAILABLE: ['src/xray/api.test.ts', 'is unavailable, whatever is asked of it'],
+  XRAY_PINNED: ['src/node/install.test.ts', 'is refused where XRAY_BIN names'],
+  XRAY_ROLLED_BACK: ['src/node/install.test.ts', 'that ends %s is taken back'],
+  GEO_FILES_REFUSED: ['src/xray/geo-files.test.ts', 'that Xray does not load'],
+  DOWNLOAD_FAILED: ['src/xray/geo-files.test.ts', 'that cannot be fetched'],
   SERVER_NOT_FOUND: ['test/faults/bad-input.test.ts', 'a server nobody knows is refused'],
   SERVER_NAME_TAKEN: ['src/fleet/servers.test.ts', 'a name is one line'],
   SERVER_UNREACHABLE: ['src/connectors/transport.test.ts', 'refuses a caller without a certificate'],
@@ -70,6 +84,7 @@ test('every error says what to do, or what happens by itself', () => {
     .map(([code]) => code)
   // Nobody can do anything about these but see that what was meant is not there.
   expect(silent.sort()).toEqual([
+    'CERTIFICATE_NOT_FOUND',
     'CLIENT_NOT_FOUND',
     'IDEMPOTENCY_KEY_REQUIRED',
     'INBOUND_NOT_FOUND',

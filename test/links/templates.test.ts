@@ -70,8 +70,8 @@ test('with a domain they name a certificate of the server, and are refused where
       certificate: { source: 'store', domain: 'vpn.example' },
     })
     await expect(it.node.operations['inbounds.add'](made, call())).rejects.toMatchObject({
-      code: 'BAD_INPUT',
-      details: { field: 'stream.security.certificate' },
+      code: 'CERTIFICATE_NOT_FOUND',
+      details: { domain: 'vpn.example' },
     })
   }
 })

@@ -1,13 +1,14 @@
 import type { Health } from '#src/contract/index.ts'
 import { FleetError } from '#src/errors.ts'
-import type { Server, ServerReport } from '#src/fleet/types.ts'
+import type { FleetEvents, Server, ServerReport } from '#src/fleet/types.ts'
 import type { HealthFleet } from '#src/health/observer.ts'
 import { type Db, tables } from '#src/store/drizzle.ts'
 
 /** How a server of the fake fleet takes a probe. */
-export type Mood = 'up' | 'dead' | 'silent' | 'xrayDown' | 'notJoined'
+export type Mood = 'up' | 'slow' | 'dead' | 'silent' | 'xrayDown' | 'notJoined'
 
-type Listener = (value: { serverId: number }) => void
+/** ms. How long a slow one takes to say that all is well. */
+const SLOW_MS = 2_000
 
 /** A fleet whose servers do as they are told, as health sees it. Its rows are in the database too. */
 export class FakeFleet implements HealthFleet {
@@ -17,11 +18,13 @@ export class FakeFleet implements HealthFleet {
   readonly calls: string[] = []
   readonly reports: (ServerReport & { id: number })[] = []
   agentVersion = '0.1.0'
-  private readonly listeners = { server: new Set<Listener>(), joined: new Set<Listener>() }
+  private readonly listeners = new Map<keyof FleetEvents, Set<(value: never) => void>>()
   private readonly db: () => Db
+  private readonly sleep: (ms: number) => Promise<void>
 
-  constructor(db: () => Db) {
+  constructor(db: () => Db, sleep: (ms: number) => Promise<void> = async () => undefined) {
     this.db = db
+    this.sleep = sleep
   }
 
   add(id: number, mood: Mood = 'up'): void {
@@ -51,8 +54,8 @@ export class FakeFleet implements HealthFleet {
     this.emit('server', id)
   }
 
-  emit(event: 'server' | 'joined', serverId: number): void {
-    for (const listener of this.listeners[event]) listener({ serverId })
+  emit(event: 'server' | 'joined' | 'suspect', serverId: number): void {
+    for (const listener of this.listeners.get(event) ?? []) listener({ serverId } as never)
   }
 
   count(call: string): number {
@@ -81,8 +84,9 @@ export class FakeFleet implements HealthFleet {
   noteInfo = (id: number): void => void this.calls.push(`described ${id}`)
 
   on: HealthFleet['on'] = (event, listener) => {
-    this.listeners[event].add(listener)
-    return () => void this.listeners[event].delete(listener)
+    const listeners = this.listeners.get(event) ?? new Set()
+    this.listeners.set(event, listeners.add(listener))
+    return () => void listeners.delete(listener)
   }
 
   connectorFor = (id: number): ReturnType<HealthFleet['connectorFor']> => ({
@@ -115,7 +119,7 @@ export class FakeFleet implements HealthFleet {
       return Promise.reject(new FleetError('SERVER_UNREACHABLE', { reason: 'nothing listens there' }))
     }
     const down = mood === 'xrayDown'
-    return Promise.resolve({
+    const answer: Health = {
       status: down ? 'error' : 'online',
       xrayRunning: !down,
       agentVersion: this.agentVersion,
@@ -125,6 +129,7 @@ export class FakeFleet implements HealthFleet {
       changeSeq: 1,
       trafficSeq: 1,
       time: 0,
-    })
+    }
+    return mood === 'slow' ? this.sleep(SLOW_MS).then(() => answer) : Promise.resolve(answer)
   }
 }

@@ -6,6 +6,8 @@ export interface FakeRuntime extends Runtime {
   advance(ms: number): Promise<void>
   /** Moves the clock without waking anybody, as when a process was down for a while. */
   skip(ms: number): void
+  /** Sets the wall clock so much ahead, or back, as a person or a time server does: no time goes by. */
+  setAhead(ms: number): void
   /** How many are asleep now. */
   sleeping(): number
 }
@@ -22,6 +24,7 @@ const TURNS_TO_SETTLE = 5
 export function createFakeRuntime(options: { now: number }): FakeRuntime {
   const sleepers = new Set<Sleeper>()
   let now = options.now
+  let setTo = 0
   let drawn = 0
 
   const settle = async (): Promise<void> => {
@@ -37,7 +40,7 @@ export function createFakeRuntime(options: { now: number }): FakeRuntime {
   }
 
   return {
-    now: () => now,
+    now: () => now + setTo,
     monotonic: () => now,
     randomBytes: (size) => Buffer.from(Array.from({ length: size }, () => (drawn++ * 167 + 13) % 256)),
     uuid: () => `00000000-0000-4000-8000-${String(drawn++).padStart(12, '0')}`,
@@ -84,6 +87,9 @@ export function createFakeRuntime(options: { now: number }): FakeRuntime {
     },
     skip: (ms) => {
       now += ms
+    },
+    setAhead: (ms) => {
+      setTo += ms
     },
     sleeping: () => sleepers.size,
   }

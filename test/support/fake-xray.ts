@@ -4,7 +4,10 @@
  */
 import { type ErrorCode, FleetError, fail } from '#src/errors.ts'
 import type { XrayParts } from '#src/node/xray-parts.ts'
+import type { RenderedConfig } from '#src/xray/diff.ts'
+import type { OutboundMessage, TypedMessage } from '#src/xray/messages.ts'
 import type { XrayUser } from '#src/xray/model.ts'
+import { noPrograms } from './no-programs.ts'
 import { vlessUser } from './xray-server.ts'
 import type { XrayChange } from '#src/xray/process.ts'
 
@@ -32,9 +35,17 @@ export interface FakeXray {
   orphan(): void
 }
 
+/** How this Xray is told of ways out and rules: their JSON, in the place of messages. */
+const messageOf = (value: object): TypedMessage => ({
+  type: 'json',
+  value: Buffer.from(JSON.stringify(value)),
+})
+
 export function createFakeXray(): FakeXray {
   const inbounds = new Map<string, OpenInbound>()
   const counters = new Map<string, number>()
+  const outbounds = new Map<string, OutboundMessage>()
+  let rules: { ruleTag: string }[] = []
   let [running, starts, good] = [false, 0, 0]
   let failures: ErrorCode[] = []
   let file: object | null = null
@@ -72,11 +83,20 @@ export function createFakeXray(): FakeXray {
     inbounds.clear()
     counters.clear()
     file = render()
-    for (const inbound of (file as { inbounds: unknown[] }).inbounds) open(inbound)
+    const config = file as RenderedConfig
+    for (const inbound of config.inbounds) open(inbound)
+    outbounds.clear()
+    for (const each of config.outbounds) outbounds.set(each.tag, outboundOf(each))
+    rules = config.routing.rules as typeof rules
     running = true
     starts++
     tell({ type: 'up', pid: starts, lastError: null })
   }
+
+  const outboundOf = (rendered: { tag: string }): OutboundMessage => ({
+    tag: rendered.tag,
+    proxy_settings: messageOf(rendered),
+  })
 
   function grow(name: string, bytes: number): void {
     counters.set(name, (counters.get(name) ?? 0) + bytes)
@@ -128,6 +148,11 @@ export function createFakeXray(): FakeXray {
         meetFault()
         return inboundOf(tag).users.delete(email.toLowerCase()) ? 'applied' : 'unchanged'
       },
+      async removeUsers(tag, emails) {
+        const outcomes: ('applied' | 'unchanged')[] = []
+        for (const email of emails) outcomes.push(await parts.api.removeUser(tag, email))
+        return outcomes
+      },
       users: async (tag) => [...inboundOf(tag).users.values()],
       async inboundTags() {
         if (!running) fail('XRAY_UNAVAILABLE', { reason: 'nothing listens there' })
@@ -137,6 +162,20 @@ export function createFakeXray(): FakeXray {
         meetFault()
         return inbounds.delete(tag) ? 'applied' : 'unchanged'
       },
+      async putOutbound(outbound) {
+        meetFault()
+        outbounds.set(outbound.tag, outbound)
+      },
+      async removeOutbound(tag) {
+        meetFault()
+        outbounds.delete(tag)
+      },
+      outbounds: async () => [...outbounds.values()],
+      async setRouting({ value }) {
+        meetFault()
+        rules = (JSON.parse(Buffer.from(value).toString()) as { rules: typeof rules }).rules
+      },
+      ruleTags: async () => rules.map(({ ruleTag }) => ruleTag),
       counters: async () => new Map(counters),
       online: async () => [],
       uptime: async () => starts,
@@ -147,7 +186,16 @@ export function createFakeXray(): FakeXray {
       open(rendered)
     },
     isPortFree: async () => true,
+    programs: noPrograms,
+    runs: async () => running,
+    fetchGeoFiles: async () =>
+      fail('DOWNLOAD_FAILED', { what: 'geoip.dat', reason: 'there is no internet here' }),
+    geoFileHash: async () => null,
     testConfig: async () => undefined,
+    compile: async ({ outbounds: given, routing }) => ({
+      outbounds: (given as { tag: string }[]).map(outboundOf),
+      routing: messageOf(routing),
+    }),
     version: async () => '26.3.27',
     rotateLogs: async () => undefined,
     tidy: async () => undefined,

@@ -45,7 +45,8 @@ export async function openFaultWorld(): Promise<FaultWorld> {
   }
   const nodes = new Map<number, FaultyNode>()
   const house = await openFleetHouse({
-    connect: ({ id }) => nodeOf(id).connector,
+    // The controller's own machine is a simulated one: nothing befalls it.
+    connect: ({ id }) => (id === LOCAL_SERVER_ID ? undefined : nodeOf(id).connector),
     database: emptyDatabase(),
     hasty: true,
     onError,

@@ -8,6 +8,8 @@ import {
   type OperationName,
   type ServerConnector,
   callOperation,
+  contract,
+  isStream,
   operationMeta,
 } from '#src/contract/index.ts'
 import { type ErrorCode, FleetError, toFleetError } from '#src/errors.ts'
@@ -67,7 +69,6 @@ interface Options {
 }
 
 const SLOW_MS = 20_000
-const groups = ['server', 'inbounds', 'clients', 'traffic', 'xray', 'system', 'sync']
 
 export function createFaultyNode(deps: {
   box: SecretBox
@@ -82,6 +83,7 @@ export function createFaultyNode(deps: {
   let life = 1
   let late: (() => Promise<unknown>)[] = []
   let current: FaultyProcess | undefined
+  let connections = new AbortController()
   let dying: FaultPoint | undefined
 
   /** Carried out by the process that runs now, as long as it runs. */
@@ -137,6 +139,12 @@ export function createFaultyNode(deps: {
   async function call(operation: OperationName, input: unknown, { signal, context }: Options = {}) {
     signal?.throwIfAborted()
     if (self.offline || current === undefined) throw unreachable()
+    if (isStream(operation)) {
+      const { signal: cut } = connections
+      return carryOut(operation, input, {
+        signal: AbortSignal.any(signal === undefined ? [cut] : [signal, cut]),
+      })
+    }
     if (operationMeta(operation).kind === 'read') return carryOut(operation, input, {})
     const key = context?.idempotencyKey ?? ''
     // Over a wire: what is sent is not the object that is kept.
@@ -162,7 +170,9 @@ export function createFaultyNode(deps: {
     )
 
   const self: FaultyNode = {
-    connector: Object.fromEntries(groups.map((name) => [name, group(name)])) as unknown as ServerConnector,
+    connector: Object.fromEntries(
+      Object.keys(contract).map((name) => [name, group(name)]),
+    ) as unknown as ServerConnector,
     xray,
     db: () => db,
     life: () => life,
@@ -198,6 +208,8 @@ export function createFaultyNode(deps: {
       xray.orphan()
       // Connections end with it, and what was on its way through them.
       late = []
+      connections.abort(unreachable())
+      connections = new AbortController()
       dying = undefined
       current.die()
       current = undefined

@@ -59,8 +59,10 @@ export function createFaultyProcess(deps: {
       log: { ...log, error: () => undefined },
       binary: 'xray',
       dir: '/nowhere',
+      installDir: '/nowhere',
       version: '0',
       publicAddress: `${deps.name}.example`,
+      allowPrivateTargets: true,
       faults: {
         at: async (point) => {
           if (deps.endsAt(point)) await never()

@@ -38,7 +38,7 @@ export interface FleetHouse {
 
 export interface HouseOptions {
   /** What is behind a server; without it a simulated node. */
-  connect?: (server: Server) => ServerConnector
+  connect?: (server: Server) => ServerConnector | undefined
   /** The database to begin with, as a file's bytes; without it an empty one. */
   database?: Buffer
   /** Nothing waits for the disk: for tests in which processes are killed, but never the machine. */

@@ -51,7 +51,10 @@ export function createHealthDesk(): HealthDesk {
   }
 
   const desk: HealthDesk = {
-    fleet: new FakeFleet(() => store.db()),
+    fleet: new FakeFleet(
+      () => store.db(),
+      (ms) => runtime.sleep(ms),
+    ),
     runtime,
     store,
     chats: ['owner'],

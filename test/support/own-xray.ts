@@ -1,4 +1,5 @@
 import { systemRuntime } from '#src/runtime.ts'
+import { fixedProgram } from '#src/xray/program.ts'
 import { createXrayProcess } from '#src/xray/process.ts'
 import { renderConfig } from '#src/xray/render.ts'
 import { silentLog } from './silent-log.ts'
@@ -7,7 +8,12 @@ import { plainInbound, xrayModel } from './xray-server.ts'
 
 // A process of its own that owns an Xray in the folder it is given, so that a test can kill it.
 const [dir = '', port = ''] = process.argv.slice(2)
-const xray = createXrayProcess({ binary: xrayBinary(), dir, runtime: systemRuntime(), log: silentLog() })
+const xray = createXrayProcess({
+  program: fixedProgram(xrayBinary()),
+  dir,
+  runtime: systemRuntime(),
+  log: silentLog(),
+})
 if (!(await xray.adopt())) {
   await xray.start(() => renderConfig(xrayModel(dir, [plainInbound('main', Number(port))])))
 }

@@ -4,13 +4,17 @@
  */
 import {
   type CallContext,
+  isStream,
+  type NodeEvent,
   type OperationName,
   type ServerConnector,
+  contract,
   operationMeta,
   parseInput,
 } from '#src/contract/index.ts'
 import { type ErrorCode, type ErrorDetails, FleetError, fail } from '#src/errors.ts'
 import { createSimulatedRows, type SimulatedRows } from './simulated-rows.ts'
+import { createSimulatedStreams } from './simulated-streams.ts'
 
 interface Options {
   signal?: AbortSignal
@@ -21,7 +25,15 @@ export interface SimulatedNode extends Omit<SimulatedRows, 'operations'> {
   connector: ServerConnector
   /** Every write that took effect, in order: `clients.add`, once however often its key came. */
   applied: { operation: string; key: string }[]
-  /** Every call that came in, reads too. */
+  /** Tells this to whoever reads its event stream. */
+  tell(event: NodeEvent): void
+  /** No event stream is opened: with this. */
+  refuseStreams: ErrorCode | undefined
+  /** Ends every event stream, as a cut connection does. */
+  cutStreams(): void
+  /** What the readers of its event stream asked for, in order. */
+  streams: { epoch?: string; after?: number | string }[]
+  /** Every call that came in, reads too; streams apart. */
   calls: string[]
   /** The most calls that were carried out at one time, writes only. */
   mostAtOnce: number
@@ -37,6 +49,7 @@ export interface SimulatedNode extends Omit<SimulatedRows, 'operations'> {
 
 export function createSimulatedNode(name: string): SimulatedNode {
   const { operations, ...rows } = createSimulatedRows(name)
+  const streams = createSimulatedStreams<NodeEvent>()
   const keys = new Map<string, unknown>()
   let running = 0
   let failures: FleetError[] = []
@@ -65,6 +78,13 @@ export function createSimulatedNode(name: string): SimulatedNode {
   }
 
   async function call(operation: OperationName, input: unknown, { signal, context }: Options = {}) {
+    if (isStream(operation)) {
+      signal?.throwIfAborted()
+      if (node.offline) fail('SERVER_UNREACHABLE', { reason: 'connection refused' })
+      node.streams.push((input ?? {}) as { epoch?: string })
+      if (node.refuseStreams !== undefined) fail(node.refuseStreams)
+      return streams.open(signal)
+    }
     node.calls.push(operation)
     signal?.throwIfAborted()
     if (node.offline) fail('SERVER_UNREACHABLE', { reason: 'connection refused' })
@@ -92,9 +112,13 @@ export function createSimulatedNode(name: string): SimulatedNode {
   const node: SimulatedNode = {
     ...rows,
     connector: Object.fromEntries(
-      ['server', 'inbounds', 'clients', 'traffic', 'xray', 'system', 'sync'].map((key) => [key, group(key)]),
+      Object.keys(contract).map((key) => [key, group(key)]),
     ) as unknown as ServerConnector,
     applied: [],
+    streams: [],
+    refuseStreams: undefined,
+    tell: (event) => streams.tell(event),
+    cutStreams: () => streams.cut(),
     calls: [],
     mostAtOnce: 0,
     offline: false,

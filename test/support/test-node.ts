@@ -1,59 +1,113 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type Node, createNode } from '#src/node/node.ts'
+import type { Faults } from '#src/faults.ts'
+import type { Log } from '#src/log.ts'
+import type { LimitEvent } from '#src/node/limit-events.ts'
+import { type Node, type NodeOptions, createNode } from '#src/node/node.ts'
 import { type Rows, createRows } from '#src/node/rows.ts'
+import { createSettings } from '#src/node/settings.ts'
+import { type XrayParts, realXray } from '#src/node/xray-parts.ts'
 import { systemRuntime } from '#src/runtime.ts'
 import { readMigrations } from '#src/store/migrate.ts'
 import { type Sqlite, openStore } from '#src/store/open.ts'
 import { createSecretBox } from '#src/trust/secret-box.ts'
+import type { Download } from '#src/xray/download.ts'
+import { programPath } from '#src/xray/programs.ts'
 import { silentLog } from './silent-log.ts'
 import { xrayBinary } from './xray-binary.ts'
 
 export interface TestNode {
-  /** Holds its database and, in `xray`, Xray's files. */
+  /** Holds its database, node.db, and the folder of its Xray. */
   dir: string
   db: Sqlite
   node: Node
-  /** What a restart of our process is to Xray: let go, and begin again over the same files, or what becomes of them. */
-  restart(meanwhile?: (rows: Rows) => void): Promise<void>
+  /** What it has said of limits. */
+  events: LimitEvent[]
+  /**
+   * What a restart of our process is to Xray: let go, and begin again over the same files; `between` both if given,
+   * with a hand on the rows.
+   */
+  restart(between?: (rows: Rows) => void): Promise<void>
   stop(): Promise<void>
 }
 
-/** A node with a real Xray and a real file, in a folder of its own. Traffic is read when a test asks for it. */
-export async function startTestNode(
-  options: { host?: string; binary?: string; parent?: string } = {},
-): Promise<TestNode> {
-  const dir = await mkdtemp(join(options.parent ?? tmpdir(), 'node-'))
-  const runtime = systemRuntime()
-  const db = openStore({
+interface TestNodeOptions {
+  host?: string
+  binary?: string
+  pinned?: boolean
+  download?: Download
+  /** As on a real server: clients reach no loopback. */
+  closed?: boolean
+  log?: Log
+  /** What stands between the node and the real Xray. */
+  through?: (real: XrayParts) => XrayParts
+  faults?: Faults
+  node?: Partial<NodeOptions>
+}
+
+/** How often a node of a test reads traffic and looks at limits, ms. */
+const INTERVAL_MS = 200
+
+const testBox = () => createSecretBox([{ id: 'test', key: Buffer.alloc(32, 7) }])
+
+export function openTestStore(dir: string): Sqlite {
+  return openStore({
     file: join(dir, 'node.db'),
     migrations: readMigrations(join(import.meta.dirname, '../../migrations')),
-    now: runtime.now(),
+    now: systemRuntime().now(),
   })
-  const box = createSecretBox([{ id: 'test', key: Buffer.alloc(32, 7) }])
-  const make = (): Node =>
-    createNode({
-      db,
-      box,
-      runtime,
-      log: silentLog(),
-      binary: options.binary ?? xrayBinary(),
-      dir: join(dir, 'xray'),
-      version: '0.0.0-test',
-      publicAddress: options.host ?? '127.0.0.1',
-      allowPrivateTargets: true,
-      accountingIntervalMs: 200,
-    })
+}
+
+/** What a node over this folder is made with, in whatever process. */
+export function testNodeOptions(dir: string, db: Sqlite, options: TestNodeOptions = {}): NodeOptions {
+  const installDir = join(dir, 'xray-bin')
+  // As in the product, the tests' own Xray being what lies on PATH.
+  const chosen = createSettings(db).xrayVersion()
+  return {
+    binary: options.binary ?? (chosen === null ? xrayBinary() : programPath(installDir, chosen)),
+    pinned: options.pinned,
+    installDir,
+    db,
+    box: testBox(),
+    runtime: systemRuntime(),
+    log: options.log ?? silentLog(),
+    dir: join(dir, 'xray'),
+    version: '0.0.0-test',
+    publicAddress: options.host ?? '127.0.0.1',
+    allowPrivateTargets: options.closed !== true,
+    accountingIntervalMs: INTERVAL_MS,
+    download: options.download ?? (() => Promise.reject(new Error('a test has no internet'))),
+    faults: options.faults,
+    ...options.node,
+  }
+}
+
+/** A node with a real Xray and a real file, in a folder of its own. */
+export async function startTestNode(options: TestNodeOptions & { parent?: string } = {}): Promise<TestNode> {
+  return openTestNode(await mkdtemp(join(options.parent ?? tmpdir(), 'node-')), options)
+}
+
+/** The same in a folder that is there, with what is in it. */
+export async function openTestNode(dir: string, options: TestNodeOptions = {}): Promise<TestNode> {
+  const db = openTestStore(dir)
+  const events: LimitEvent[] = []
+  const begin = async (): Promise<Node> => {
+    const given = { publish: (event: LimitEvent) => events.push(event), ...testNodeOptions(dir, db, options) }
+    const real = realXray(given)
+    const node = createNode(given, options.through?.(real) ?? real)
+    await node.start()
+    return node
+  }
   const test: TestNode = {
     dir,
     db,
-    node: make(),
-    async restart(meanwhile) {
+    node: await begin(),
+    events,
+    async restart(between) {
       await test.node.stop()
-      meanwhile?.(createRows(db, box))
-      test.node = make()
-      await test.node.start()
+      between?.(createRows(db, testBox()))
+      test.node = await begin()
     },
     async stop() {
       await test.node.stop({ stopXray: true })
@@ -61,6 +115,5 @@ export async function startTestNode(
       await rm(dir, { recursive: true, force: true })
     },
   }
-  await test.node.start()
   return test
 }

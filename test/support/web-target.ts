@@ -11,6 +11,8 @@ export interface WebTarget {
   pageText: string
   /** The paths that were asked for, as they came. */
   asked: string[]
+  /** A page that says from which IP address it was asked for. */
+  fromUrl: string
   /** The address of a download of `bytes`, sent at `rate` bytes a second. */
   downloadUrl(size: { bytes: number; rate: number }): string
   stop(): Promise<void>
@@ -25,6 +27,10 @@ export async function startWebTarget(host = '127.0.0.1'): Promise<WebTarget> {
   const server = createServer((request, response) => {
     asked.push(request.url ?? '')
     const url = new URL(request.url ?? '/', 'http://target')
+    if (url.pathname === '/from') {
+      response.end(request.socket.remoteAddress)
+      return
+    }
     if (url.pathname !== '/download') {
       response.end(pageText)
       return
@@ -49,6 +55,7 @@ export async function startWebTarget(host = '127.0.0.1'): Promise<WebTarget> {
     pageUrl: `${origin}/`,
     pageText,
     asked,
+    fromUrl: `${origin}/from`,
     downloadUrl: ({ bytes, rate }) => `${origin}/download?bytes=${bytes}&rate=${rate}`,
     async stop() {
       server.close()

@@ -3,12 +3,13 @@
  * processes of their own with databases of their own, a real Xray beside each, all on loopback addresses of this test.
  */
 import { randomInt } from 'node:crypto'
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, rm, symlink } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Playground, startPlayground } from '#src/playground/playground.ts'
 import type { User } from '#src/playground/user.ts'
 import { systemRuntime } from '#src/runtime.ts'
+import { fixedProgram } from '#src/xray/program.ts'
 import { createXrayProcess } from '#src/xray/process.ts'
 import { type Program, program } from './process.ts'
 import { silentLog } from './silent-log.ts'
@@ -34,6 +35,9 @@ export interface World {
   machine(name: string): Machine
   /** A site on the internet, as far as this world has one. */
   site: WebTarget
+  /** From now on no Xray that ends can be started again, until it is mended. */
+  breakXray(): Promise<void>
+  mendXray(): Promise<void>
   /** Starts the controller and waits until it is ready. */
   startController(): Promise<void>
   /** An app set up with this link; ended with the world. */
@@ -65,8 +69,13 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
   const apps: XrayClient[] = []
   const machines = new Map<string, Machine>()
 
+  const binary = join(dir, 'bin', 'xray')
+  const mendXray = (): Promise<void> => symlink(xrayBinary(), binary)
+  await mkdir(join(dir, 'bin'))
+  await mendXray()
+
   const common = {
-    XRAY_BIN: xrayBinary(),
+    XRAY_BIN: binary,
     HOME: dir,
     // Programs that are started a hundred times begin twice as fast with what the first start has compiled.
     ...(options.faulty === true ? { NODE_COMPILE_CACHE: join(dir, 'compiled') } : {}),
@@ -130,6 +139,8 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
         FLEETGRAM_AGENT_LOG_LEVEL: 'debug',
       })
     },
+    breakXray: () => rm(binary),
+    mendXray,
     async startController() {
       controller.program.start()
       await controller.program.says(/fleetgram is ready/, 60_000)
@@ -145,7 +156,7 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
       await Promise.all([...machines.values()].map((machine) => machine.program.kill()))
       for (const machine of machines.values()) {
         const xray = createXrayProcess({
-          binary: xrayBinary(),
+          program: fixedProgram(xrayBinary()),
           dir: join(machine.dir, 'xray'),
           runtime: systemRuntime(),
           log: silentLog(),

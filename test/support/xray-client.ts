@@ -28,7 +28,7 @@ interface XrayClientOptions {
   binary: string
   link: string
   /** Where it connects from. Not 127.0.0.1, which Xray never counts as online. */
-  localAddress?: string
+  localAddress?: string | undefined
   /** Where the server is told to connect, instead of the host of the address. */
   host?: string
 }

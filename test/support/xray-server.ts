@@ -1,15 +1,17 @@
+import { X509Certificate } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { plainRouting } from '#src/contract/index.ts'
+import { makeKey, makeSelfSigned } from '#src/node/certificates/making.ts'
 import { systemRuntime } from '#src/runtime.ts'
 import type { XrayApi } from '#src/xray/api.ts'
 import { connectXrayApi } from '#src/xray/api.ts'
 import type { XrayAccount, XrayModel, XrayUser } from '#src/xray/model.ts'
 import type { XrayProcess } from '#src/xray/process.ts'
+import { fixedProgram } from '#src/xray/program.ts'
 import { createXrayProcess, xrayPaths } from '#src/xray/process.ts'
 import { renderConfig } from '#src/xray/render.ts'
-import { makeSelfSigned } from '#src/trust/self-signed.ts'
 import { silentLog } from './silent-log.ts'
 import { xrayBinary } from './xray-binary.ts'
 
@@ -44,12 +46,14 @@ export function plainInbound(tag: string, port: number, users: XrayUser[] = []):
 
 /** A Hysteria 2 inbound on loopback, with a certificate of its own. */
 export async function hysteriaInbound(tag: string, port: number, users: XrayUser[] = []): Promise<Inbound> {
-  const made = await makeSelfSigned('vpn.example', 1, systemRuntime())
+  const certificateKey = await makeKey()
+  const request = { domain: 'vpn.example', days: 1, key: certificateKey }
+  const certificate = await makeSelfSigned(request, systemRuntime())
   return {
     ...plainInbound(tag, port, users),
     protocol: 'hysteria2',
     settings: {},
-    secrets: { certificate: made.certificate, certificateKey: made.key },
+    secrets: { certificate, certificateKey },
     stream: {
       transport: { type: 'hysteria', obfuscated: false },
       security: {
@@ -58,7 +62,7 @@ export async function hysteriaInbound(tag: string, port: number, users: XrayUser
         certificate: { source: 'own' },
         alpn: [],
         fingerprint: 'chrome',
-        pin: made.sha256,
+        pin: new X509Certificate(certificate).fingerprint256.replaceAll(':', '').toLowerCase(),
       },
     },
   }
@@ -90,7 +94,12 @@ export async function startXrayServer(
   change: (config: object) => object = (config) => config,
 ): Promise<XrayServer> {
   const dir = await mkdtemp(join(tmpdir(), 'xray-'))
-  const xray = createXrayProcess({ binary: xrayBinary(), dir, runtime: systemRuntime(), log: silentLog() })
+  const xray = createXrayProcess({
+    program: fixedProgram(xrayBinary()),
+    dir,
+    runtime: systemRuntime(),
+    log: silentLog(),
+  })
   await xray.start(() => change(renderConfig(xrayModel(dir, inbounds))))
   const { socket } = xrayPaths(dir)
   const api = connectXrayApi(socket)

@@ -325,7 +325,17 @@ export interface Texts {
   'errors.PORT_TAKEN': { by: string | number; port: string | number }
   'errors.CLIENT_NOT_FOUND': { email: string | number }
   'errors.CLIENT_NAME_TAKEN': { email: string | number }
+  'errors.CERTIFICATE_NOT_FOUND': { domain: string | number }
+  'errors.CERTIFICATE_IN_USE': { by: string | number; domain: string | number }
+  'errors.CERTIFICATE_NOT_RENEWABLE': { domain: string | number }
+  'errors.CHALLENGE_PORT_TAKEN': { domain: string | number; port: string | number; reason: string | number }
+  'errors.ACME_REFUSED': { domain: string | number; reason: string | number }
+  'errors.ACME_UNREACHABLE': { directory: string | number; reason: string | number }
   'errors.XRAY_NOT_FOUND': { reason: string | number }
+  'errors.XRAY_PINNED': { binary: string | number }
+  'errors.XRAY_ROLLED_BACK': { before: string | number; reason: string | number; version: string | number }
+  'errors.GEO_FILES_REFUSED': { reason: string | number }
+  'errors.DOWNLOAD_FAILED': { reason: string | number; what: string | number }
   'errors.XRAY_REFUSED': { reason: string | number }
   'errors.XRAY_UNAVAILABLE': { reason: string | number }
   'errors.SERVER_NOT_FOUND': { server: string | number }
@@ -362,6 +372,7 @@ export interface Texts {
   'errors.ALREADY_JOINED': { folder: string | number; reason: string | number; server: string | number }
   'errors.IDENTITY_BROKEN': { folder: string | number }
   'errors.NOT_JOINED': none
+  'errors.RESTART_NEEDED': { reasons: string | number }
   'errors.CHANGE_UNSETTLED': { reason: string | number }
   'errors.INTERNAL': { trace: string | number }
 }

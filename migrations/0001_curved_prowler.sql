@@ -28,6 +28,30 @@ CREATE TABLE `traffic_days` (
 ) STRICT, WITHOUT ROWID;
 --> statement-breakpoint
 CREATE INDEX `traffic_days_day` ON `traffic_days` (`day`);--> statement-breakpoint
+CREATE TABLE `certificates` (
+	`server_id` integer NOT NULL,
+	`domain` text NOT NULL,
+	`kind` text NOT NULL,
+	`challenge` text,
+	`directory` text,
+	`email` text,
+	`issuer` text NOT NULL,
+	`not_before` integer NOT NULL,
+	`not_after` integer NOT NULL,
+	`sha256` text NOT NULL,
+	`chain` text NOT NULL,
+	`key` text NOT NULL,
+	`auto_renew` integer NOT NULL,
+	`next_try_at` integer,
+	`failures` integer DEFAULT 0 NOT NULL,
+	`last_error` text,
+	`created_at` integer NOT NULL,
+	`updated_at` integer NOT NULL,
+	PRIMARY KEY(`server_id`, `domain`),
+	FOREIGN KEY (`server_id`) REFERENCES `servers`(`id`) ON UPDATE no action ON DELETE cascade
+) STRICT, WITHOUT ROWID;
+--> statement-breakpoint
+CREATE INDEX `certificates_next_try` ON `certificates` (`server_id`,`next_try_at`);--> statement-breakpoint
 ALTER TABLE `clients` ADD `limit_bytes` integer;--> statement-breakpoint
 ALTER TABLE `clients` ADD `expires_at` integer;--> statement-breakpoint
 ALTER TABLE `clients` ADD `next_reset_at` integer;--> statement-breakpoint

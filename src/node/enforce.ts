@@ -1,0 +1,136 @@
+/**
+ * Keeps the limits of clients and inbounds, with nobody watching: after every reading of the counters all limits are
+ * looked at, and what changes goes the way of every change, in one step.
+ */
+import { toFleetError } from '#src/errors.ts'
+import type { Log } from '#src/log.ts'
+import { type Runtime, randomId } from '#src/runtime.ts'
+import type { Sqlite } from '#src/store/open.ts'
+import { type Online, countPlaces, createAddressBook } from './addresses.ts'
+import type { PublishLimit } from './limit-events.ts'
+import { type Limited, type LimitedAfter, createLimitRows } from './limit-rows.ts'
+import { judgeClient, judgeInbound } from './limits.ts'
+import { type Standing, createNearnessWatch } from './nearness.ts'
+import type { PositionStore } from './position.ts'
+import { emailKey } from './rows.ts'
+import type { Writes } from './writes.ts'
+
+export interface EnforceDeps {
+  db: Sqlite
+  writes: Writes
+  position: PositionStore
+  /** Who is connected now; null: Xray does not tell. */
+  online: () => Promise<Online | null>
+  publish: PublishLimit
+  runtime: Runtime
+  log: Log
+}
+
+/** A row as it is, and as it is to be. */
+interface Judged {
+  before: Limited
+  after: LimitedAfter
+}
+
+/** So many rows change in one step at most: everybody's count beginning anew must not keep other changes waiting. */
+const MOST_AT_ONCE = 500
+
+export function createEnforcement(deps: EnforceDeps) {
+  const { db, writes, position, publish, runtime, log } = deps
+  const rows = createLimitRows(db, position)
+  const near = createNearnessWatch(db)
+  const addresses = createAddressBook(db)
+  // Nobody asks for their outcomes, and one may be made with every reading.
+  const forgetPast = db.prepare(
+    "delete from applied_tasks where key >= 'limits:' and key < 'limits;' and status <> 'applying'",
+  )
+  let failure: string | null = null
+
+  function judge(online: Online | null): Judged[] {
+    const now = runtime.now()
+    const places = new Map(
+      online?.map(({ email, ips }) => [emailKey(email), countPlaces(ips.map(({ ip }) => ip))]),
+    )
+    const crowded = [...places].filter(([, count]) => count > 1).map(([key]) => key)
+    return rows.read(now, crowded).map((before) => {
+      if (before.of === 'inbound') return { before, after: judgeInbound(before, before.bytes, now) }
+      const connected = online === null ? null : (places.get(emailKey(before.name)) ?? 0)
+      const { bytes, isUsed } = before
+      return { before, after: judgeClient(before, { bytes, isUsed, addresses: connected }, now) }
+    })
+  }
+
+  /** Makes what of this has to change as it is to be. Judged anew when its turn has come: it may have changed. */
+  async function change(online: Online | null, isMeant: (row: Limited) => boolean): Promise<void> {
+    await writes.run({
+      operation: 'limits.enforce',
+      input: null,
+      call: { idempotencyKey: `limits:${runtime.uuid()}` },
+      plan: async () => {
+        const changes = judge(online)
+          .filter((judged) => isChange(judged) && isMeant(judged.before))
+          .slice(0, MOST_AT_ONCE)
+        // Xray is told of those alone that are refused or let in. What else changes is nothing it could refuse.
+        const turned = changes.filter(({ before, after }) => before.blocked !== after.blocked)
+        const idsOf = (of: Limited['of']): number[] =>
+          turned.filter(({ before }) => before.of === of).map(({ before }) => before.id)
+        const scope = { inbounds: idsOf('inbound'), clients: idsOf('client') }
+        return {
+          before: scope,
+          commit: (changeSeq) => {
+            forgetPast.run()
+            for (const { after } of changes) rows.save(after, changeSeq)
+            return scope
+          },
+        }
+      },
+    })
+  }
+
+  /** Changes what is due. What Xray refuses for one must not keep the others from it. */
+  async function changeAll(online: Online | null, due: readonly Judged[]): Promise<void> {
+    try {
+      for (let left = due.length; left > 0; left -= MOST_AT_ONCE) await change(online, () => true)
+      failure = null
+    } catch (error) {
+      if (due.length === 1 || toFleetError(error, randomId(runtime, 64)).retryable) throw error
+      const failed: unknown[] = []
+      for (const { before } of due) {
+        await change(online, ({ of, id }) => of === before.of && id === before.id).catch((alone: unknown) =>
+          failed.push(alone),
+        )
+      }
+      if (failed.length > 0) throw failed[0]
+    }
+  }
+
+  return {
+    /** Looks at all limits, and at who is connected. Never rejects: what fails is tried again the next time. */
+    async run(): Promise<void> {
+      try {
+        const online = await deps.online()
+        if (online !== null && online.length > 0) addresses.note(online, runtime.now())
+        await changeAll(online, judge(online).filter(isChange))
+        const now = runtime.now()
+        const inUse = rows.read(now, []).filter(({ enabled }) => enabled)
+        near.look(inUse.map(standing), now).forEach(publish)
+      } catch (error) {
+        // Every few seconds the same would be said.
+        const reason = error instanceof Error ? error.message : String(error)
+        if (reason !== failure) log.error({ error }, 'limits could not be kept')
+        failure = reason
+      }
+    },
+  }
+}
+
+function isChange({ before, after }: Judged): boolean {
+  const isBegun = before.of === 'client' && after.of === 'client' && before.startedAt !== after.startedAt
+  return (
+    isBegun || after.resets || before.blocked !== after.blocked || before.nextResetAt !== after.nextResetAt
+  )
+}
+
+function standing({ of, id, name, limitBytes, expiresAt, bytes, countedFrom }: Limited): Standing {
+  return { of, id, name, limitBytes, expiresAt, usedBytes: bytes, countedFrom }
+}

@@ -1,0 +1,83 @@
+/** Everything of the running Xray but its users: inbounds, ways out, rules. Changed step by step, or compared and mended. */
+import { isDeepStrictEqual } from 'node:util'
+import type { XrayApi } from '#src/xray/api.ts'
+import type { CompiledParts } from '#src/xray/compile.ts'
+import type { RenderedConfig, Step } from '#src/xray/diff.ts'
+import type { OutboundMessage } from '#src/xray/messages.ts'
+
+export interface StructureDeps {
+  api: XrayApi
+  /** Opens the inbound of this tag, with its users, as the rows have it. It is closed. */
+  openInbound: (tag: string) => Promise<void>
+  /** Ways out and rules in Xray's own words. @throws XRAY_REFUSED */
+  compile: (parts: { outbounds: object[]; routing: object }) => Promise<CompiledParts>
+}
+
+export function createStructure({ api, openInbound, compile }: StructureDeps) {
+  /** What steps need of Xray's own words, all of it before the first one is taken: a refusal then leaves nothing half done. */
+  async function compiledFor(steps: readonly Step[], wanted: RenderedConfig): Promise<CompiledParts | null> {
+    const tags = new Set(steps.flatMap((step) => (step.do === 'put outbound' ? [step.tag] : [])))
+    if (tags.size === 0 && !steps.some((step) => step.do === 'set routing')) return null
+    const outbounds = wanted.outbounds.filter(({ tag }) => tags.has(tag))
+    return compile({ outbounds, routing: wanted.routing })
+  }
+
+  async function take(step: Step, compiled: CompiledParts | null): Promise<void> {
+    switch (step.do) {
+      case 'close inbound':
+        await api.removeInbound(step.tag)
+        return
+      case 'open inbound':
+        // After a kill it may be there already, as it is or half made. What is connected stays so.
+        await api.removeInbound(step.tag)
+        await openInbound(step.tag)
+        return
+      case 'put outbound': {
+        const outbound = compiled?.outbounds.find(({ tag }) => tag === step.tag)
+        if (outbound !== undefined) await api.putOutbound(outbound)
+        return
+      }
+      case 'remove outbound':
+        await api.removeOutbound(step.tag)
+        return
+      case 'set routing':
+        if (compiled !== null) await api.setRouting(compiled.routing)
+    }
+  }
+
+  return {
+    /** Takes the steps in their order. Repeating them is harmless. */
+    async follow(steps: readonly Step[], wanted: RenderedConfig): Promise<void> {
+      const compiled = await compiledFor(steps, wanted)
+      for (const step of steps) await take(step, compiled)
+    },
+
+    /**
+     * Compares ways out and rules with what Xray itself says of them, and mends what differs. An outbound whose settings
+     * Xray keeps in no order, as headers, may be put there anew though it is the same: that harms nobody.
+     * @returns how many differed
+     */
+    async mendWaysOut(wanted: RenderedConfig): Promise<number> {
+      const { outbounds, routing } = await compile({ outbounds: wanted.outbounds, routing: wanted.routing })
+      const there = new Map((await api.outbounds()).map((outbound) => [outbound.tag, outbound]))
+      // The first never changes; taken away, it would be missing for a moment.
+      const differing = outbounds
+        .slice(1)
+        .filter((outbound) => !sameOutbound(there.get(outbound.tag), outbound))
+      for (const outbound of differing) await api.putOutbound(outbound)
+      const ruleTags = (wanted.routing.rules as { ruleTag: string }[]).map(({ ruleTag }) => ruleTag)
+      const rulesDiffer = !isDeepStrictEqual(await api.ruleTags(), ruleTags)
+      if (rulesDiffer) await api.setRouting(routing)
+      const wantedTags = new Set(outbounds.map(({ tag }) => tag))
+      const strangers = [...there.keys()].filter((tag) => !wantedTags.has(tag))
+      for (const tag of strangers) await api.removeOutbound(tag)
+      return differing.length + strangers.length + (rulesDiffer ? 1 : 0)
+    },
+  }
+}
+
+function sameOutbound(a: OutboundMessage | undefined, b: OutboundMessage): boolean {
+  const bytes = ({ sender_settings: sender, proxy_settings: proxy }: OutboundMessage) =>
+    [sender, proxy].map((part) => [part?.type ?? '', Buffer.from(part?.value ?? []).toString('base64')])
+  return a !== undefined && isDeepStrictEqual(bytes(a), bytes(b))
+}

@@ -1,0 +1,41 @@
+import type { Log } from '#src/log.ts'
+import type { Runtime } from '#src/runtime.ts'
+
+export interface TickingDeps {
+  runtime: Pick<Runtime, 'sleep'>
+  log: Log
+  intervalMs: number
+  /** What is done each time, in this order, each with its name for the log. */
+  steps: readonly (readonly [name: string, step: () => void | Promise<void>])[]
+}
+
+/** What a node does again and again with nobody watching. A step that fails does not keep the others from their turn. */
+export function createTicking({ runtime, log, intervalMs, steps }: TickingDeps) {
+  const stopping = new AbortController()
+  let ticking: Promise<void> = Promise.resolve()
+
+  async function keepOn(): Promise<void> {
+    for (;;) {
+      await runtime.sleep(intervalMs, stopping.signal)
+      for (const [name, step] of steps) {
+        try {
+          await step()
+        } catch (error) {
+          log.error({ error, step: name }, 'a step of what a node does by itself failed')
+        }
+      }
+    }
+  }
+
+  return {
+    start(): void {
+      // Ends by the abort alone.
+      ticking = keepOn().catch(() => undefined)
+    },
+    /** Resolves when what is under way is done. */
+    async stop(): Promise<void> {
+      stopping.abort()
+      await ticking
+    },
+  }
+}
