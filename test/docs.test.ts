@@ -2,10 +2,13 @@ import { existsSync, globSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { loadAgentConfig, loadConfig } from '#src/config.ts'
+import { loadLanguages } from '#src/bot/i18n/texts.ts'
 import { describeApi } from '#src/connectors/openapi.ts'
 import { apiPrefix } from '#src/contract/index.ts'
 import { errorKinds } from '#src/errors.ts'
+import { templateIds } from '#src/fleet/templates.ts'
 import { operationsPage } from '#test/support/operations-page.ts'
+import { allCombinations } from './support/link-table.ts'
 
 const root = join(import.meta.dirname, '..')
 const read = (file: string): string => readFileSync(join(root, file), 'utf8')
@@ -115,6 +118,45 @@ describe('docs/reference/configuration.md', () => {
     expect(loadConfig(join(root, 'bot.config.example.json'), {})).toMatchObject({
       telegram: { owners: [123_456_789] },
     })
+  })
+})
+
+describe('docs/guide/protocols.md', () => {
+  const page = read('docs/guide/protocols.md')
+  const rowsOf = (title: string): string[][] => {
+    const table = page.slice(page.indexOf(`| ${title} |`)).split('\n\n')[0] ?? ''
+    const rows = table.split('\n').slice(2)
+    return rows.map((row) =>
+      row
+        .split('|')
+        .slice(1, -1)
+        .map((cell) => cell.trim()),
+    )
+  }
+  const names = (cell: string): string[] => [...cell.matchAll(/`(\w+)`/g)].map(([, name]) => name ?? '')
+
+  it('lists every protocol, transport and security that goes together, and no other', () => {
+    const listed = rowsOf('Protocol').flatMap(([protocol = '', transport = '', security = '']) =>
+      names(protocol).flatMap((p) =>
+        names(transport).flatMap((t) =>
+          names(security).map((s) => `${p} ${t}${transport.includes('header') ? ' header' : ''} ${s}`),
+        ),
+      ),
+    )
+    const allowed = allCombinations('site.example:443', 'target.example:80').flatMap(
+      ({ protocol, input, mismatch }) => {
+        const { transport, security } = input('in', 1).stream
+        const header = 'header' in transport && transport.header !== undefined ? ' header' : ''
+        return mismatch === null ? [`${protocol} ${transport.type}${header} ${security.type}`] : []
+      },
+    )
+    expect(listed.toSorted()).toEqual([...new Set(allowed)].toSorted())
+  })
+
+  it('says what each template is for, under its name in the chat and in the same order', () => {
+    const { t } = loadLanguages().forCode('en')
+    const said = rowsOf('In the chat').map(([name]) => name)
+    expect(said).toEqual(templateIds.map((id) => t(`template.${id}.name`)))
   })
 })
 

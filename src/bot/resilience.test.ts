@@ -172,7 +172,7 @@ describe('buttons', () => {
     await alice.taps('Inbounds')
     await alice.seesScreen('1 inbound')
     await alice.taps('main')
-    await alice.seesScreen('VLESS on port')
+    await alice.seesScreen('VLESS · TCP on port')
     await alice.taps('Disable')
     const question = await alice.seesScreen('Disable main on de-1?')
     const db = house.db()

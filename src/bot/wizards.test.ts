@@ -73,6 +73,103 @@ describe('add inbound', () => {
   })
 })
 
+describe('add inbound, of another kind', () => {
+  /** From the fleet to the question for a port; there is one server, so none is asked for. */
+  async function choose(name: string, isCommon: boolean): Promise<void> {
+    const { alice } = house
+    await alice.sends('/inbound')
+    await alice.seesScreen('How shall clients connect?')
+    if (!isCommon) {
+      await alice.taps('More…')
+      await alice.seesScreen('VLESS, plain:')
+    }
+    await alice.taps(name)
+    await alice.seesScreen('On which port?')
+  }
+  const made = (server: Awaited<ReturnType<BotHouse['join']>>) => [...house.nodeOf(server).inbounds.values()]
+
+  test('the usual ones first, the others behind a button, and back again', async () => {
+    const { alice } = house
+    await alice.sends('/inbound')
+    const usual = await alice.seesScreen('How shall clients connect?')
+    expect(usual.buttons.flat().slice(0, 6)).toEqual([
+      'VLESS + REALITY',
+      'VLESS + XHTTP + REALITY',
+      'Hysteria 2',
+      'Trojan + TLS',
+      'Shadowsocks 2022',
+      'More…',
+    ])
+    await alice.taps('More…')
+    const others = await alice.seesScreen('WireGuard:')
+    expect(others.buttons.flat()).not.toContain('VLESS + REALITY')
+    await alice.taps('‹ The usual ones')
+    await alice.seesScreen('VLESS + REALITY:')
+  })
+
+  test('a certificate of its own by one tap, or one of the server by its domain; a port of UDP beside TCP', async () => {
+    const { alice } = house
+    const server = await house.join('de-1', 'main')
+    const open = async (domain?: string): Promise<void> => {
+      await alice.sends(`/start srv_${server.id}`)
+      await alice.seesScreen(/^Fleet › de-1\n/)
+      await alice.taps('Add inbound')
+      await alice.seesScreen('How shall clients connect?')
+      await alice.taps(domain === undefined ? 'Hysteria 2' : 'Trojan + TLS')
+      await alice.seesScreen('On which port?')
+      // The other inbound there is on it already: by TCP.
+      await alice.sends('8080')
+      if (domain !== undefined) {
+        await alice.seesScreen('Port 8080 is used by another inbound')
+        await alice.sends('8443')
+      }
+      await alice.seesScreen('What is the inbound called?')
+      await alice.taps(domain === undefined ? 'hysteria2-8080' : 'trojan-8443')
+      await alice.seesScreen('Which certificate')
+      if (domain === undefined) await alice.taps('Its own')
+      else {
+        await alice.sends('no domain')
+        await alice.seesScreen('That is no domain')
+        await alice.sends(domain)
+      }
+      await alice.seesScreen(domain === undefined ? 'Certificate: its own' : `Certificate: ${domain}`)
+      await alice.taps('Create')
+      await alice.seesScreen('is added')
+    }
+    await open()
+    await open('vpn.example.com')
+    const [, hysteria, trojan] = made(server)
+    expect(hysteria).toMatchObject({ protocol: 'hysteria2', port: 8080 })
+    expect(hysteria?.stream.security).toMatchObject({ type: 'tls', certificate: { source: 'own' } })
+    expect(trojan?.stream.security).toMatchObject({
+      serverName: 'vpn.example.com',
+      certificate: { source: 'store', domain: 'vpn.example.com' },
+    })
+  })
+
+  test('a tunnel asks where it leads, and is not offered to clients', async () => {
+    const { alice } = house
+    house.fleet.servers.setEnabled(1, false, { kind: 'system', id: 'test' })
+    const server = await house.join('de-1')
+    await choose('Tunnel', false)
+    await alice.sends('2222')
+    await alice.seesScreen('What is the inbound called?')
+    await alice.taps('tunnel-2222')
+    await alice.seesScreen('Where shall it lead?')
+    await alice.sends('somewhere')
+    await alice.seesScreen('That is no host and port')
+    await alice.sends('192.0.2.10:22')
+    await alice.seesScreen('On which servers?')
+    await alice.taps('All servers')
+    await alice.seesScreen('Leads to: 192.0.2.10:22')
+    await alice.taps('Create')
+    await alice.seesScreen('is added')
+    expect(made(server)[0]).toMatchObject({ protocol: 'tunnel', settings: { target: '192.0.2.10:22' } })
+    await alice.sends('/add')
+    await alice.seesScreen('There is no inbound here yet')
+  })
+})
+
 describe('add client', () => {
   test('on all servers while one is away: two lines, links, QR pictures by button, and the card', async () => {
     const { alice } = house

@@ -15,7 +15,7 @@ const sniffing = z.strictObject({
 export type Sniffing = z.output<typeof sniffing>
 
 /** When an inbound's own count begins anew: at midnight UTC, on Mondays, on the first of a month. */
-export const trafficResets = ['never', 'daily', 'weekly', 'monthly'] as const
+const trafficResets = ['never', 'daily', 'weekly', 'monthly'] as const
 
 /** Bytes in both directions together; null: no limit. */
 export const limitBytes = bytes.min(1).nullable()

@@ -164,7 +164,7 @@ export interface View {
   syncedAt(serverId: number): number | null
   inbounds(serverId: number): InboundRow[]
   inbound(serverId: number, id: number): InboundRow | undefined
-  /** Tags that exist on all, or only some, of these servers, with on how many. */
+  /** Tags of inbounds for clients that exist on all, or only some, of these servers, with on how many. */
   tags(serverIds: number[]): { tag: string; port: number; servers: number[] }[]
   clients(
     serverId: number,

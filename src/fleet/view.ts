@@ -75,7 +75,11 @@ export function createView({ db, box, servers, server, syncedAt, localHost, arri
   const tagRows = db
     .select({ tag: inbounds.tag, port: inbounds.port, serverId: inbounds.serverId })
     .from(inbounds)
-    .where(sql`${inbounds.serverId} in (select value from json_each(${slot('servers')}))`)
+    .where(
+      // Nobody stands in a tunnel.
+      sql`${inbounds.serverId} in (select value from json_each(${slot('servers')}))
+        and ${inbounds.protocol} <> 'tunnel'`,
+    )
     .orderBy(asc(inbounds.tag), asc(inbounds.serverId))
     .prepare()
 

@@ -92,21 +92,30 @@ export function createEngine(deps: EngineDeps) {
   })
 
   /**
-   * Without users: they are told apart by another way. And with one answer to what inbounds are counted for: Xray reads
+   * Without users: they are told apart by another way. And with one answer to whether inbounds are counted: Xray reads
    * that at its start, and no inbound is worth a restart for being counted before the next.
    */
-  const structureOf = (inbounds?: InboundRecord[], routing?: RoutingDocument): RenderedConfig => {
+  const structureOf = (
+    inbounds?: InboundRecord[],
+    routing?: RoutingDocument,
+    countsInbounds = false,
+  ): RenderedConfig => {
     const bare = model(inbounds, false)
-    return renderConfig({ ...bare, countsInbounds: true, routing: routing ?? bare.routing })
+    return renderConfig({ ...bare, countsInbounds, routing: routing ?? bare.routing })
   }
 
   /** What a change of inbounds or ways out means to Xray, given the rows as they were before it. */
   function differenceSince({ scope, inbounds, routings }: Snapshot): ConfigDiff {
     if (scope.inbounds.length === 0 && scope.routing !== true) return { steps: [], restart: [], changed: [] }
-    const others = rows.inbounds().filter(({ id }) => !scope.inbounds.includes(id))
+    const now = rows.inbounds()
+    const others = now.filter(({ id }) => !scope.inbounds.includes(id))
+    const then = [...others, ...inbounds.map((raw) => rows.inboundOf(raw))].toSorted((a, b) => a.id - b.id)
+    // But Hysteria's clients would be nobody, without limits, until Xray starts without counting: it does so now.
+    const isForgetful = countsInbounds(then) && now.some(({ protocol }) => protocol === 'hysteria2')
     const before = structureOf(
-      [...others, ...inbounds.map((raw) => rows.inboundOf(raw))].toSorted((a, b) => a.id - b.id),
+      then,
       scope.routing === true ? deps.openRouting(routings?.[0]?.['document']) : undefined,
+      isForgetful,
     )
     return diffConfigs(before, structureOf())
   }
@@ -168,7 +177,6 @@ export function createEngine(deps: EngineDeps) {
     async reconcile(reopen: readonly number[]): Promise<number> {
       if (!process.state().running) return 0
       let mended = await structure.mendWaysOut(structureOf())
-      let moved = 0
       const wanted = rows.inbounds().filter(isOpen)
       const present = new Set(await api.inboundTags())
       for (const tag of present) {
@@ -176,19 +184,19 @@ export function createEngine(deps: EngineDeps) {
         if (wanted.some((inbound) => inbound.tag === tag && !reopen.includes(inbound.id))) continue
         await api.removeInbound(tag)
         present.delete(tag)
-        moved++
+        mended++
       }
       for (const inbound of wanted) {
         if (!present.has(inbound.tag)) {
           await openInbound(inbound)
-          moved++
+          mended++
           continue
         }
         mended += await users.mend(inbound)
       }
-      // The file is what tells, at our next start, how Xray listens.
-      if (moved > 0) await process.writeConfig(render())
-      return mended + moved
+      // The file tells what Xray was told: left as it was, the same would be opened anew at every start of ours.
+      if (mended > 0) await process.writeConfig(render())
+      return mended
     },
 
     /**

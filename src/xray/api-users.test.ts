@@ -1,8 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { systemRuntime } from '#src/runtime.ts'
-import { makeKey, makeSelfSigned } from '#src/node/certificates/making.ts'
 import { freePort } from '#test/support/client-process.ts'
-import { type XrayServer, plainInbound, startXrayServer } from '#test/support/xray-server.ts'
+import { type XrayServer, hysteriaInbound, plainInbound, startXrayServer } from '#test/support/xray-server.ts'
 import type { XrayAccount, XrayModel } from './model.ts'
 import { nobodyOf } from './render-inbound.ts'
 import { isSameUser } from './user-message.ts'
@@ -44,9 +42,6 @@ const kinds = Object.keys(accounts) as (keyof typeof accounts)[]
 
 /** Every protocol that takes users while it runs. */
 async function inboundsOfAllKinds(): Promise<Inbound[]> {
-  const certificateKey = await makeKey()
-  const request = { domain: 'vpn.example', days: 1, key: certificateKey }
-  const certificate = await makeSelfSigned(request, systemRuntime())
   const of = async (tag: keyof typeof accounts, kind: object): Promise<Inbound> =>
     ({ ...plainInbound(tag, await freePort()), ...kind }) as Inbound
   const method2022 = '2022-blake3-aes-128-gcm'
@@ -64,22 +59,7 @@ async function inboundsOfAllKinds(): Promise<Inbound[]> {
       settings: { method: method2022, network: 'tcp,udp' },
       secrets: secrets2022,
     }),
-    of('hysteria', {
-      protocol: 'hysteria2',
-      settings: {},
-      secrets: { certificate, certificateKey },
-      stream: {
-        transport: { type: 'hysteria', obfuscated: false },
-        security: {
-          type: 'tls',
-          serverName: 'vpn.example',
-          certificate: { source: 'own' },
-          alpn: [],
-          fingerprint: 'chrome',
-          pin: '0'.repeat(64),
-        },
-      },
-    }),
+    hysteriaInbound('hysteria', await freePort()),
   ])
 }
 

@@ -1,10 +1,4 @@
-import type {
-  GivenProtocolSettings,
-  InboundStream,
-  Protocol,
-  ProtocolSettings,
-  StreamInput,
-} from '#src/contract/index.ts'
+import type { GivenProtocolSettings, InboundStream, Protocol, StreamInput } from '#src/contract/index.ts'
 
 export type Network = 'tcp' | 'udp'
 
@@ -72,7 +66,7 @@ function alpnMismatch(transport: Transport, alpn: readonly Alpn[]): string | nul
 const isOnlyH3 = (alpn: readonly Alpn[]): boolean => alpn.length === 1 && alpn[0] === 'h3'
 
 /** On which networks an inbound listens. */
-export function networksOf(inbound: ProtocolSettings & { stream: InboundStream }): Network[] {
+export function networksOf(inbound: GivenProtocolSettings & { stream: StreamInput }): Network[] {
   switch (inbound.protocol) {
     case 'hysteria2':
     case 'wireguard':
@@ -83,8 +77,7 @@ export function networksOf(inbound: ProtocolSettings & { stream: InboundStream }
         ? ['udp']
         : inbound.settings.network.split(',').map((network) => network as Network)
     case 'mixed':
-      // What comes by UDP is told where to go by TCP, and to another port.
-      return ['tcp']
+      return inbound.settings.udp ? ['tcp', 'udp'] : ['tcp']
     default: {
       const { transport, security } = inbound.stream
       if (transport.type === 'mkcp') return ['udp']

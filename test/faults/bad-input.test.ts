@@ -224,6 +224,8 @@ describe('typed into the chat', () => {
     const before = applied()
     await alice.sends('/inbound')
     await alice.seesScreen('How shall clients connect?')
+    await alice.taps('More…')
+    await alice.sees('VLESS, plain')
     await alice.taps('VLESS, plain')
     await alice.seesScreen('On which port?')
     for (const port of ['0', '65536', '-1', '443x', '4.43', 'https', '99999999999']) {

@@ -45,6 +45,8 @@ export async function asksForInboundEverywhere(
 ): Promise<void> {
   await alice.sends('/inbound')
   await alice.sees('How shall clients connect?')
+  await alice.taps('More…')
+  await alice.sees('VLESS, plain')
   await alice.taps('VLESS, plain')
   await alice.sees('On which port?')
   await alice.sends(String(port))

@@ -25,6 +25,21 @@ export interface SimulatedRows {
   position(): { epoch: string; changeSeq: number; trafficSeq: number }
 }
 
+/** A WireGuard server's public key. */
+const publicKey = `${'p'.repeat(43)}=`
+
+/** With what a server makes for it: keys that are none here. */
+function secured(security: InboundInput['stream']['security']): MirroredInbound['stream']['security'] {
+  switch (security.type) {
+    case 'none':
+      return security
+    case 'reality':
+      return { ...security, publicKey: 'p'.repeat(43) }
+    case 'tls':
+      return { ...security, pin: security.certificate.source === 'own' ? 'ab'.repeat(32) : null }
+  }
+}
+
 export function createSimulatedRows(name: string): SimulatedRows {
   const inbounds = new Map<number, MirroredInbound>()
   const clients = new Map<number, MirroredClient>()
@@ -107,23 +122,19 @@ export function createSimulatedRows(name: string): SimulatedRows {
     'inbounds.add': (input: InboundInput) => {
       if ([...inbounds.values()].some((row) => row.tag === input.tag))
         fail('INBOUND_TAG_TAKEN', { tag: input.tag })
-      const { security, transport } = input.stream
-      if (input.protocol !== 'vless' || security.type === 'tls') fail('BAD_INPUT', { field: 'protocol' })
-      const row: MirroredInbound = {
+      const row = {
         ...input,
+        settings: input.protocol === 'wireguard' ? { ...input.settings, publicKey } : input.settings,
         linkSecrets: {},
         nextResetAt: null,
         blocked: null,
         listen: input.listen ?? '0.0.0.0',
         id: nextId++,
-        stream: {
-          transport,
-          security: security.type === 'none' ? security : { ...security, publicKey: 'p'.repeat(43) },
-        },
+        stream: { ...input.stream, security: secured(input.stream.security) },
         rowVersion: 1,
         createdAt: 1,
         updatedAt: 1,
-      }
+      } as MirroredInbound
       inbounds.set(row.id, row)
       moved('inbound', row.id)
       return wholeInbound(row)

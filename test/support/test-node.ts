@@ -6,6 +6,7 @@ import type { Log } from '#src/log.ts'
 import type { CutMode } from '#src/node/cut.ts'
 import type { LimitEvent } from '#src/node/limit-events.ts'
 import { type Node, type NodeOptions, createNode } from '#src/node/node.ts'
+import { type Rows, createRows } from '#src/node/rows.ts'
 import { createSettings } from '#src/node/settings.ts'
 import { type XrayParts, realXray } from '#src/node/xray-parts.ts'
 import { systemRuntime } from '#src/runtime.ts'
@@ -24,8 +25,11 @@ export interface TestNode {
   node: Node
   /** What it has said of limits. */
   events: LimitEvent[]
-  /** What a restart of our process is to Xray: let go, and begin again over the same files; `between` both if given. */
-  restart(between?: () => void): Promise<void>
+  /**
+   * What a restart of our process is to Xray: let go, and begin again over the same files; `between` both if given,
+   * with a hand on the rows.
+   */
+  restart(between?: (rows: Rows) => void): Promise<void>
   stop(): Promise<void>
 }
 
@@ -50,6 +54,7 @@ interface TestNodeOptions {
 const INTERVAL_MS = 200
 
 const testMigrations = () => readMigrations(join(import.meta.dirname, '../../migrations'))
+const testBox = (key: Buffer = Buffer.alloc(32, 7)) => secretBoxFor(key)
 
 export function openTestStore(dir: string): Sqlite {
   return openStore({
@@ -69,7 +74,7 @@ export function testNodeOptions(dir: string, db: Sqlite, options: TestNodeOption
     pinned: options.pinned,
     installDir,
     db,
-    box: secretBoxFor(options.key ?? Buffer.alloc(32, 7)),
+    box: testBox(options.key),
     runtime: systemRuntime(),
     log: options.log ?? silentLog(),
     dir: join(dir, 'xray'),
@@ -108,7 +113,7 @@ export async function openTestNode(dir: string, options: TestNodeOptions = {}): 
     events,
     async restart(between) {
       await test.node.stop()
-      between?.()
+      between?.(createRows(db, testBox()))
       test.node = await begin()
     },
     async stop() {

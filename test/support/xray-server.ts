@@ -1,7 +1,9 @@
+import { X509Certificate } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { plainRouting } from '#src/contract/index.ts'
+import { makeKey, makeSelfSigned } from '#src/node/certificates/making.ts'
 import { systemRuntime } from '#src/runtime.ts'
 import type { XrayApi } from '#src/xray/api.ts'
 import { connectXrayApi } from '#src/xray/api.ts'
@@ -39,6 +41,30 @@ export function plainInbound(tag: string, port: number, users: XrayUser[] = []):
     certificateFiles: null,
     sniffing: { enabled: true, destOverride: ['http', 'tls'] },
     users,
+  }
+}
+
+/** A Hysteria 2 inbound on loopback, with a certificate of its own. */
+export async function hysteriaInbound(tag: string, port: number, users: XrayUser[] = []): Promise<Inbound> {
+  const certificateKey = await makeKey()
+  const request = { domain: 'vpn.example', days: 1, key: certificateKey }
+  const certificate = await makeSelfSigned(request, systemRuntime())
+  return {
+    ...plainInbound(tag, port, users),
+    protocol: 'hysteria2',
+    settings: {},
+    secrets: { certificate, certificateKey },
+    stream: {
+      transport: { type: 'hysteria', obfuscated: false },
+      security: {
+        type: 'tls',
+        serverName: 'vpn.example',
+        certificate: { source: 'own' },
+        alpn: [],
+        fingerprint: 'chrome',
+        pin: new X509Certificate(certificate).fingerprint256.replaceAll(':', '').toLowerCase(),
+      },
+    },
   }
 }
 

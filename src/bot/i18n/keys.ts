@@ -52,6 +52,8 @@ export interface Texts {
   'button.help': none
   'button.copyCommand': none
   'button.toClients': none
+  'button.more': none
+  'button.common': none
   'command.start': none
   'command.servers': none
   'command.add': none
@@ -178,9 +180,6 @@ export interface Texts {
   'addServer.region': { name: string | number }
   'addServer.badRegion': { max: string | number }
   'addInbound.template': none
-  'addInbound.templateHint': none
-  'addInbound.reality': none
-  'addInbound.plain': none
   'addInbound.port': none
   'addInbound.badPort': none
   'addInbound.portTaken': { port: string | number; server: string | number }
@@ -196,6 +195,70 @@ export interface Texts {
   'addInbound.sumTag': { tag: string | number }
   'addInbound.sumTarget': { target: string | number }
   'addInbound.sumServers': { servers: string | number }
+  'addInbound.forward': none
+  'addInbound.forwardHint': none
+  'addInbound.badForward': none
+  'addInbound.certificate': none
+  'addInbound.certificateHint': none
+  'addInbound.ownCertificate': none
+  'addInbound.badDomain': none
+  'addInbound.sumForward': { target: string | number }
+  'addInbound.sumOwn': none
+  'addInbound.sumDomain': { domain: string | number }
+  'template.vless-reality.name': none
+  'template.vless-reality.hint': none
+  'template.vless-xhttp-reality.name': none
+  'template.vless-xhttp-reality.hint': none
+  'template.hysteria2.name': none
+  'template.hysteria2.hint': none
+  'template.trojan-tls.name': none
+  'template.trojan-tls.hint': none
+  'template.shadowsocks-2022.name': none
+  'template.shadowsocks-2022.hint': none
+  'template.vless-vision-tls.name': none
+  'template.vless-vision-tls.hint': none
+  'template.vless-ws-tls.name': none
+  'template.vless-ws-tls.hint': none
+  'template.vless-grpc-reality.name': none
+  'template.vless-grpc-reality.hint': none
+  'template.vmess-ws.name': none
+  'template.vmess-ws.hint': none
+  'template.vless-mkcp.name': none
+  'template.vless-mkcp.hint': none
+  'template.wireguard.name': none
+  'template.wireguard.hint': none
+  'template.mixed.name': none
+  'template.mixed.hint': none
+  'template.tunnel.name': none
+  'template.tunnel.hint': none
+  'template.vless-plain.name': none
+  'template.vless-plain.hint': none
+  'kind.protocol.vless': none
+  'kind.protocol.vmess': none
+  'kind.protocol.trojan': none
+  'kind.protocol.shadowsocks': none
+  'kind.protocol.hysteria2': none
+  'kind.protocol.wireguard': none
+  'kind.protocol.mixed': none
+  'kind.protocol.tunnel': none
+  'kind.transport.raw': none
+  'kind.transport.rawHttp': none
+  'kind.transport.ws': none
+  'kind.transport.httpupgrade': none
+  'kind.transport.grpc': none
+  'kind.transport.xhttp': none
+  'kind.transport.mkcp': none
+  'kind.transport.hysteria': none
+  'kind.security.tls': none
+  'kind.security.reality': none
+  'how.app': none
+  'how.wireguard': none
+  'how.mixed': none
+  'how.tunnel': { port: string | number; target: string | number }
+  'how.udp': { port: string | number }
+  'how.ownCertificate': none
+  'how.whole': none
+  'how.hysteria': none
   'addClient.name': none
   'addClient.badName': none
   'addClient.taken': { name: string | number }

@@ -6,10 +6,7 @@ import type { T } from '../i18n/texts.ts'
 import { pageOf } from '../paging.ts'
 import type { Screen } from '../types.ts'
 import { crumbs } from './crumbs.ts'
-
-function security(inbound: InboundRow): string {
-  return inbound.stream.security.type === 'reality' ? 'VLESS + REALITY' : 'VLESS'
-}
+import { howWords, kindWords } from './inbound-kind.ts'
 
 /** The inbounds of one server, 8 a page. */
 export function inboundsScreen(
@@ -47,18 +44,21 @@ export function inboundScreen(model: { server: Server; inbound: InboundRow; enab
   const { server, inbound, enable } = model
   const here = { server: server.id, inbound: inbound.id }
   const { security: layer } = inbound.stream
+  const takesClients = inbound.protocol !== 'tunnel'
   return {
     text: lines(
       crumbs(t, [server.name, t('crumb.inbounds'), inbound.tag]),
       '',
       inbound.enabled ? t('inbound.on') : t('inbound.off'),
-      t('inbound.kind', { kind: security(inbound), port: inbound.port }),
+      t('inbound.kind', { kind: kindWords(inbound, t), port: inbound.port }),
       html`${t('inbound.listen')} <code>${inbound.listen}</code>`,
       layer.type === 'reality' && html`${t('inbound.target')} <code>${layer.target}</code>`,
       inbound.remark !== '' && inbound.remark,
       '',
-      t('inbound.clients', { n: inbound.clientCount }),
+      takesClients && t('inbound.clients', { n: inbound.clientCount }),
       t('home.traffic', { up: bytes(inbound.up), down: bytes(inbound.down) }),
+      '',
+      ...howWords(inbound, t),
     ),
     nonces: [enable],
     keyboard: [
@@ -68,7 +68,7 @@ export function inboundScreen(model: { server: Server; inbound: InboundRow; enab
           : button(t('button.enable'), 'do', { nonce: enable }, 'success'),
         button(t('button.delete'), 'deleteInbound', here, 'danger'),
       ],
-      [button(t('button.addClient'), 'addClient', { server: server.id })],
+      ...(takesClients ? [[button(t('button.addClient'), 'addClient', { server: server.id })]] : []),
       [button(t('button.back'), 'inbounds', { server: server.id, page: 0 })],
     ],
   }

@@ -49,6 +49,7 @@ const inbound = {
   tag: 'a'.repeat(64),
   remark: NASTY,
   protocol: 'vless',
+  settings: { fallbacks: [] },
   listen: '0.0.0.0',
   port: 65535,
   enabled: true,
@@ -190,6 +191,64 @@ describe.each(Object.entries(screens))('%s, at its largest', (_name, screen) => 
       expect(each.text.length).toBeLessThanOrEqual(64)
       if ('callback_data' in each) expect(Buffer.byteLength(each.callback_data)).toBeLessThanOrEqual(64)
     }
+  })
+})
+
+describe('an inbound, in words', () => {
+  const words = (change: object): string =>
+    parseHtml(
+      inboundScreen(
+        { server: first, inbound: { ...inbound, remark: '', ...change } as InboundRow, enable: nonce },
+        t,
+      ).text.value,
+    ).text
+  const raw = { type: 'raw' }
+  const none = { type: 'none' }
+  const tls = { type: 'tls', alpn: [], certificate: { source: 'own' } }
+
+  test('says protocol, transport and security', () => {
+    expect(words({})).toContain('VLESS · TCP · REALITY on port 65535')
+    const http = { ...raw, header: { type: 'http', path: '/', host: '' } }
+    expect(words({ protocol: 'vmess', settings: {}, stream: { transport: http, security: none } })).toContain(
+      'VMess · TCP as HTTP on port 65535',
+    )
+    const shadowsocks = { protocol: 'shadowsocks', stream: { transport: raw, security: none } }
+    expect(words({ ...shadowsocks, settings: { method: '2022-blake3-aes-128-gcm' } })).toContain(
+      'Shadowsocks 2022 · TCP on',
+    )
+    expect(words({ ...shadowsocks, settings: { method: 'aes-128-gcm' } })).toContain('Shadowsocks · TCP on')
+  })
+
+  test('says how to connect, and what is particular about it', () => {
+    const hysteria = words({
+      protocol: 'hysteria2',
+      settings: {},
+      stream: { transport: { type: 'hysteria', obfuscated: true }, security: tls },
+    })
+    expect(hysteria).toContain('Hysteria 2 · QUIC · TLS on port 65535')
+    expect(hysteria).toMatch(
+      /open a client here[^]*port 65535 must be open[^]*fingerprints[^]*stays connected/,
+    )
+    const bare = { stream: { transport: raw, security: none } }
+    const wireguard = words({ ...bare, protocol: 'wireguard', settings: { mtu: 1_420 } })
+    expect(wireguard).toMatch(/WireGuard on port[^]*uses UDP[^]*for all of its clients together/)
+    const tunnel = words({ ...bare, protocol: 'tunnel', settings: { target: '[2001:db8::1]:22' } })
+    expect(tunnel).toContain('Whatever connects to port 65535 reaches [2001:db8::1]:22.')
+    expect(tunnel).not.toContain('Clients:')
+    const h3 = { transport: { type: 'xhttp' }, security: { ...tls, alpn: ['h3'] } }
+    expect(words({ stream: h3 })).toContain('It uses UDP')
+    expect(words({})).not.toContain('UDP')
+  })
+
+  test('has no button for clients where none can stand', () => {
+    const buttons = (change: object): string[] =>
+      (
+        inboundScreen({ server: first, inbound: { ...inbound, ...change } as InboundRow, enable: nonce }, t)
+          .keyboard as { text: string }[][]
+      ).flatMap((row) => row.map(({ text }) => text))
+    const stream = { transport: raw, security: none }
+    expect(buttons({})).toContain('Add client')
+    expect(buttons({ protocol: 'tunnel', settings: { target: 'a:1' }, stream })).not.toContain('Add client')
   })
 })
 

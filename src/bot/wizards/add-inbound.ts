@@ -1,5 +1,8 @@
-import type { InboundInput, OperationInput } from '#src/contract/index.ts'
+import type { OperationInput } from '#src/contract/index.ts'
 import { port as portSchema, tag as tagSchema } from '#src/contract/primitives.ts'
+import { hostAndPort, hostName } from '#src/contract/stream.ts'
+import { portHolder } from '#src/fleet/ports.ts'
+import { templates } from '#src/fleet/templates.ts'
 import type { Fleet, Server } from '#src/fleet/types.ts'
 import type { Runtime } from '#src/runtime.ts'
 import type { Services } from '../services.ts'
@@ -13,63 +16,65 @@ import {
   type ServerChoice,
   serverStep,
 } from './server-step.ts'
+import { type TemplateChoice, templateName, templateStep } from './template-step.ts'
 import { textStep } from './text-step.ts'
 import { again, type Step, type Wizard } from './wizard.ts'
 
-interface Answers extends ServerChoice {
-  template: 'reality' | 'plain'
+interface Answers extends ServerChoice, TemplateChoice {
   port: number
   /** A free port to offer, drawn once so that the button keeps its meaning. */
   offered: number
   tag: string
+  /** Of REALITY's site, or of what a tunnel leads to. */
   target: string
+  domain: string | null
 }
 
 /** Above what other services use, below the ports systems give to outgoing connections (Linux: from 32768). */
 const FIRST_OFFERED = 20_000
 const LAST_OFFERED = 32_000
-/** REALITY looks most like the real thing where HTTPS is. */
+/** Whatever is dressed as a web site looks most like the real thing there. */
 const HTTPS = 443
 
 /** Large sites that speak TLS 1.3 and HTTP/2, which REALITY needs of a target. */
 const TARGETS = ['www.microsoft.com:443', 'www.nvidia.com:443', 'dl.google.com:443']
 const TARGET = /^([A-Za-z0-9.-]{1,253})(?::(\d{1,5}))?$/
 
-function portUser(fleet: Fleet, servers: Server[], port: number): Server | undefined {
-  return servers.find((server) => fleet.view.inbounds(server.id).some((inbound) => inbound.port === port))
+/** The inbound as it is asked for so far; what is not known yet has no say in what it is asked for. */
+function inboundOf(answers: Answers, random = '0'.repeat(16)): OperationInput<'inbounds.add'> {
+  const { tag: name, port: number, target: site, domain } = answers
+  const target = site === '' ? 'site.example:443' : site
+  return templates[answers.template].make({ tag: name, port: number, target, domain, random })
+}
+
+/** Of these the first server on which another inbound has this port. */
+function portUser(fleet: Fleet, servers: Server[], answers: Answers): Server | undefined {
+  const wanted = { ...inboundOf({ ...answers, tag: 'new' }) }
+  return servers.find((server) => portHolder(fleet.view.inbounds(server.id), wanted) !== undefined)
 }
 
 /** A port no inbound of the fleet uses. */
 function freePort(fleet: Fleet, runtime: Runtime): number {
-  const servers = candidates(fleet)
+  const used = new Set(
+    candidates(fleet).flatMap((server) => fleet.view.inbounds(server.id).map((inbound) => inbound.port)),
+  )
   const span = LAST_OFFERED - FIRST_OFFERED
   const start = runtime.randomBytes(2).readUInt16BE(0) % span
   for (let i = 0; i < span; i++) {
-    const port = FIRST_OFFERED + ((start + i) % span)
-    if (portUser(fleet, servers, port) === undefined) return port
+    const free = FIRST_OFFERED + ((start + i) % span)
+    if (!used.has(free)) return free
   }
   return FIRST_OFFERED
 }
 
-const template: Step<Answers> = {
-  ask: (_, { t }) => ({
-    lines: [t('addInbound.template'), t('addInbound.templateHint')],
-    rows: [
-      [{ text: t('addInbound.reality'), verb: 'use', arg: 'reality', style: 'primary' }],
-      [{ text: t('addInbound.plain'), verb: 'use', arg: 'plain' }],
-    ],
-  }),
-  answer: (answers, input) =>
-    input.kind === 'tap' && input.verb === 'use'
-      ? { next: { ...answers, template: input.arg === 'plain' ? 'plain' : 'reality' } }
-      : again(answers),
-}
+const asks = (answers: Answers) => templates[answers.template].asks
 
 const port: Step<Answers> = textStep({
   question: (_, t) => [t('addInbound.port')],
   offers(answers, { fleet }) {
-    const https = answers.template === 'reality' && portUser(fleet, candidates(fleet), HTTPS) === undefined
-    return [...(https ? [HTTPS] : []), answers.offered].map((value) => ({
+    const looksLikeWeb = asks(answers) === 'site' || asks(answers) === 'certificate'
+    const isFree = portUser(fleet, candidates(fleet), { ...answers, port: HTTPS }) === undefined
+    return [...(looksLikeWeb && isFree ? [HTTPS] : []), answers.offered].map((value) => ({
       text: String(value),
       value: String(value),
     }))
@@ -77,18 +82,19 @@ const port: Step<Answers> = textStep({
   take(answers, text, { t, fleet }) {
     const parsed = portSchema.safeParse(/^\d{1,5}$/.test(text) ? Number(text) : undefined)
     if (!parsed.success) return { stay: answers, error: t('addInbound.badPort') }
+    const next = { ...answers, port: parsed.data }
     const known = answers.from === 0 && !fleet.servers.isSingle() ? [] : chosenServers(answers, fleet)
-    const user = portUser(fleet, known, parsed.data)
+    const user = portUser(fleet, known, next)
     if (user !== undefined)
       return { stay: answers, error: t('addInbound.portTaken', { port: text, server: user.name }) }
-    return { next: { ...answers, port: parsed.data } }
+    return { next }
   },
 })
 
 const tag: Step<Answers> = textStep({
   question: (_, t) => [t('addInbound.tag'), t('addInbound.tagHint')],
   offers(answers) {
-    const value = `${answers.template === 'reality' ? 'reality' : 'vless'}-${answers.port}`
+    const value = `${templates[answers.template].prefix}-${answers.port}`
     return [{ text: value, value }]
   },
   take: (answers, text, { t }) =>
@@ -97,7 +103,7 @@ const tag: Step<Answers> = textStep({
       : { stay: answers, error: t('addInbound.badTag') },
 })
 
-const target: Step<Answers> = textStep({
+const site: Step<Answers> = textStep({
   question: (_, t) => [t('addInbound.target'), t('addInbound.targetHint')],
   offers: () => TARGETS.map((value) => ({ text: value, value })),
   take(answers, text, { t }) {
@@ -107,25 +113,49 @@ const target: Step<Answers> = textStep({
   },
 })
 
+const forward: Step<Answers> = textStep({
+  question: (_, t) => [t('addInbound.forward'), t('addInbound.forwardHint')],
+  take: (answers, text, { t }) =>
+    hostAndPort.safeParse(text).success
+      ? { next: { ...answers, target: text } }
+      : { stay: answers, error: t('addInbound.badForward') },
+})
+
+const certificate: Step<Answers> = textStep({
+  question: (_, t) => [t('addInbound.certificate'), t('addInbound.certificateHint')],
+  offers: (_, { t }) => [{ text: t('addInbound.ownCertificate'), value: '' }],
+  take(answers, text, { t }) {
+    if (text === '') return { next: { ...answers, domain: null } }
+    return hostName.safeParse(text).success && text.includes('.')
+      ? { next: { ...answers, domain: text } }
+      : { stay: answers, error: t('addInbound.badDomain') }
+  },
+})
+
+const further = { site: [site], forward: [forward], certificate: [certificate], nothing: [] }
+
 /** What would go wrong on these servers, said before anything is made. */
 function clash(answers: Answers, servers: Server[], fleet: Fleet): Server | undefined {
-  return servers.find((server) =>
-    fleet.view
-      .inbounds(server.id)
-      .some((inbound) => inbound.port === answers.port || inbound.tag === answers.tag),
+  const named = servers.find((server) =>
+    fleet.view.inbounds(server.id).some((inbound) => inbound.tag === answers.tag),
   )
+  return named ?? portUser(fleet, servers, answers)
 }
 
 const summary: Step<Answers> = {
   ask(answers, { fleet, t }) {
     const servers = chosenServers(answers, fleet)
     const taken = clash(answers, servers, fleet)
+    const { target, domain } = answers
     return {
       lines: [
-        answers.template === 'reality' ? t('addInbound.reality') : t('addInbound.plain'),
+        templateName(answers.template, t),
         t('addInbound.sumPort', { port: answers.port }),
         t('addInbound.sumTag', { tag: answers.tag }),
-        answers.template === 'reality' && t('addInbound.sumTarget', { target: answers.target }),
+        asks(answers) === 'site' && t('addInbound.sumTarget', { target }),
+        asks(answers) === 'forward' && t('addInbound.sumForward', { target }),
+        asks(answers) === 'certificate' &&
+          (domain === null ? t('addInbound.sumOwn') : t('addInbound.sumDomain', { domain })),
         !fleet.servers.isSingle() &&
           t('addInbound.sumServers', { servers: choiceWords(servers, answers, t) }),
         reachLine(servers, t),
@@ -138,22 +168,7 @@ const summary: Step<Answers> = {
     input.kind === 'tap' && input.verb === 'create' ? { next: answers } : again(answers),
 }
 
-function inboundInputOf(answers: Answers, shortId: string): OperationInput<'inbounds.add'> {
-  const security: InboundInput['stream']['security'] =
-    answers.template === 'plain'
-      ? { type: 'none' }
-      : {
-          type: 'reality',
-          target: answers.target,
-          serverNames: [answers.target.replace(/:\d+$/, '')],
-          shortIds: [shortId],
-          fingerprint: 'chrome',
-        }
-  const { tag: name, port: number } = answers
-  return { tag: name, port: number, protocol: 'vless', stream: { transport: { type: 'raw' }, security } }
-}
-
-/** Template, port, name, target, servers, then one inbound per server; REALITY's keys are made on each of them. */
+/** Template, port, name, what the template needs, servers; then one inbound per server, with keys made on each. */
 export function addInboundWizard(s: Services): Wizard<Answers, { server: number }> {
   const servers = serverStep<Answers>((t) => t('addInbound.servers'))
   return {
@@ -161,11 +176,13 @@ export function addInboundWizard(s: Services): Wizard<Answers, { server: number 
     begin: ({ server }, { fleet, runtime }) => ({
       answers: {
         ...noServers(server),
-        template: 'reality',
+        template: 'vless-reality',
+        more: false,
         port: 0,
         offered: freePort(fleet, runtime),
         tag: '',
         target: '',
+        domain: null,
       },
     }),
     crumbs: (answers, { fleet, t }) => {
@@ -173,17 +190,17 @@ export function addInboundWizard(s: Services): Wizard<Answers, { server: number 
       return [...(name === undefined ? [] : [name]), t('crumb.addInbound')]
     },
     steps: (answers, { fleet }) => [
-      template,
+      templateStep<Answers>(),
       port,
       tag,
-      ...(answers.template === 'reality' ? [target] : []),
+      ...further[asks(answers)],
       ...(asksServers(answers, fleet) ? [servers] : []),
       summary,
     ],
     origin: (answers) => answers.from,
     async finish(answers, { id }, ctx) {
       // 8 bytes: the longest short id REALITY knows.
-      const input = inboundInputOf(answers, s.runtime.randomBytes(8).toString('hex'))
+      const input = inboundOf(answers, s.runtime.randomBytes(8).toString('hex'))
       const targets = chosenServers(answers, s.fleet).map((server) => ({ serverId: server.id, input }))
       await s.runBatch(ctx, { operation: 'inbounds.add', targets, id: `wiz_${id}` })
     },

@@ -1,0 +1,41 @@
+import { type TemplateId, commonTemplates, otherTemplates, templateIds } from '#src/fleet/templates.ts'
+import { html } from '../html.ts'
+import type { T } from '../i18n/texts.ts'
+import { type Choice, type Step, again } from './wizard.ts'
+
+export interface TemplateChoice {
+  template: TemplateId
+  /** Whether those are shown that are for a few. */
+  more: boolean
+}
+
+export const templateName = (id: TemplateId, t: T): string => t(`template.${id}.name`)
+
+/** What kind of inbound: a handful that fit nearly everybody, the rest behind a button. */
+export function templateStep<A extends TemplateChoice>(): Step<A> {
+  return {
+    ask({ more }, { t }) {
+      const shown = more ? otherTemplates : commonTemplates
+      const [first] = commonTemplates
+      const rows: Choice[][] = shown.map((id) => [
+        { text: templateName(id, t), verb: 'use', arg: id, ...(id === first ? { style: 'primary' } : {}) },
+      ])
+      const turn = more ? t('button.common') : t('button.more')
+      return {
+        lines: [
+          t('addInbound.template'),
+          ...shown.map((id) => html`\n<b>${templateName(id, t)}</b>: ${t(`template.${id}.hint`)}`),
+        ],
+        rows: [...rows, [{ text: turn, verb: 'turn' }]],
+      }
+    },
+    answer(answers, input) {
+      if (input.kind !== 'tap') return again(answers)
+      if (input.verb === 'turn') return again({ ...answers, more: !answers.more })
+      const id = templateIds.find((known) => known === input.arg)
+      return input.verb === 'use' && id !== undefined
+        ? { next: { ...answers, template: id } }
+        : again(answers)
+    },
+  }
+}
