@@ -2,10 +2,11 @@
 import { fail } from '#src/errors.ts'
 import type { XrayApi } from '#src/xray/api.ts'
 import { flowIn } from '#src/xray/flow.ts'
+import { findClosed, portReason } from '#src/xray/held-back.ts'
 import type { XrayModel, XrayUser } from '#src/xray/model.ts'
 import type { XrayProcess } from '#src/xray/process.ts'
 import { type RenderedInbound, maskSecrets, renderConfig, renderInbound } from '#src/xray/render.ts'
-import { canonicalJson } from './canonical.ts'
+import { listenerOf, sameListener } from './listeners.ts'
 import type { ClientRecord, InboundRecord, InboundSettings, Rows } from './rows.ts'
 import type { RowsView } from './rows-view.ts'
 import type { Snapshot } from './snapshot.ts'
@@ -17,6 +18,8 @@ export interface EngineDeps {
   api: XrayApi
   /** Opens an inbound in the running Xray, with the users in it. */
   openInbound: (inbound: RenderedInbound) => Promise<void>
+  /** @throws XRAY_REFUSED */
+  testConfig: (config: object) => Promise<void>
   paths: { socket: string; logDir: string }
   allowPrivateTargets: boolean
 }
@@ -26,11 +29,9 @@ export type Engine = ReturnType<typeof createEngine>
 export function createEngine(deps: EngineDeps) {
   const { rows, process, api, paths, allowPrivateTargets } = deps
 
-  const userIn = ({ id, stream }: InboundSettings, { email, uuid, flow }: ClientRecord): XrayUser => ({
-    email: xrayName(email, id),
-    uuid,
-    flow: flowIn(flow, stream),
-  })
+  function userIn({ id, stream }: InboundSettings, { email, uuid, flow }: ClientRecord): XrayUser {
+    return { email: xrayName(email, id), uuid, flow: flowIn(flow, stream) }
+  }
 
   function users(inbound: InboundRecord): XrayUser[] {
     const clients = rows.clientsIn(inbound.id).filter((client) => client.enabled)
@@ -53,6 +54,29 @@ export function createEngine(deps: EngineDeps) {
 
   async function openInbound(inbound: InboundRecord): Promise<void> {
     await deps.openInbound(renderInbound(inbound, users(inbound)))
+    process.release(inbound.tag)
+  }
+
+  async function closeInbound(tag: string): Promise<void> {
+    await api.removeInbound(tag)
+    process.release(tag)
+  }
+
+  /** Opens an inbound, or holds it back because of its port: that must not keep the others from being looked after. */
+  async function openOrHold(inbound: InboundRecord): Promise<boolean> {
+    const [closed] = await findClosed({ inbounds: [renderInbound(inbound, [])] })
+    try {
+      if (closed === undefined) {
+        await openInbound(inbound)
+        return true
+      }
+      process.holdBack(closed)
+    } catch (error) {
+      const reason = portReason(error, inbound)
+      if (reason === null) throw error
+      process.holdBack({ tag: inbound.tag, reason })
+    }
+    return false
   }
 
   async function pushInbounds(before: Snapshot): Promise<Set<number>> {
@@ -61,7 +85,7 @@ export function createEngine(deps: EngineDeps) {
       const old = before.inbounds.find((row) => row['id'] === id)
       const now = rows.inbound(id)
       if (old !== undefined && now !== undefined && sameListener(old, now)) continue
-      if (old?.['enabled'] === 1) await api.removeInbound(String(old['tag']))
+      if (old?.['enabled'] === 1) await closeInbound(String(old['tag']))
       if (now?.enabled === true) {
         // After a kill it may be there already, as it is or half made.
         await api.removeInbound(now.tag)
@@ -88,18 +112,72 @@ export function createEngine(deps: EngineDeps) {
         else lists.remove.push(String(old?.['email'] ?? now?.email))
       }
     }
+    // One that is closed takes its users along when it opens.
+    const closed = new Set(process.state().heldBack.map(({ tag }) => tag))
     for (const [inboundId, { add, remove }] of wanted) {
       const inbound = view.inbound(inboundId)
       if (inbound === undefined || !inbound.enabled || reopened.has(inboundId)) continue
+      if (closed.has(inbound.tag)) continue
       for (const email of remove) await api.removeUser(inbound.tag, xrayName(email, inboundId))
       const joining = add.map((client) => userIn(inbound, client))
       await api.addUsers(inbound.tag, joining, { replace: true })
     }
   }
 
+  /**
+   * Compares all of the running Xray with the rows and mends every difference. Returns how many there were.
+   * @param reopen inbounds that may listen otherwise than in the rows, which Xray cannot be asked about
+   */
+  async function reconcile(reopen: readonly number[]): Promise<number> {
+    if (!process.state().running) return 0
+    let mended = 0
+    const wanted = rows.inbounds().filter((inbound) => inbound.enabled)
+    const present = new Set(await api.inboundTags())
+    for (const tag of present) {
+      if (tag === 'api') continue
+      if (wanted.some((inbound) => inbound.tag === tag && !reopen.includes(inbound.id))) continue
+      await closeInbound(tag)
+      present.delete(tag)
+      mended++
+    }
+    for (const inbound of wanted) {
+      if (!present.has(inbound.tag)) {
+        if (await openOrHold(inbound)) mended++
+        continue
+      }
+      const there = new Map((await api.users(inbound.tag)).map((user) => [user.email.toLowerCase(), user]))
+      const missing: XrayUser[] = []
+      for (const user of users(inbound)) {
+        const found = there.get(user.email.toLowerCase())
+        there.delete(user.email.toLowerCase())
+        if (found?.email !== user.email || found.uuid !== user.uuid || found.flow !== user.flow)
+          missing.push(user)
+      }
+      for (const stranger of there.values()) await api.removeUser(inbound.tag, stranger.email)
+      await api.addUsers(inbound.tag, missing, { replace: true })
+      mended += missing.length + there.size
+    }
+    return mended
+  }
+
+  /**
+   * Inbounds that the running Xray was told of otherwise than they stand in the rows: a copy of the database was put
+   * back while it ran on. Xray cannot be asked how it listens, but its file holds every structural change.
+   */
+  async function strayed(): Promise<number[]> {
+    const { inbounds = [] } = ((await process.readConfig()) ?? {}) as { inbounds?: RenderedInbound[] }
+    const told = new Map(inbounds.map((inbound) => [inbound.tag, listenerOf(inbound)]))
+    return rows
+      .inbounds()
+      .filter((row) => (told.get(row.tag) ?? '') !== listenerOf(renderInbound(row, [])))
+      .map(({ id }) => id)
+  }
+
   return {
     model,
     render,
+    reconcile,
+    strayed,
 
     /**
      * Makes the running Xray agree with the rows of a change. Without a running Xray there is nothing to tell: the
@@ -117,54 +195,27 @@ export function createEngine(deps: EngineDeps) {
       if (before.scope.inbounds.length > 0) await process.writeConfig(render())
     },
 
-    /**
-     * Compares all of the running Xray with the rows and mends every difference. Returns how many there were.
-     * @param reopen inbounds that may listen otherwise than in the rows, which Xray cannot be asked about
-     */
-    async reconcile(reopen: readonly number[]): Promise<number> {
-      if (!process.state().running) return 0
-      let mended = 0
+    /** Opens the inbounds whose ports could not be had, as far as they now can. Returns their tags. */
+    async openHeldBack(): Promise<string[]> {
+      const opened: string[] = []
       const wanted = rows.inbounds().filter((inbound) => inbound.enabled)
-      const present = new Set(await api.inboundTags())
-      for (const tag of present) {
-        if (tag === 'api') continue
-        if (wanted.some((inbound) => inbound.tag === tag && !reopen.includes(inbound.id))) continue
-        await api.removeInbound(tag)
-        present.delete(tag)
-        mended++
+      for (const { tag } of process.state().heldBack) {
+        const inbound = wanted.find((row) => row.tag === tag)
+        if (inbound === undefined) process.release(tag)
+        else if (await openOrHold(inbound)) opened.push(tag)
       }
-      for (const inbound of wanted) {
-        if (!present.has(inbound.tag)) {
-          await openInbound(inbound)
-          mended++
-          continue
-        }
-        const there = new Map((await api.users(inbound.tag)).map((user) => [user.email.toLowerCase(), user]))
-        const missing: XrayUser[] = []
-        for (const user of users(inbound)) {
-          const found = there.get(user.email.toLowerCase())
-          there.delete(user.email.toLowerCase())
-          if (found?.email !== user.email || found.uuid !== user.uuid || found.flow !== user.flow)
-            missing.push(user)
-        }
-        for (const stranger of there.values()) await api.removeUser(inbound.tag, stranger.email)
-        await api.addUsers(inbound.tag, missing, { replace: true })
-        mended += missing.length + there.size
-      }
-      return mended
+      // The file has been without them.
+      if (opened.length > 0) await process.writeConfig(render())
+      return opened
     },
 
-    /**
-     * Inbounds that the running Xray was told of otherwise than they stand in the rows: a copy of the database was put
-     * back while it ran on. Xray cannot be asked how it listens, but its file holds every structural change.
-     */
-    async strayed(): Promise<number[]> {
-      const { inbounds = [] } = ((await process.readConfig()) ?? {}) as { inbounds?: RenderedInbound[] }
-      const told = new Map(inbounds.map((inbound) => [inbound.tag, listenerOf(inbound)]))
-      return rows
-        .inbounds()
-        .filter((row) => (told.get(row.tag) ?? '') !== listenerOf(renderInbound(row, [])))
-        .map(({ id }) => id)
+    /** Brings an Xray that was started with an older configuration to the present one, if it would start with that. */
+    async catchUp(): Promise<void> {
+      const config = render()
+      await deps.testConfig(config)
+      await reconcile(await strayed())
+      await process.writeConfig(config)
+      process.acceptConfig()
     },
 
     start: () => process.start(render),
@@ -196,21 +247,4 @@ export function createEngine(deps: EngineDeps) {
       if (!running) fail('XRAY_UNAVAILABLE', { reason: lastError ?? 'it is stopped' })
     },
   }
-}
-
-/** How an inbound listens, whoever may enter. */
-function listenerOf(inbound: RenderedInbound): string {
-  return canonicalJson({ ...inbound, settings: null })
-}
-
-/** Whether a change of the row leaves the listener as it is: a new remark must not touch a port. */
-function sameListener(old: Snapshot['inbounds'][number], now: InboundRecord): boolean {
-  return (
-    old['tag'] === now.tag &&
-    old['listen'] === now.listen &&
-    old['port'] === now.port &&
-    old['stream'] === JSON.stringify(now.stream) &&
-    old['sniffing'] === JSON.stringify(now.sniffing) &&
-    (old['enabled'] === 1) === now.enabled
-  )
 }

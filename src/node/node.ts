@@ -134,6 +134,7 @@ export function createNode(options: NodeOptions, xray: XrayParts = realXray(opti
       await runtime.sleep(options.accountingIntervalMs ?? DEFAULT_ACCOUNTING_INTERVAL_MS, stopping.signal)
       await control.account()
       await writes.mend()
+      await control.heal()
       await xray.rotateLogs()
     }
   }

@@ -6,7 +6,8 @@ import { plainInbound, startXrayServer, xrayModel } from '#test/support/xray-ser
 import { freePort } from '#test/support/xray-client.ts'
 import type { XrayModel } from './model.ts'
 import { makeRealityKeys } from './reality.ts'
-import { isPortFree, listensOverlap, validateModel } from './validate.ts'
+import { isPortFree } from './ports.ts'
+import { listensOverlap, validateModel } from './validate.ts'
 
 const ann = { email: 'ann', uuid: '66ad4540-b58c-4ad2-9926-ea63445a9b57', flow: '' }
 const validate = (...inbounds: XrayModel['inbounds']): ReturnType<typeof validateModel> =>

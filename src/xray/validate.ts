@@ -1,5 +1,4 @@
 import { readFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { flows } from '#src/contract/clients.ts'
 import { FleetError, fail } from '#src/errors.ts'
 import { lastMeaningfulLine, runXray } from './command.ts'
@@ -89,18 +88,6 @@ function isKeyPair(privateKey: string, publicKey: string): boolean {
 
 function bad(field: string, reason: string): FleetError {
   return new FleetError('BAD_INPUT', { field, reason })
-}
-
-/**
- * Whether a TCP port can be listened on now. Xray itself would share a port with another Xray silently, and leave
- * half an inbound behind when the port is another program's.
- */
-export function isPortFree(listen: string, port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const server = createServer()
-    server.once('error', () => resolve(false))
-    server.listen({ host: listen, port, exclusive: true }, () => server.close(() => resolve(true)))
-  })
 }
 
 /**

@@ -84,6 +84,7 @@ export function createFakeXray(): FakeXray {
     startedAt: running ? `start ${starts}` : null,
     lastError: null,
     onPreviousConfig: false,
+    heldBack: [],
   })
 
   const parts: XrayParts = {
@@ -94,6 +95,10 @@ export function createFakeXray(): FakeXray {
       async start(render) {
         if (!running) begin(render)
       },
+      startAsIs: async () => undefined,
+      holdBack: () => undefined,
+      release: () => undefined,
+      acceptConfig: () => undefined,
       adopt: async () => running,
       async writeConfig(json) {
         file = json
