@@ -13,7 +13,9 @@ RUN npm run build -- --with-xray
 FROM node:24-slim
 ENV NODE_ENV=production \
     FLEETGRAM_DATABASE=/data/fleetgram.db \
-    FLEETGRAM_AGENT_DATA=/data/agent
+    FLEETGRAM_AGENT_DATA=/data/agent \
+    FLEETGRAM_LOCAL_KEEP_XRAY=false \
+    FLEETGRAM_AGENT_KEEP_XRAY=false
 COPY --from=build /src/dist /opt/fleetgram
 RUN ln -s /opt/fleetgram/fleetgram /usr/local/bin/fleetgram \
  && install -d -o node -g node -m 0700 /data

@@ -1,9 +1,10 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { generateKeyPairSync, randomUUID } from 'node:crypto'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { createTestFleetCa, addServerRow, type TestFleetCa } from '#test/support/test-fleet-ca.ts'
+import { mountSmallDisk } from '#test/support/small-disk.ts'
 import { silentLog } from '#test/support/silent-log.ts'
 import { freePort } from '#test/support/xray-client.ts'
 import { type Agent, joinAgent, startAgent } from './agent.ts'
@@ -14,7 +15,9 @@ import { systemRuntime } from './runtime.ts'
 import { type ControllerTls, createControllerTls } from './trust/controller-tls.ts'
 import { createJoinToken } from './trust/join-tokens.ts'
 import { type Gateway, startGateway } from './web/gateway.ts'
-import { xrayPaths } from './xray/process-types.ts'
+import { isPortFree } from './xray/ports.ts'
+import { findByArguments } from './xray/proc.ts'
+import { xrayArguments, xrayPaths } from './xray/process-types.ts'
 
 const runtime = systemRuntime()
 const log = silentLog()
@@ -35,6 +38,7 @@ beforeEach(async () => {
     listen: { host: '127.0.0.1', port: await freePort() },
     inboundListen: '127.0.0.1',
     limits: { cut: 'off' },
+    keepXray: true,
     allowPrivateTargets: true,
     acme: defaultAcme,
     log: { level: 'silent' },
@@ -156,6 +160,105 @@ describe('an agent', () => {
     const { time: _time, ...before } = await server.server.health()
     await expect(start()).rejects.toThrow(code('ADDRESS_TAKEN'))
     expect(await server.server.health()).toMatchObject(before)
+  })
+})
+
+describe('an agent that cannot start', () => {
+  const xrayDir = (): string => join(config.data, 'xray')
+  const running = async (): Promise<number[]> =>
+    (await findByArguments(xrayArguments(xrayDir()))).map(({ pid }) => pid)
+  /** Xray as a reboot leaves it, and the agent's files as they were. */
+  async function reboot(): Promise<void> {
+    for (const agent of agents.splice(0)) await agent.stop()
+    for (const pid of await running()) process.kill(pid, 'SIGKILL')
+    await expect.poll(running, { timeout: 10_000 }).toEqual([])
+  }
+
+  test.each([
+    ['its database is none', 'agent.db', 'DATABASE_BROKEN'],
+    ['its identity is cut off', 'identity.json', 'IDENTITY_BROKEN'],
+    ['its key is none', 'fleetgram.key', 'KEY_INVALID'],
+  ])('since %s lets Xray serve with its last configuration', async (_, name, reason) => {
+    await joinAgent(config, token())
+    await start()
+    const port = await freePort()
+    await connect().inbounds.add(
+      {
+        tag: 'in',
+        protocol: 'vless',
+        port,
+        listen: '127.0.0.1',
+        stream: { transport: { type: 'raw' }, security: { type: 'none' } },
+      },
+      { context: { idempotencyKey: randomUUID() } },
+    )
+    await reboot()
+    const file = join(config.data, name)
+    const content = readFileSync(file)
+    writeFileSync(file, 'this is something else altogether'.repeat(1_000))
+    await expect(start()).rejects.toThrow(code(reason))
+    const pids = await running()
+    expect(pids).toHaveLength(1)
+    expect(await isPortFree('127.0.0.1', port)).toBe(false)
+    // A service manager tries again and again.
+    await expect(start()).rejects.toThrow(code(reason))
+    expect(await running()).toEqual(pids)
+
+    writeFileSync(file, content)
+    await start()
+    expect(await running()).toEqual(pids)
+    expect(await connect().server.health()).toMatchObject({ status: 'online', lastError: null })
+  })
+
+  test('since its disk is full lets Xray serve, and comes back once there is room', async () => {
+    const disk = await mountSmallDisk(32)
+    if (disk === undefined) return
+    try {
+      config = { ...config, data: join(disk.dir, 'agent') }
+      await joinAgent(config, token())
+      await start()
+      await reboot()
+      disk.fill()
+      // In SQLite's own words, depending on what it has no room for.
+      await expect(start()).rejects.toThrow(/full|disk I\/O/)
+      const pids = await running()
+      expect(pids).toHaveLength(1)
+      disk.free()
+      await start()
+      expect(await running()).toEqual(pids)
+      for (const agent of agents.splice(0)) await agent.stop({ stopXray: true })
+    } finally {
+      for (const pid of await running()) process.kill(pid, 'SIGKILL')
+      await disk.end()
+    }
+  })
+
+  test('starts no Xray that was stopped on purpose, or never ran', async () => {
+    await joinAgent(config, token())
+    writeFileSync(join(config.data, 'agent.db'), 'no database')
+    await expect(start()).rejects.toThrow(code('DATABASE_BROKEN'))
+    expect(await running()).toEqual([])
+    rmSync(join(config.data, 'agent.db'))
+    await start()
+    await connect().xray.stop(undefined, { context: { idempotencyKey: randomUUID() } })
+    await reboot()
+    writeFileSync(join(config.data, 'agent.db'), 'no database')
+    await expect(start()).rejects.toThrow(code('DATABASE_BROKEN'))
+    expect(await running()).toEqual([])
+  })
+
+  test('or is told to keep none, ends Xray in order with itself', async () => {
+    await joinAgent(config, token())
+    config = { ...config, keepXray: false }
+    const agent = await start()
+    const [pid] = await running()
+    expect(pid).toBeGreaterThan(0)
+    await agent.stop()
+    expect(await running()).toEqual([])
+    // In order: by itself, not killed, and told so to whoever comes after us.
+    expect(existsSync(xrayPaths(xrayDir()).pid)).toBe(false)
+    await start()
+    expect(await running()).toHaveLength(1)
   })
 })
 

@@ -8,6 +8,7 @@ import { fail } from './errors.ts'
 import type { Faults } from './faults.ts'
 import type { Log } from './log.ts'
 import { chooseXray } from './node/choose-xray.ts'
+import { serveWithoutUs } from './node/last-resort.ts'
 import { createNode } from './node/node.ts'
 import type { NodeOperations } from './node/operations.ts'
 import { type Runtime, systemRuntime } from './runtime.ts'
@@ -17,6 +18,7 @@ import { type Address, formatAddress } from './trust/address.ts'
 import { type AgentIdentity, readIdentity } from './trust/agent-identity.ts'
 import { loadKey, secretBoxFor } from './trust/secret-box.ts'
 import { productFile, productVersion, xrayCacheDirs, xrayInstallDir } from './version.ts'
+import { findXray } from './xray/binary.ts'
 
 const DAY_MS = 24 * 60 * 60 * 1000
 /** Time enough to join the machine anew before its certificate ends. */
@@ -26,7 +28,7 @@ export interface Agent {
   /** The id the controller knows it by. */
   serverId: number
   address: Address
-  /** Xray keeps serving, unless it is to stop too. */
+  /** Xray keeps serving, unless it is to stop too, as told here or by the configuration. */
   stop(options?: { stopXray?: boolean | undefined }): Promise<void>
 }
 
@@ -44,9 +46,22 @@ export interface AgentOptions {
  * @throws FleetError NOT_JOINED, XRAY_NOT_FOUND, KEY_INVALID, DATABASE_TOO_NEW, DATABASE_BROKEN, ADDRESS_TAKEN
  */
 export async function startAgent(options: AgentOptions): Promise<Agent> {
-  const { config, env, log, runtime = systemRuntime(), faults } = options
+  const { config, env, log, runtime = systemRuntime() } = options
   // Xray is told these paths, and runs elsewhere.
   const data = resolve(config.data)
+  try {
+    return await begin(data, runtime, options)
+  } catch (error) {
+    const findProgram = (): Promise<string> => findXray({ env, cacheDir: xrayCacheDirs(data), log })
+    await serveWithoutUs({ dir: xrayDirOf(data), runtime, log, findProgram })
+    throw error
+  }
+}
+
+const xrayDirOf = (data: string): string => join(data, 'xray')
+
+async function begin(data: string, runtime: Runtime, options: AgentOptions): Promise<Agent> {
+  const { config, env, log, faults } = options
   const identity = readIdentity(data)
   if (identity === undefined) fail('NOT_JOINED')
 
@@ -76,7 +91,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       runtime,
       log,
       ...program,
-      dir: join(data, 'xray'),
+      dir: xrayDirOf(data),
       version,
       migrations,
       publicAddress: config.publicAddress ?? identity.address,
@@ -118,7 +133,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       serverId: identity.serverId,
       address,
       async stop(how = {}) {
-        stopXray = how.stopXray ?? false
+        stopXray = how.stopXray ?? !config.keepXray
         await endings.endAll()
       },
     }

@@ -21,6 +21,9 @@ const seconds = (least: number, most: number) => z.coerce.number().int().min(lea
 const port = z.coerce.number().int().min(1).max(65_535)
 const yesOrNo = z.union([z.boolean(), z.enum(['true', 'false']).transform((value) => value === 'true')])
 
+/** Whether Xray goes on serving when fleetgram ends, to be found again; else it is ended too, its traffic read. */
+const keepXray = yesOrNo.default(true)
+
 /** Lists may come from the environment as `1, 2`. */
 const ids = z.preprocess(
   (value) => (typeof value === 'string' ? value.split(',').map((part) => part.trim()) : value),
@@ -56,6 +59,7 @@ const sections = {
       publicAddress: host.optional(),
       /** The IP address its inbounds listen on, where one names none; all of them unless told. */
       inboundListen: ip.optional(),
+      keepXray,
       /** Lets clients reach this machine's own and private networks. For tests and the demo. */
       allowPrivateTargets: yesOrNo.default(false),
     })
@@ -108,6 +112,7 @@ const agentSchema = z.strictObject({
   /** Where the controller and clients reach this machine, where it is not the address it joins from. */
   publicAddress: host.optional(),
   inboundListen: ip.optional(),
+  keepXray,
   allowPrivateTargets: yesOrNo.default(false),
   acme: sections.acme,
   limits,

@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { type AddressInfo, type Server, type Socket, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -8,6 +8,8 @@ import { xrayBinary } from '#test/support/xray-binary.ts'
 import { loadConfig } from './config.ts'
 import { type Controller, startController } from './controller.ts'
 import type { Actor } from './fleet/types.ts'
+import { findByArguments } from './xray/proc.ts'
+import { xrayArguments } from './xray/process-types.ts'
 import { parseJoinToken } from './trust/join-tokens.ts'
 
 const actor: Actor = { kind: 'system', id: 'test' }
@@ -78,6 +80,25 @@ describe('the controller', () => {
     // What Docker allows; by far less than any of the calls would have waited.
     expect(Date.now() - begun).toBeLessThan(10_000)
     await expect(fetch(webUrl)).rejects.toThrow()
+  }, 90_000)
+
+  test('that cannot start leaves its Xray serving, and one that is told so ends it', async () => {
+    const running = async (): Promise<number[]> =>
+      (await findByArguments(xrayArguments(join(dir, 'xray')))).map(({ pid }) => pid)
+    const telegram = { FLEETGRAM_TELEGRAM_API_ROOT: 'http://127.0.0.1:9' }
+    await (await start(telegram)).stop()
+    const database = await readFile(join(dir, 'fleetgram.db'))
+    for (const pid of await running()) process.kill(pid, 'SIGKILL')
+    await expect.poll(running, { timeout: 10_000 }).toEqual([])
+    await writeFile(join(dir, 'fleetgram.db'), 'no database')
+    await expect(start(telegram)).rejects.toMatchObject({ code: 'DATABASE_BROKEN' })
+    const pids = await running()
+    expect(pids).toHaveLength(1)
+    await writeFile(join(dir, 'fleetgram.db'), database)
+    const started = await start({ ...telegram, FLEETGRAM_LOCAL_KEEP_XRAY: 'false' })
+    expect(await running()).toEqual(pids)
+    await started.stop()
+    expect(await running()).toEqual([])
   }, 90_000)
 
   test('writes join commands as it is told, for a server that has joined too', async () => {

@@ -10,6 +10,7 @@ import type { Fleet } from './fleet/types.ts'
 import { createHealthMonitor } from './health/monitor.ts'
 import type { Log } from './log.ts'
 import { chooseXray } from './node/choose-xray.ts'
+import { serveWithoutUs } from './node/last-resort.ts'
 import { createNode } from './node/node.ts'
 import { createSender } from './notify/sender.ts'
 import { type Runtime, systemRuntime } from './runtime.ts'
@@ -25,6 +26,7 @@ import { loadKey, secretBoxFor } from './trust/secret-box.ts'
 import { productFile, productVersion, xrayCacheDirs, xrayInstallDir } from './version.ts'
 import { startGateway } from './web/gateway.ts'
 import { startWeb } from './web/server.ts'
+import { findXray } from './xray/binary.ts'
 
 export interface Controller {
   fleet: Fleet
@@ -33,7 +35,7 @@ export interface Controller {
   /** Where agents join. */
   gateway: Address
   botUsername: string
-  /** Ends everything of this process. Xray goes on, unless it is to stop too. */
+  /** Ends everything of this process. Xray goes on, unless it is to stop too, as told here or by the configuration. */
   stop(options?: { stopXray?: boolean }): Promise<void>
 }
 
@@ -48,7 +50,19 @@ export interface ControllerOptions {
 
 /** @throws FleetError with what is wrong and what to do: a taken port, a wrong bot token, a newer database. */
 export async function startController(options: ControllerOptions): Promise<Controller> {
-  const { config, env, log, runtime = systemRuntime(), faults } = options
+  const { config, env, log, runtime = systemRuntime() } = options
+  try {
+    return await begin(runtime, options)
+  } catch (error) {
+    const { dataDir, xrayDir } = controllerPaths(config)
+    const findProgram = (): Promise<string> => findXray({ env, cacheDir: xrayCacheDirs(dataDir), log })
+    await serveWithoutUs({ dir: xrayDir, runtime, log, findProgram })
+    throw error
+  }
+}
+
+async function begin(runtime: Runtime, options: ControllerOptions): Promise<Controller> {
+  const { config, env, log, faults } = options
   const endings = createEndings({ log, runtime })
   let stopXray = false
 
@@ -191,7 +205,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
       gateway: gateway.address,
       botUsername: bot.username,
       stop: async (how = {}) => {
-        stopXray = how.stopXray ?? false
+        stopXray = how.stopXray ?? !config.local.keepXray
         await endings.endAll()
       },
     }

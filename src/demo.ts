@@ -16,7 +16,7 @@ import { randomId, systemRuntime } from './runtime.ts'
 import { findXray } from './xray/binary.ts'
 import { fixedProgram } from './xray/program.ts'
 import { createXrayProcess } from './xray/process.ts'
-import { isPortFree } from './xray/validate.ts'
+import { isPortFree } from './xray/ports.ts'
 import { productFile } from './version.ts'
 
 type Env = Record<string, string | undefined>

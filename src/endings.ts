@@ -16,7 +16,7 @@ const EACH_WITHIN_MS = 6_000
 /** ms. What the last parts still get when the first have used the time up: to write, and to close the database. */
 const LEAST_MS = 500
 
-export function createEndings(options: { log: Log; runtime: Pick<Runtime, 'now' | 'sleep'> }): Endings {
+export function createEndings(options: { log: Log; runtime: Pick<Runtime, 'monotonic' | 'sleep'> }): Endings {
   const { log, runtime } = options
   const parts: { part: string; end: () => unknown }[] = []
 
@@ -42,9 +42,9 @@ export function createEndings(options: { log: Log; runtime: Pick<Runtime, 'now' 
       parts.push({ part, end })
     },
     async endAll() {
-      const endBy = runtime.now() + ALL_WITHIN_MS
+      const endBy = runtime.monotonic() + ALL_WITHIN_MS
       for (const { part, end } of parts.splice(0).toReversed()) {
-        const left = Math.min(EACH_WITHIN_MS, endBy - runtime.now())
+        const left = Math.min(EACH_WITHIN_MS, endBy - runtime.monotonic())
         await endOne(part, end, Math.max(LEAST_MS, left))
       }
     },

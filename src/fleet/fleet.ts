@@ -149,7 +149,6 @@ export function createFleet(deps: FleetDeps): Fleet {
     syncedAt: (id) => mirror.syncedAt(id),
     arriving: () => arrivals.list(),
   })
-
   function connectorFor(serverId: number): ServerConnector {
     const server = servers.get(serverId)
     const held = heldBy(server)

@@ -3,7 +3,7 @@ import type { RoutingDocument } from '#src/contract/index.ts'
 import { fail } from '#src/errors.ts'
 import type { Log } from '#src/log.ts'
 import type { XrayApi } from '#src/xray/api.ts'
-import { countsInbounds, takesUsersWhileRunning } from '#src/xray/account.ts'
+import { countsInbounds } from '#src/xray/account.ts'
 import { type ConfigDiff, diffConfigs, type RenderedConfig } from '#src/xray/diff.ts'
 import type { XrayInbound, XrayModel } from '#src/xray/model.ts'
 import type { XrayProcess } from '#src/xray/process.ts'
@@ -11,11 +11,12 @@ import { type RenderedInbound, renderInbound } from '#src/xray/render-inbound.ts
 import { renderConfig } from '#src/xray/render.ts'
 import { maskSecrets } from '#src/xray/secret-keys.ts'
 import { parseXrayName } from '#src/xray/user-name.ts'
-import { isOpen, listenerOf } from './listeners.ts'
+import { isOpen } from './listeners.ts'
 import type { InboundRecord } from './records.ts'
 import type { Rows } from './rows.ts'
 import type { RowsView } from './rows-view.ts'
 import type { Snapshot } from './snapshot.ts'
+import { createMending } from './mending.ts'
 import { createStructure, type StructureDeps } from './structure.ts'
 import { createUsers } from './users.ts'
 
@@ -31,6 +32,8 @@ export interface EngineDeps {
   /** A sealed document of a row; undefined: none was there. */
   openRouting: (sealed: unknown) => RoutingDocument
   compile: StructureDeps['compile']
+  /** @throws XRAY_REFUSED */
+  testConfig: (config: object) => Promise<void>
   /** What must be known of an Xray before it ends: its counters go with it. */
   beforeRestart: () => Promise<void>
   log: Log
@@ -72,17 +75,27 @@ export function createEngine(deps: EngineDeps) {
 
   async function openInbound(inbound: InboundRecord): Promise<void> {
     await deps.openInbound(renderInbound(forXray(inbound), users.inInbound(inbound)))
+    process.release(inbound.tag)
+  }
+
+  async function closeInbound(tag: string): Promise<void> {
+    await api.removeInbound(tag)
+    process.release(tag)
   }
 
   /** Closes it first: Xray must be told of some users together with the listener. What is connected stays so. */
   async function reopen(inbound: InboundRecord): Promise<void> {
-    await api.removeInbound(inbound.tag)
+    await closeInbound(inbound.tag)
     await openInbound(inbound)
   }
 
-  const users = createUsers({ rows, api, reopen })
+  /** What is closed since its port cannot be had takes its users along when it opens. */
+  const isHeldBack = (tag: string): boolean => process.state().heldBack.some((held) => held.tag === tag)
+
+  const users = createUsers({ rows, api, reopen, isHeldBack })
   const structure = createStructure({
     api,
+    closeInbound,
     compile: deps.compile,
     async openInbound(tag) {
       const { id } = rows.inboundByTag(tag) ?? {}
@@ -103,6 +116,17 @@ export function createEngine(deps: EngineDeps) {
     const bare = model(inbounds, false)
     return renderConfig({ ...bare, countsInbounds, routing: routing ?? bare.routing })
   }
+
+  const mending = createMending({
+    ...deps,
+    users,
+    structure,
+    model,
+    structureOf,
+    forXray,
+    openInbound,
+    closeInbound,
+  })
 
   /** What a change of inbounds or ways out means to Xray, given the rows as they were before it. */
   function differenceSince({ scope, inbounds, routings }: Snapshot): ConfigDiff {
@@ -170,56 +194,7 @@ export function createEngine(deps: EngineDeps) {
       if (changed.length > 0 || altered.size > 0) await process.writeConfig(render())
     },
 
-    /**
-     * Compares all of the running Xray with the rows and mends every difference. Returns how many there were.
-     * @param reopen inbounds that may listen otherwise than in the rows, which Xray cannot be asked about
-     */
-    async reconcile(reopen: readonly number[]): Promise<number> {
-      if (!process.state().running) return 0
-      let mended = await structure.mendWaysOut(structureOf())
-      const wanted = rows.inbounds().filter(isOpen)
-      const present = new Set(await api.inboundTags())
-      for (const tag of present) {
-        if (tag === 'api') continue
-        if (wanted.some((inbound) => inbound.tag === tag && !reopen.includes(inbound.id))) continue
-        await api.removeInbound(tag)
-        present.delete(tag)
-        mended++
-      }
-      for (const inbound of wanted) {
-        if (!present.has(inbound.tag)) {
-          await openInbound(inbound)
-          mended++
-          continue
-        }
-        mended += await users.mend(inbound)
-      }
-      // The file tells what Xray was told: left as it was, the same would be opened anew at every start of ours.
-      if (mended > 0) await process.writeConfig(render())
-      return mended
-    },
-
-    /**
-     * Inbounds that the running Xray was told of otherwise than they stand in the rows: a copy of the database was put
-     * back while it ran on. Xray cannot be asked how it listens, but its file holds every structural change.
-     * @param rowsToBe in place of those in the rows, where they are about to be others
-     */
-    async strayed(rowsToBe = rows.inbounds()): Promise<number[]> {
-      const file = (await process.readConfig()) as RenderedConfig | null
-      const { inbounds = [] } = file ?? {}
-      const { restart } =
-        file === null ? { restart: [] } : diffConfigs(file, renderConfig(model(undefined, false)))
-      if (restart.length > 0)
-        log.warn({ restart }, 'Xray runs with what it will not have after its next start')
-      const told = new Map(inbounds.map((inbound) => [inbound.tag, inbound]))
-      const strayed = rowsToBe.filter((row) => {
-        const there = told.get(row.tag)
-        if (there === undefined) return true
-        const wanted = renderInbound(forXray(row), takesUsersWhileRunning(row) ? [] : users.inInbound(row))
-        return listenerOf(there, row) !== listenerOf(wanted, row)
-      })
-      return strayed.map(({ id }) => id)
-    },
+    ...mending,
 
     start: () => process.start(render),
     restart: () => process.restart(render),

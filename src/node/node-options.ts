@@ -7,7 +7,9 @@ import type { SecretBox } from '#src/trust/secret-box.ts'
 import type { Download } from '#src/xray/download.ts'
 import type { AcmeSettings } from './certificates/acme/settings.ts'
 import type { CutMode } from './cut.ts'
+import type { Events } from './events.ts'
 import type { PublishLimit } from './limit-events.ts'
+import type { NodeOperations } from './operations.ts'
 
 export interface NodeOptions {
   db: Sqlite
@@ -47,4 +49,17 @@ export interface NodeOptions {
   /** How files come from the internet; HTTPS unless told. */
   download?: Download | undefined
   faults?: Faults | undefined
+}
+
+export interface Node {
+  operations: NodeOperations
+  /** For parts beside it that have something to tell: what a limit or a certificate has come to. */
+  publish: Events['publish']
+  /**
+   * Takes over the Xray that runs, or starts one; brings to an end what a kill interrupted. Xray refusing its
+   * configuration is no failure of this: the node then reports it and can be told to mend it.
+   */
+  start(): Promise<void>
+  /** Lets go. Xray keeps running unless it is to stop too. */
+  stop(options?: { stopXray?: boolean | undefined }): Promise<void>
 }

@@ -15,13 +15,13 @@ import { createClients } from './clients.ts'
 import { createNodeClock } from './clock.ts'
 import { type CommandKind, createCommands } from './commands.ts'
 import { createEngine } from './engine.ts'
-import { createEvents, type Events, placeOf } from './events.ts'
+import { createEvents, placeOf } from './events.ts'
 import { createGeo } from './geo.ts'
 import { createInbounds } from './inbounds.ts'
 import { createInstall } from './install.ts'
 import { happeningOf } from './limit-events.ts'
 import { createLimitKeeper } from './limit-keeper.ts'
-import type { NodeOptions } from './node-options.ts'
+import type { Node, NodeOptions } from './node-options.ts'
 import type { NodeOperations } from './operations.ts'
 import { createPosition } from './position.ts'
 import { createPrepareInbound } from './prepare-inbound.ts'
@@ -40,20 +40,7 @@ import { createXrayControl } from './xray-control.ts'
 import { tellOfXray } from './xray-news.ts'
 import { type XrayParts, realXray } from './xray-parts.ts'
 
-export type { NodeOptions } from './node-options.ts'
-
-export interface Node {
-  operations: NodeOperations
-  /** For parts beside it that have something to tell: what a limit or a certificate has come to. */
-  publish: Events['publish']
-  /**
-   * Takes over the Xray that runs, or starts one; brings to an end what a kill interrupted. Xray refusing its
-   * configuration is no failure of this: the node then reports it and can be told to mend it.
-   */
-  start(): Promise<void>
-  /** Lets go. Xray keeps running unless it is to stop too. */
-  stop(options?: { stopXray?: boolean | undefined }): Promise<void>
-}
+export type { Node, NodeOptions } from './node-options.ts'
 
 /** Whoever has used up what is theirs is refused within 15 s: this long until it is read, the rest to act on it. */
 const DEFAULT_ACCOUNTING_INTERVAL_MS = 10_000
@@ -196,6 +183,7 @@ export function createNode(options: NodeOptions, xray: XrayParts = realXray(opti
       ['count traffic', () => writes.exclusive(() => control.account())],
       ['keep limits', () => limits.round()],
       ['mend Xray', () => writes.mend()],
+      ['heal Xray', () => control.heal()],
       ['rotate logs', () => xray.rotateLogs()],
     ],
   })

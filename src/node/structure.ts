@@ -7,13 +7,14 @@ import type { OutboundMessage } from '#src/xray/messages.ts'
 
 export interface StructureDeps {
   api: XrayApi
+  closeInbound: (tag: string) => Promise<void>
   /** Opens the inbound of this tag, with its users, as the rows have it. It is closed. */
   openInbound: (tag: string) => Promise<void>
   /** Ways out and rules in Xray's own words. @throws XRAY_REFUSED */
   compile: (parts: { outbounds: object[]; routing: object }) => Promise<CompiledParts>
 }
 
-export function createStructure({ api, openInbound, compile }: StructureDeps) {
+export function createStructure({ api, closeInbound, openInbound, compile }: StructureDeps) {
   /** What steps need of Xray's own words, all of it before the first one is taken: a refusal then leaves nothing half done. */
   async function compiledFor(steps: readonly Step[], wanted: RenderedConfig): Promise<CompiledParts | null> {
     const tags = new Set(steps.flatMap((step) => (step.do === 'put outbound' ? [step.tag] : [])))
@@ -25,11 +26,11 @@ export function createStructure({ api, openInbound, compile }: StructureDeps) {
   async function take(step: Step, compiled: CompiledParts | null): Promise<void> {
     switch (step.do) {
       case 'close inbound':
-        await api.removeInbound(step.tag)
+        await closeInbound(step.tag)
         return
       case 'open inbound':
         // After a kill it may be there already, as it is or half made. What is connected stays so.
-        await api.removeInbound(step.tag)
+        await closeInbound(step.tag)
         await openInbound(step.tag)
         return
       case 'put outbound': {

@@ -17,6 +17,8 @@ export interface UsersDeps {
   api: XrayApi
   /** Closes an inbound and opens it with the users of the rows: where Xray must be told of both together. */
   reopen: (inbound: InboundRecord) => Promise<void>
+  /** Whether an inbound is closed since its port cannot be had. */
+  isHeldBack: (tag: string) => boolean
 }
 
 /** What one inbound is to be told. */
@@ -26,7 +28,7 @@ interface Wanted {
   remove: string[]
 }
 
-export function createUsers({ rows, api, reopen }: UsersDeps) {
+export function createUsers({ rows, api, reopen, isHeldBack }: UsersDeps) {
   const userIn = (inbound: InboundSettings, client: ClientRecord): XrayUser => ({
     email: xrayName(client.email, inbound.id),
     account: accountIn(inbound, client),
@@ -47,7 +49,7 @@ export function createUsers({ rows, api, reopen }: UsersDeps) {
       for (const [inboundId, { add, remove }] of wantedBy(before, view)) {
         const inbound = view.inbound(inboundId)
         if (inbound === undefined || !isOpen(inbound) || reopened.has(inboundId)) continue
-        if (!takesUsersWhileRunning(inbound)) continue
+        if (!takesUsersWhileRunning(inbound) || isHeldBack(inbound.tag)) continue
         const leaving = remove.map((email) => xrayName(email, inboundId))
         await api.removeUsers(inbound.tag, leaving)
         const joining = add.map((client) => userIn(inbound, client))
@@ -63,7 +65,8 @@ export function createUsers({ rows, api, reopen }: UsersDeps) {
     async pushFixed(altered: ReadonlySet<number>, reopened: ReadonlySet<number>): Promise<void> {
       for (const id of altered) {
         const inbound = rows.inbound(id)
-        if (inbound !== undefined && isOpen(inbound) && !reopened.has(id)) await reopen(inbound)
+        if (inbound === undefined || !isOpen(inbound) || reopened.has(id)) continue
+        if (!isHeldBack(inbound.tag)) await reopen(inbound)
       }
     },
 

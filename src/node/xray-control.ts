@@ -26,6 +26,8 @@ type ControlOperations = Pick<
 export function createXrayControl(deps: XrayControlDeps) {
   const { engine, writes, commands, settings, accounting, log } = deps
   let reading: Promise<void> | null = null
+  /** The life of Xray that was last compared with the rows since it began with an older configuration. */
+  let comparedLife: string | null = null
 
   async function read(): Promise<void> {
     const { startedAt } = engine.state()
@@ -59,6 +61,39 @@ export function createXrayControl(deps: XrayControlDeps) {
     } catch (error) {
       // The process goes on trying, or runs the configuration before; health tells either.
       log.error({ error }, 'Xray did not start with its configuration')
+    }
+  }
+
+  /** Compares all of Xray with the rows; those that cannot even be read leave it as it runs. */
+  async function compare(reopen: () => Promise<number[]>): Promise<void> {
+    try {
+      writes.suspect(await reopen())
+      await writes.mend()
+    } catch (error) {
+      log.error({ error }, 'Xray could not be compared with the database')
+    }
+  }
+
+  /** Mends, as far as it can be by now, what was not as it should at the last start of Xray. Never rejects. */
+  async function heal(): Promise<void> {
+    const { running, startedAt, heldBack, onPreviousConfig } = engine.state()
+    if (!running || (heldBack.length === 0 && !onPreviousConfig)) return
+    if (onPreviousConfig && comparedLife !== startedAt) {
+      // Once: the file it runs from knows nothing of the latest clients.
+      comparedLife = startedAt
+      await compare(async () => [])
+    }
+    try {
+      await writes.exclusive(async () => {
+        if (onPreviousConfig) {
+          await engine.catchUp()
+          log.info({}, 'Xray runs what it should again')
+        }
+        const opened = await engine.openHeldBack()
+        if (opened.length > 0) log.info({ opened }, 'inbounds whose ports were taken are open')
+      })
+    } catch (error) {
+      log.debug({ error }, 'Xray cannot be mended yet')
     }
   }
 
@@ -103,6 +138,7 @@ export function createXrayControl(deps: XrayControlDeps) {
     kinds: { 'xray.start': kind, 'xray.stop': kind, 'xray.restart': kind },
     account,
     lastAccount,
+    heal,
 
     state(): { running: boolean; lastError: string | null } {
       const { running, lastError } = engine.state()
@@ -117,11 +153,8 @@ export function createXrayControl(deps: XrayControlDeps) {
       if (!adopted && !settings.isXrayStopped()) await startWanted()
       await writes.settle((error) => log.warn({ error }, 'an interrupted change was taken back'))
       // One that starts now has just been given the rows; one that ran on, or runs an older file, may differ.
-      const { running, onPreviousConfig } = engine.state()
-      if (running && (adopted || onPreviousConfig)) {
-        writes.suspect(adopted ? await engine.strayed() : [])
-        await writes.mend()
-      }
+      if (engine.state().running && adopted) await compare(() => engine.strayed())
+      await heal()
       await account()
     },
 

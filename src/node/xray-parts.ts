@@ -19,13 +19,14 @@ import {
 } from '#src/xray/geo-files.ts'
 import { rotateLog } from '#src/xray/log-rotation.ts'
 import { type Cutting, openCutting } from '#src/xray/cutting.ts'
+import { isPortFree } from '#src/xray/ports.ts'
 import { createXrayProcess, xrayPaths } from '#src/xray/process.ts'
 import type { XrayProcess } from '#src/xray/process-types.ts'
 import type { RenderedInbound } from '#src/xray/render-inbound.ts'
 import type { Network } from '#src/xray/streams.ts'
 import { type XrayProgram, xrayVersion } from '#src/xray/program.ts'
 import { type XrayPrograms, createPrograms } from '#src/xray/programs.ts'
-import { isPortFree, testConfig } from '#src/xray/validate.ts'
+import { testConfig } from '#src/xray/validate.ts'
 
 /** All a node does with Xray itself and the machine's ports. */
 export interface XrayParts {

@@ -1,6 +1,15 @@
-import { existsSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import Database from 'better-sqlite3'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { type Migration, readMigrations } from './migrate.ts'
@@ -103,6 +112,17 @@ describe('opening a database', () => {
     expect(db.prepare("select 1 from sqlite_master where name = 'half'").get()).toBeUndefined()
     expect(db.pragma('foreign_keys', { simple: true })).toBe(1)
   })
+})
+
+it('says of a file that is no database, or a damaged one, what to do', () => {
+  mkdirSync(dirname(file), { recursive: true })
+  writeFileSync(file, 'something else'.repeat(1_000))
+  expect(() => store()).toThrow(expect.objectContaining({ code: 'DATABASE_BROKEN' }))
+  rmSync(file)
+  store().close()
+  const content = readFileSync(file)
+  writeFileSync(file, Buffer.concat([content.subarray(0, 100), Buffer.alloc(content.length - 100, 0x55)]))
+  expect(() => store()).toThrow(expect.objectContaining({ code: 'DATABASE_BROKEN' }))
 })
 
 describe('before a migration', () => {

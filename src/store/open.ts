@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 import Database from 'better-sqlite3'
+import { fail } from '#src/errors.ts'
 import { type Migration, migrate, pendingMigrations } from './migrate.ts'
 
 export type Sqlite = Database.Database
@@ -42,8 +43,14 @@ export function openStore(options: OpenOptions): Sqlite {
     return db
   } catch (error) {
     db.close()
+    if (isNoDatabase(error)) fail('DATABASE_BROKEN', { reason: error.message }, { cause: error })
     throw error
   }
+}
+
+/** Another kind of file, or one that is damaged. */
+function isNoDatabase(error: unknown): error is Error {
+  return error instanceof Database.SqliteError && /^SQLITE_(?:NOTADB|CORRUPT)/.test(error.code)
 }
 
 function ensureLocalServer(db: Sqlite, now: number): void {

@@ -12,6 +12,7 @@ describe('what Xray says', () => {
     ['failed to add inbound: rpc error: x', 'failed to add inbound: rpc error: x'],
     ['2026/11/24 02:47:01.808529 [Error] core: something failed', '[Error] core: something failed'],
     ['panic: oh no\n\ngoroutine 1 [running]:\n/src/main.go:1', 'panic: oh no'],
+    ['panic: oh no\n\ngoroutine 1 [running]:\nmain.failed(0x1)\n\t/src/main.go:1', 'panic: oh no'],
     ['', 'it said nothing'],
   ])('is put into one line: %j', (output, expected) => {
     expect(lastMeaningfulLine(output)).toBe(expected)

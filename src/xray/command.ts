@@ -66,7 +66,9 @@ export function lastMeaningfulLine(output: string): string {
     .split('\n')
     .map((line) => line.trim())
     .filter((line) => line !== '' && !/^(Xray \d|A unified platform|goroutine \d|\/|adding: )/.test(line))
-  const telling = lines.findLast((line) => /fail|error|panic|fatal|invalid|refused|denied|unable/i.test(line))
+  const dying = lines.find((line) => /^(?:panic|fatal error): /.test(line))
+  const telling =
+    dying ?? lines.findLast((line) => /fail|error|panic|fatal|invalid|refused|denied|unable/i.test(line))
   const causes = (telling ?? lines.at(-1) ?? 'it said nothing')
     .replace(/^\d{4}\/\d\d\/\d\d \d\d:\d\d:\d\d(\.\d+)? /, '')
     .split(' > ')

@@ -1,4 +1,4 @@
-import { copyFile, open, readFile, rename, rm } from 'node:fs/promises'
+import { copyFile, link, open, readFile, rename, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
 
 /**
@@ -24,41 +24,55 @@ export interface ConfigFile {
   readonly path: string
   /** Swaps the new configuration in and keeps the old one. Nothing is written when it is the same. */
   write(json: object): Promise<void>
-  /** What is there; null where nothing is, or nothing that can be read. */
+  /** Swaps another in without keeping the one in place, which has not run. */
+  replace(json: object): Promise<void>
+  /** What is there; null where nothing is, or nothing whole. */
   read(): Promise<object | null>
   /** Takes the last write back. False when there is nothing else to go back to. */
   restorePrevious(): Promise<boolean>
 }
 
 export function configFile(path: string, previousPath: string): ConfigFile {
-  const read = (file: string): Promise<string | null> => readFile(file, 'utf8').catch(() => null)
+  /** What a file says; null unless it is one whole configuration: a torn one must never take a good one's place. */
+  const read = async (file: string): Promise<string | null> => {
+    const content = await readFile(file, 'utf8').catch(() => '')
+    return parse(content) === null ? null : content
+  }
+  const textOf = (json: object): string => `${JSON.stringify(json, null, 2)}\n`
 
   return {
     path,
 
     async write(json) {
-      const content = `${JSON.stringify(json, null, 2)}\n`
+      const content = textOf(json)
       const current = await read(path)
       if (current === content) return
       if (current !== null) await writeFileAtomically(previousPath, current)
       await writeFileAtomically(path, content)
     },
 
-    async read() {
-      try {
-        return JSON.parse((await read(path)) ?? 'null') as object | null
-      } catch {
-        return null
-      }
-    },
+    replace: (json) => writeFileAtomically(path, textOf(json)),
+
+    read: async () => parse((await read(path)) ?? ''),
 
     async restorePrevious() {
       const [current, previous] = await Promise.all([read(path), read(previousPath)])
       if (previous === null || previous === current) return false
-      await copyFile(previousPath, `${path}.new`)
+      await rm(`${path}.new`, { force: true })
+      // A second name for it needs no room on a full disk; not every file system has them.
+      await link(previousPath, `${path}.new`).catch(() => copyFile(previousPath, `${path}.new`))
       await rename(`${path}.new`, path)
       return true
     },
+  }
+}
+
+function parse(content: string): object | null {
+  try {
+    const json: unknown = JSON.parse(content)
+    return typeof json === 'object' && !Array.isArray(json) ? json : null
+  } catch {
+    return null
   }
 }
 

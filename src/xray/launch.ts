@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { constants } from 'node:fs'
-import { access, open, readFile, rm } from 'node:fs/promises'
+import { access, open, rm } from 'node:fs/promises'
 import { FleetError, fail } from '#src/errors.ts'
 import type { Runtime } from '#src/runtime.ts'
 import type { XrayApi } from './api.ts'
@@ -18,7 +18,7 @@ export interface LaunchOptions extends XrayProgram {
   socketPath: string
   /** Where its standard output and error go: a file, since it dies of the first write to a pipe we left behind. */
   outputPath: string
-  runtime: Pick<Runtime, 'now' | 'sleep'>
+  runtime: Pick<Runtime, 'monotonic' | 'sleep'>
   /** Told as soon as the process is there, before it is known to work. */
   onSpawn(identity: ProcessIdentity): Promise<void>
 }
@@ -117,12 +117,12 @@ function checkSocketPath(path: string): void {
 
 async function waitUntilReady(options: LaunchOptions, exited: Promise<ExitStatus>): Promise<void> {
   const { socketPath, runtime } = options
-  const giveUpAt = runtime.now() + startTimeoutMs
+  const giveUpAt = runtime.monotonic() + startTimeoutMs
   let ended: ExitStatus | null = null
   void exited.then((status) => (ended = status))
   let api: XrayApi | null = null
   try {
-    while (runtime.now() < giveUpAt) {
+    while (runtime.monotonic() < giveUpAt) {
       if (ended !== null) throw await endedAtOnce(options, ended)
       if (api !== null || (await exists(socketPath))) {
         api ??= connectXrayApi(socketPath)
@@ -144,13 +144,13 @@ const adoptPatienceMs = 5_000
 export async function apiAnswers(
   identity: ProcessIdentity,
   socketPath: string,
-  runtime: Pick<Runtime, 'now' | 'sleep'>,
+  runtime: Pick<Runtime, 'monotonic' | 'sleep'>,
 ): Promise<boolean> {
-  const giveUpAt = runtime.now() + adoptPatienceMs
+  const giveUpAt = runtime.monotonic() + adoptPatienceMs
   const api = connectXrayApi(socketPath)
   try {
     while (!(await answers(() => api.inboundTags()))) {
-      if (runtime.now() > giveUpAt || !(await isStillRunning(identity))) return false
+      if (runtime.monotonic() > giveUpAt || !(await isStillRunning(identity))) return false
       await runtime.sleep(startPollMs)
     }
     return true
@@ -176,7 +176,7 @@ const endPollMs = 20
 /** Ends exactly this process: asks, waits 5 s, then forces. */
 export async function terminate(
   identity: ProcessIdentity,
-  runtime: Pick<Runtime, 'now' | 'sleep'>,
+  runtime: Pick<Runtime, 'monotonic' | 'sleep'>,
 ): Promise<void> {
   for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
     // Looked at before each signal: its pid could be another's by now.
@@ -187,8 +187,8 @@ export async function terminate(
       if ((error as NodeJS.ErrnoException).code === 'ESRCH') return
       throw error
     }
-    const waitUntil = runtime.now() + graceMs
-    while (runtime.now() < waitUntil) {
+    const waitUntil = runtime.monotonic() + graceMs
+    while (runtime.monotonic() < waitUntil) {
       if (!(await isStillRunning(identity))) return
       await runtime.sleep(endPollMs)
     }
@@ -205,8 +205,31 @@ export async function describeExit(status: ExitStatus | null, outputPath: string
         ? `it ended with code ${status.code}`
         : `it was ended by ${status.signal}`
   if (status?.signal === 'SIGKILL' || status?.signal === 'SIGTERM') return how
-  const output = await readFile(outputPath, 'utf8').catch(() => '')
-  return /fail|panic|fatal/i.test(output) ? lastMeaningfulLine(output) : how
+  const output = await wordsOf(outputPath)
+  if (/fail|panic|fatal/i.test(output)) return lastMeaningfulLine(output)
+  const line = lastMeaningfulLine(output)
+  return line === 'it said nothing' || line.startsWith('[Info]') ? how : `${how}: ${line}`
+}
+
+// Go ends a panic with what each of its threads was doing, which is long; what went wrong stands before that.
+const wordsBytes = 64 * 1024
+
+/** The beginning and the end of what it printed. */
+async function wordsOf(path: string): Promise<string> {
+  try {
+    const file = await open(path)
+    try {
+      const { size } = await file.stat()
+      const starts = size <= wordsBytes ? [0] : [0, Math.max(wordsBytes, size - wordsBytes)]
+      const pieces = starts.map((at) => file.read(Buffer.alloc(wordsBytes), 0, wordsBytes, at))
+      const read = await Promise.all(pieces)
+      return read.map(({ buffer, bytesRead }) => buffer.toString('utf8', 0, bytesRead)).join('')
+    } finally {
+      await file.close()
+    }
+  } catch {
+    return ''
+  }
 }
 
 export async function exists(path: string): Promise<boolean> {

@@ -34,6 +34,11 @@ export function pidFile(path: string): PidFile {
   }
 }
 
+/** The program that a pid file names, whether it runs or not; null for a damaged file. */
+export function lastProgram(text: string): string | null {
+  return parse(text)?.executable ?? null
+}
+
 function parse(text: string): ProcessIdentity | null {
   try {
     return content.safeParse(JSON.parse(text)).data ?? null

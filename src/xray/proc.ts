@@ -66,3 +66,8 @@ function isAlive(state: string): boolean {
 function withoutDeletedMark(path: string): string {
   return path.replace(/ \(deleted\)$/, '')
 }
+
+/** Names one life of a process. */
+export function lifeOf({ bootId, pid, startTime }: ProcessIdentity): string {
+  return `${bootId}:${pid}:${startTime}`
+}

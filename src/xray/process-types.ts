@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import type { Log } from '#src/log.ts'
 import type { Runtime } from '#src/runtime.ts'
+import type { HeldBack } from './held-back.ts'
 import type { XrayProgram } from './program.ts'
 
 export interface XrayProcessOptions {
@@ -8,7 +9,7 @@ export interface XrayProcessOptions {
   program: () => XrayProgram
   /** Holds everything of this one Xray; nothing else may use it. See `xrayPaths`. */
   dir: string
-  runtime: Pick<Runtime, 'now' | 'sleep'>
+  runtime: Pick<Runtime, 'monotonic' | 'sleep'>
   log: Log
 }
 
@@ -31,8 +32,10 @@ export interface XrayState {
   startedAt: string | null
   /** Why it is not running, or not running what it should; null when all is well. */
   lastError: string | null
-  /** It runs the configuration before the present one, since the present one was refused at start. */
+  /** It runs an older configuration than it should, since that was refused at start, or could not even be made. */
   onPreviousConfig: boolean
+  /** Inbounds of its configuration that it runs without: their ports cannot be had. */
+  heldBack: readonly HeldBack[]
 }
 
 /**
@@ -45,11 +48,13 @@ export interface XrayProcess {
   /** What the configuration is made from at every start to come, those after a crash included. */
   setRender(render: () => object): void
   /**
-   * Writes the configuration and starts Xray; resolves when every inbound is open, at once if it runs already. When
-   * it refuses, the configuration before is started instead, and failing that attempts go on in the background until
-   * `stop`; either way the call rejects with XRAY_REFUSED or XRAY_UNAVAILABLE, and `state()` tells.
+   * Writes the configuration and starts Xray; resolves when every inbound is open whose port can be had, at once if it
+   * runs already. When that cannot be, the configuration before is started instead, and failing that attempts go on in
+   * the background until `stop`; either way the call rejects with the reason, such as XRAY_REFUSED, and `state()` tells.
    */
   start(render: () => object): Promise<void>
+  /** Starts Xray with its file as it is, unless it runs: for when nobody can say what should be in it. Fails like `start`. */
+  startAsIs(): Promise<void>
   /** Takes over the Xray that runs here, if its pid, start time and program fit and its API answers. */
   adopt(): Promise<boolean>
   /** Swaps the configuration file for the next start. What runs is not touched. */
@@ -61,8 +66,19 @@ export interface XrayProcess {
   /** Ends it and starts it with a new configuration. Fails like `start`. */
   restart(render: () => object): Promise<void>
   state(): XrayState
+  /** Notes that it runs without an inbound. */
+  holdBack(held: HeldBack): void
+  /** Notes that an inbound was opened, or is not wanted any more. */
+  release(tag: string): void
+  /** Notes that it was told over its API what an older configuration lacked, and would start with the present one. */
+  acceptConfig(): void
   /** Lets go of Xray without ending it: for the end of our own process. Calls under way are finished. */
   detach(): Promise<void>
+}
+
+/** What the Xray of a folder is started with, and known by. */
+export function xrayArguments(dir: string): string[] {
+  return ['run', '-c', xrayPaths(dir).config]
 }
 
 /** Where things lie in an Xray's folder. */

@@ -1,16 +1,19 @@
 import { mkdir, rm } from 'node:fs/promises'
-import { FleetError, fail } from '#src/errors.ts'
-import { delayAfter } from './back-off.ts'
+import { FleetError } from '#src/errors.ts'
 import { configFile } from './config-file.ts'
+import { type HeldBack, tellHeldBack } from './held-back.ts'
 import type { ExitStatus, Running } from './launch.ts'
-import { apiAnswers, describeExit, exists, launch, terminate } from './launch.ts'
+import { apiAnswers, describeExit, launch } from './launch.ts'
+import { livingXrays } from './living.ts'
 import { pidFile } from './pid-file.ts'
 import type { ProcessIdentity } from './proc.ts'
-import { findByArguments, isStillRunning } from './proc.ts'
+import { isStillRunning, lifeOf } from './proc.ts'
 import type { XrayChange, XrayProcess, XrayProcessOptions } from './process-types.ts'
-import { xrayPaths } from './process-types.ts'
+import { xrayArguments, xrayPaths } from './process-types.ts'
+import { createRecovery } from './recovery.ts'
+import { startBest } from './start.ts'
 
-export { xrayPaths } from './process-types.ts'
+export { xrayArguments, xrayPaths } from './process-types.ts'
 export type { XrayChange, XrayProcess, XrayProcessOptions, XrayState } from './process-types.ts'
 
 /** One that lived this long has not crashed because of its start: the back-off begins anew. */
@@ -21,17 +24,16 @@ const watchEveryMs = 500
 export function createXrayProcess(options: XrayProcessOptions): XrayProcess {
   const { program, dir, runtime, log } = options
   const paths = xrayPaths(dir)
-  const args = ['run', '-c', paths.config]
+  const args = xrayArguments(dir)
   const config = configFile(paths.config, paths.previous)
   const pids = pidFile(paths.pid)
+  const living = livingXrays({ args, pids, runtime })
 
   let render: (() => object) | null = null
   let current: { identity: ProcessIdentity; since: number; watch: NodeJS.Timeout | null } | null = null
   let lastError: string | null = null
   let onPreviousConfig = false
-  let crashes = 0
-  let recovery: AbortController | null = null
-  let detached = false
+  let heldBack: HeldBack[] = []
   let tell: (change: XrayChange) => void = () => undefined
   let queue: Promise<unknown> = Promise.resolve()
 
@@ -41,6 +43,17 @@ export function createXrayProcess(options: XrayProcessOptions): XrayProcess {
     return result
   }
 
+  const recovery = createRecovery({
+    runtime,
+    log,
+    attempt: (signal) =>
+      exclusive(async () => {
+        if (signal.aborted) return false
+        await begin().catch((error: unknown) => log.warn({ error }, 'Xray did not start again'))
+        return current !== null
+      }),
+  })
+
   const watchOver = (running: Running): void => {
     const { identity, exited } = running
     const look = async (): Promise<void> => {
@@ -49,9 +62,8 @@ export function createXrayProcess(options: XrayProcessOptions): XrayProcess {
     void exited?.then((status) => onDeath(identity, status))
     const watch = exited === null ? setInterval(() => void look(), watchEveryMs) : null
     watch?.unref()
-    current = { identity, since: runtime.now(), watch }
+    current = { identity, since: runtime.monotonic(), watch }
   }
-
   const letGo = (): void => {
     if (current !== null && current.watch !== null) clearInterval(current.watch)
     current = null
@@ -59,11 +71,11 @@ export function createXrayProcess(options: XrayProcessOptions): XrayProcess {
 
   const onDeath = async (identity: ProcessIdentity, status: ExitStatus | null): Promise<void> => {
     if (current?.identity !== identity) return
-    if (runtime.now() - current.since >= healthyAfterMs) crashes = 0
+    if (runtime.monotonic() - current.since >= healthyAfterMs) recovery.reset()
     letGo()
-    const restartInMs = delayAfter(crashes)
+    const restartInMs = recovery.wait()
     lastError = 'it ended'
-    const attempts = recover()
+    const attempts = recovery.begin()
     const reason = await describeExit(status, paths.output)
     // Unless meanwhile it was stopped on purpose or is back.
     if (!attempts.aborted) lastError = reason
@@ -71,89 +83,55 @@ export function createXrayProcess(options: XrayProcessOptions): XrayProcess {
     if (!attempts.aborted) tell({ type: 'down', reason, restartInMs })
   }
 
-  /** Starts it again and again in the background; the signal is aborted when that has succeeded or is given up. */
-  const recover = (): AbortSignal => {
-    recovery?.abort()
-    const mine = (recovery = new AbortController())
-    if (detached) mine.abort()
-    const attempts = async (): Promise<void> => {
-      while (!mine.signal.aborted) {
-        await runtime.sleep(delayAfter(crashes++), mine.signal)
-        await exclusive(async () => {
-          if (mine.signal.aborted) return
-          await begin().catch((error: unknown) => log.warn({ error }, 'Xray did not start again'))
-          if (current !== null) mine.abort()
-        })
-      }
-    }
-    // Only an abort ends it early, and that is no failure.
-    attempts().catch((error: unknown) => {
-      if (!mine.signal.aborted) log.error({ error }, 'Xray is not being restarted any more')
-    })
-    return mine.signal
-  }
+  const writeDown = (identity: ProcessIdentity): Promise<void> =>
+    // On a full disk it runs without: it can be found by its arguments too.
+    pids
+      .write(identity)
+      .catch((error: unknown) => log.warn({ error }, 'which process Xray is cannot be kept'))
 
-  const launchNow = async (): Promise<void> => {
+  const launchNow = async (): Promise<Running> => {
     await mkdir(paths.logDir, { recursive: true, mode: 0o700 })
-    const running = await launch({
+    return launch({
       ...program(),
       args,
       dir,
       socketPath: paths.socket,
       outputPath: paths.output,
       runtime,
-      onSpawn: (identity) => pids.write(identity),
+      onSpawn: writeDown,
     })
-    watchOver(running)
-    log.info({ pid: running.identity.pid }, 'Xray started')
   }
 
+  const wrong = (): string | null => lastError ?? tellHeldBack(heldBack)
   const tellUp = (): void => {
-    if (current !== null) tell({ type: 'up', pid: current.identity.pid, lastError })
+    if (current !== null) tell({ type: 'up', pid: current.identity.pid, lastError: wrong() })
   }
 
-  /** Starts with the configuration as it should be now, or else with the one before. Throws in either failure. */
+  /** Starts with the best configuration there is. Throws unless that is the one it should be. */
   const begin = async (): Promise<void> => {
-    await mkdir(dir, { recursive: true, mode: 0o700 })
-    // Two Xray on one port share it without a word, so none may be left from a life we do not remember.
-    await endStrangers()
-    if (render !== null) await config.write(render())
-    else if (!(await exists(paths.config)))
-      fail('XRAY_UNAVAILABLE', { reason: 'it has no configuration yet' })
-    onPreviousConfig = false
     try {
-      await launchNow()
-      lastError = null
+      await mkdir(dir, { recursive: true, mode: 0o700 })
+      // Two Xray on one port share it without a word, so none may be left from a life we do not remember.
+      await living.endAll()
+      const { running, failure, ...started } = await startBest({ config, render, launch: launchNow, log })
+      watchOver(running)
+      log.info({ pid: running.identity.pid }, 'Xray started')
+      heldBack = started.heldBack
+      onPreviousConfig = failure !== null
+      lastError = failure === null ? null : reasonOf(failure)
       tellUp()
+      if (failure !== null) throw failure
     } catch (error) {
-      lastError = error instanceof FleetError ? String(error.details['reason'] ?? error.code) : String(error)
-      if (await config.restorePrevious()) {
-        log.warn({ error }, 'Xray refused its configuration; the one before is started')
-        await launchNow().then(
-          () => (onPreviousConfig = true),
-          (again: unknown) => log.warn({ error: again }, 'Xray does not start with that one either'),
-        )
-        tellUp()
-      }
+      lastError = reasonOf(error)
       throw error
     }
-  }
-
-  /** What was started from this folder and lives, as the pid file or, that lost or damaged, its arguments tell. */
-  const findLiving = async (): Promise<ProcessIdentity[]> => {
-    const known = await pids.findLiving()
-    const found = await findByArguments(args)
-    return [...(known === null ? [] : [known]), ...found.filter(({ pid }) => pid !== known?.pid)]
-  }
-
-  const endStrangers = async (): Promise<void> => {
-    for (const identity of await findLiving()) await terminate(identity, runtime)
   }
 
   const end = async (): Promise<void> => {
     letGo()
     onPreviousConfig = false
-    await endStrangers()
+    heldBack = []
+    await living.endAll()
     await Promise.all([pids.remove(), rm(paths.socket, { force: true })])
   }
 
@@ -162,8 +140,8 @@ export function createXrayProcess(options: XrayProcessOptions): XrayProcess {
       await begin()
     } catch (error) {
       if (current === null) {
-        tell({ type: 'down', reason: lastError ?? 'it does not start', restartInMs: delayAfter(crashes) })
-        recover()
+        tell({ type: 'down', reason: lastError ?? 'it does not start', restartInMs: recovery.wait() })
+        recovery.begin()
       }
       throw error
     }
@@ -171,13 +149,14 @@ export function createXrayProcess(options: XrayProcessOptions): XrayProcess {
 
   return {
     watch: (listener) => void (tell = listener),
+
     setRender: (next) => void (render = next),
 
     start: (next) =>
       exclusive(async () => {
         render = next
         if (current !== null) return
-        recovery?.abort()
+        recovery.giveUp()
         await startAnew()
       }),
 
@@ -187,18 +166,25 @@ export function createXrayProcess(options: XrayProcessOptions): XrayProcess {
         await mkdir(dir, { recursive: true, mode: 0o700 })
         await config.write(next())
         render = next
-        recovery?.abort()
+        recovery.giveUp()
         await end()
+        await startAnew()
+      }),
+
+    startAsIs: () =>
+      exclusive(async () => {
+        if (current !== null) return
+        recovery.giveUp()
         await startAnew()
       }),
 
     adopt: () =>
       exclusive(async () => {
         if (current !== null) return true
-        for (const identity of await findLiving()) {
+        for (const identity of await living.find()) {
           if (!(await apiAnswers(identity, paths.socket, runtime))) continue
-          await pids.write(identity)
-          recovery?.abort()
+          await writeDown(identity)
+          recovery.giveUp()
           lastError = null
           watchOver({ identity, exited: null })
           log.info({ pid: identity.pid }, 'Xray runs already and was taken over')
@@ -216,9 +202,9 @@ export function createXrayProcess(options: XrayProcessOptions): XrayProcess {
       }),
 
     stop: () => {
-      recovery?.abort()
+      recovery.giveUp()
       return exclusive(async () => {
-        recovery?.abort()
+        recovery.giveUp()
         lastError = null
         await end()
         log.info({}, 'Xray stopped')
@@ -230,18 +216,35 @@ export function createXrayProcess(options: XrayProcessOptions): XrayProcess {
       running: current !== null,
       pid: current?.identity.pid ?? null,
       startedAt: current === null ? null : lifeOf(current.identity),
-      lastError,
+      lastError: wrong(),
       onPreviousConfig,
+      heldBack,
     }),
 
+    holdBack(held) {
+      heldBack = [...heldBack.filter(({ tag }) => tag !== held.tag), held]
+    },
+
+    release(released) {
+      heldBack = heldBack.filter(({ tag }) => tag !== released)
+    },
+
+    acceptConfig() {
+      lastError = null
+      onPreviousConfig = false
+    },
+
     detach: () => {
-      detached = true
-      recovery?.abort()
+      recovery.close()
       return exclusive(async () => letGo())
     },
   }
 }
 
-function lifeOf({ bootId, pid, startTime }: ProcessIdentity): string {
-  return `${bootId}:${pid}:${startTime}`
+function reasonOf(error: unknown): string {
+  // Of Xray itself the reason is enough; what else went wrong needs its whole sentence.
+  if (error instanceof FleetError && error.code.startsWith('XRAY_')) {
+    return String(error.details['reason'] ?? error.message)
+  }
+  return error instanceof Error ? error.message : String(error)
 }

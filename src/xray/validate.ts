@@ -1,12 +1,10 @@
 import { readFile } from 'node:fs/promises'
-import { createSocket } from 'node:dgram'
-import { createServer, isIPv6 } from 'node:net'
 import { flows } from '#src/contract/clients.ts'
 import { FleetError, fail } from '#src/errors.ts'
 import { lastMeaningfulLine, runXray } from './command.ts'
 import { carriesFlow } from './account.ts'
 import type { XrayModel } from './model.ts'
-import { networksOf, type Network, streamMismatch } from './streams.ts'
+import { networksOf, streamMismatch } from './streams.ts'
 import { publicKeyOf } from './x25519.ts'
 import { xrayVersion } from './program.ts'
 import { reservedTags } from './render.ts'
@@ -99,40 +97,6 @@ function isKeyPair(privateKey: string | undefined, publicKey: string): boolean {
 
 function bad(field: string, reason: string): FleetError {
   return new FleetError('BAD_INPUT', { field, reason })
-}
-
-/**
- * Whether a port can be listened on now. Xray itself would share a port with another Xray silently, and leave half an
- * inbound behind when the port is another program's.
- */
-export async function isPortFree(
-  listen: string,
-  port: number,
-  networks: readonly Network[] = ['tcp'],
-): Promise<boolean> {
-  const free = await Promise.all(
-    networks.map((network) => (network === 'tcp' ? isTcpFree(listen, port) : isUdpFree(listen, port))),
-  )
-  return free.every(Boolean)
-}
-
-function isTcpFree(listen: string, port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const server = createServer()
-    server.once('error', () => resolve(false))
-    server.listen({ host: listen, port, exclusive: true }, () => server.close(() => resolve(true)))
-  })
-}
-
-function isUdpFree(listen: string, port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = createSocket(isIPv6(listen) ? 'udp6' : 'udp4')
-    socket.once('error', () => {
-      socket.close()
-      resolve(false)
-    })
-    socket.bind({ address: listen, port, exclusive: true }, () => socket.close(() => resolve(true)))
-  })
 }
 
 /**

@@ -60,7 +60,6 @@ export function createFakeXray(): FakeXray {
       if (code !== undefined) throw new FleetError(code, { reason: 'as the test says' })
     }
   }
-
   const inboundOf = (tag: string): OpenInbound =>
     inbounds.get(tag) ?? fail('INBOUND_NOT_FOUND', { inbound: tag })
 
@@ -108,6 +107,7 @@ export function createFakeXray(): FakeXray {
     startedAt: running ? `start ${starts}` : null,
     lastError: null,
     onPreviousConfig: false,
+    heldBack: [],
   })
 
   const parts: XrayParts = {
@@ -121,6 +121,10 @@ export function createFakeXray(): FakeXray {
       async start(render) {
         if (!running) begin(render)
       },
+      startAsIs: async () => undefined,
+      holdBack: () => undefined,
+      release: () => undefined,
+      acceptConfig: () => undefined,
       adopt: async () => running,
       async writeConfig(json) {
         file = json

@@ -1,0 +1,140 @@
+/** Brings the running Xray to what the rows say, whatever it has been told: after a start, a copy put back, a port set free. */
+import type { Log } from '#src/log.ts'
+import { takesUsersWhileRunning } from '#src/xray/account.ts'
+import type { XrayApi } from '#src/xray/api.ts'
+import { diffConfigs, type RenderedConfig } from '#src/xray/diff.ts'
+import { findClosed, portReason } from '#src/xray/held-back.ts'
+import type { XrayInbound, XrayModel } from '#src/xray/model.ts'
+import type { XrayProcess } from '#src/xray/process.ts'
+import { renderInbound } from '#src/xray/render-inbound.ts'
+import { renderConfig } from '#src/xray/render.ts'
+import { isOpen, listenerOf } from './listeners.ts'
+import type { InboundRecord } from './records.ts'
+import type { Rows } from './rows.ts'
+import type { createStructure } from './structure.ts'
+import type { createUsers } from './users.ts'
+
+export interface MendingDeps {
+  rows: Rows
+  process: XrayProcess
+  api: XrayApi
+  log: Log
+  users: ReturnType<typeof createUsers>
+  structure: ReturnType<typeof createStructure>
+  model: (inbounds?: InboundRecord[], withUsers?: boolean) => XrayModel
+  structureOf: () => RenderedConfig
+  forXray: (inbound: InboundRecord) => XrayInbound
+  openInbound: (inbound: InboundRecord) => Promise<void>
+  closeInbound: (tag: string) => Promise<void>
+  /** @throws XRAY_REFUSED */
+  testConfig: (config: object) => Promise<void>
+}
+
+export function createMending(deps: MendingDeps) {
+  const {
+    rows,
+    process,
+    api,
+    log,
+    users,
+    structure,
+    model,
+    structureOf,
+    forXray,
+    openInbound,
+    closeInbound,
+  } = deps
+  const render = (): object => renderConfig(model())
+
+  /** Opens an inbound, or holds it back because of its port: that must not keep the others from being looked after. */
+  async function openOrHold(inbound: InboundRecord): Promise<boolean> {
+    const rendered = renderInbound(forXray(inbound), [])
+    const [closed] = await findClosed({ inbounds: [rendered] })
+    try {
+      if (closed === undefined) {
+        await openInbound(inbound)
+        return true
+      }
+      process.holdBack(closed)
+    } catch (error) {
+      const reason = portReason(error, inbound)
+      if (reason === null) throw error
+      process.holdBack({ tag: inbound.tag, reason })
+    }
+    return false
+  }
+
+  /**
+   * Compares all of the running Xray with the rows and mends every difference. Returns how many there were.
+   * @param reopen inbounds that may listen otherwise than in the rows, which Xray cannot be asked about
+   */
+  async function reconcile(reopen: readonly number[]): Promise<number> {
+    if (!process.state().running) return 0
+    let mended = await structure.mendWaysOut(structureOf())
+    const wanted = rows.inbounds().filter(isOpen)
+    const present = new Set(await api.inboundTags())
+    for (const tag of present) {
+      if (tag === 'api') continue
+      if (wanted.some((inbound) => inbound.tag === tag && !reopen.includes(inbound.id))) continue
+      await closeInbound(tag)
+      present.delete(tag)
+      mended++
+    }
+    for (const inbound of wanted) {
+      if (present.has(inbound.tag)) mended += await users.mend(inbound)
+      else if (await openOrHold(inbound)) mended++
+    }
+    // The file tells what Xray was told: left as it was, the same would be opened anew at every start of ours.
+    if (mended > 0) await process.writeConfig(render())
+    return mended
+  }
+
+  /**
+   * Inbounds that the running Xray was told of otherwise than they stand in the rows: a copy of the database was put
+   * back while it ran on. Xray cannot be asked how it listens, but its file holds every structural change.
+   * @param rowsToBe in place of those in the rows, where they are about to be others
+   */
+  async function strayed(rowsToBe = rows.inbounds()): Promise<number[]> {
+    const file = (await process.readConfig()) as RenderedConfig | null
+    const { inbounds = [] } = file ?? {}
+    const { restart } =
+      file === null ? { restart: [] } : diffConfigs(file, renderConfig(model(undefined, false)))
+    if (restart.length > 0) log.warn({ restart }, 'Xray runs with what it will not have after its next start')
+    const told = new Map(inbounds.map((inbound) => [inbound.tag, inbound]))
+    const astray = rowsToBe.filter((row) => {
+      const there = told.get(row.tag)
+      if (there === undefined) return true
+      const wanted = renderInbound(forXray(row), takesUsersWhileRunning(row) ? [] : users.inInbound(row))
+      return listenerOf(there, row) !== listenerOf(wanted, row)
+    })
+    return astray.map(({ id }) => id)
+  }
+
+  return {
+    reconcile,
+    strayed,
+
+    /** Opens the inbounds whose ports could not be had, as far as they now can. Returns their tags. */
+    async openHeldBack(): Promise<string[]> {
+      const opened: string[] = []
+      const wanted = rows.inbounds().filter(isOpen)
+      for (const { tag } of process.state().heldBack) {
+        const inbound = wanted.find((row) => row.tag === tag)
+        if (inbound === undefined) process.release(tag)
+        else if (await openOrHold(inbound)) opened.push(tag)
+      }
+      // The file has been without them.
+      if (opened.length > 0) await process.writeConfig(render())
+      return opened
+    },
+
+    /** Brings an Xray that was started with an older configuration to the present one, if it would start with that. */
+    async catchUp(): Promise<void> {
+      const config = render()
+      await deps.testConfig(config)
+      await reconcile(await strayed())
+      await process.writeConfig(config)
+      process.acceptConfig()
+    },
+  }
+}
