@@ -25,7 +25,7 @@ function setup() {
       up: 0,
       down: 0,
     }
-  return { restart, lifetime }
+  return { db, restart, lifetime }
 }
 
 describe('accounting', () => {
@@ -78,5 +78,50 @@ describe('accounting', () => {
       }),
       { numRuns: 200 },
     )
+  })
+
+  test('what many moved belongs to each of them, to their inbounds and to the outbound it left by', () => {
+    const { db, restart } = setup()
+    const [inbounds, clients] = [[1, 2], Array.from({ length: 230 }, (_, index) => index + 10)]
+    db.exec(`insert into inbounds select server_id, 2, 'in-2', remark, protocol, listen, port, stream, secrets, sniffing,
+      enabled, row_version, change_seq, created_at, updated_at from inbounds`)
+    const add =
+      db.prepare(`insert into clients select server_id, @id, @name, @name, credentials, flow, enabled, comment,
+      row_version, change_seq, created_at, updated_at from clients where id = 2`)
+    for (const id of clients) add.run({ id, name: `client ${id}` })
+
+    const reading = (times: number): Map<string, number> => {
+      const counters: [string, number][] = [
+        ['outbound>>>direct>>>traffic>>>uplink', 7 * times],
+        ['inbound>>>in-1>>>traffic>>>uplink', 1_000_000],
+        // Not of our making, gone, in an inbound that is gone.
+        ['user>>>stranger>>>traffic>>>uplink', times],
+        ['user>>>gone#1>>>traffic>>>uplink', 3 * times],
+        ['user>>>Client 10#9>>>traffic>>>uplink', 5 * times],
+        ...clients.flatMap((id): [string, number][] =>
+          inbounds.flatMap((inbound): [string, number][] => [
+            [`user>>>Client ${id}#${inbound}>>>traffic>>>uplink`, id * times],
+            [`user>>>Client ${id}#${inbound}>>>traffic>>>downlink`, 2 * id * times],
+          ]),
+        ),
+      ]
+      return new Map(counters.toReversed())
+    }
+    const accounting = restart()
+    // The second reading has counters that the first did not know yet.
+    expect(accounting.record('start', new Map([...reading(1)].slice(0, 300)))).toBe(true)
+    expect(accounting.record('start', reading(2))).toBe(true)
+    expect(accounting.record('start', reading(2))).toBe(false)
+
+    const sum = clients.reduce((total, id) => total + id, 0)
+    const all = (sql: string): unknown[] => db.prepare(sql).raw().all()
+    expect(all('select client_id, up, down, last_active_at from client_traffics order by client_id')).toEqual(
+      clients.map((id) => [id, 4 * id + (id === 10 ? 10 : 0), 8 * id, 5]),
+    )
+    expect(all('select inbound_id, up, down from inbound_traffics order by inbound_id')).toEqual([
+      [1, 2 * sum + 6, 4 * sum],
+      [2, 2 * sum, 4 * sum],
+    ])
+    expect(all('select tag, up, down from outbound_traffics')).toEqual([['direct', 14, 0]])
   })
 })
