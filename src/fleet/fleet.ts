@@ -15,6 +15,7 @@ import { createJournal, toView } from './journal.ts'
 import { createListening } from './listening.ts'
 import { createMirrorRows } from './mirror-rows.ts'
 import { createMirror } from './mirror.ts'
+import { createMirrored } from './mirrored.ts'
 import { createProgress } from './progress.ts'
 import { heldBy } from './retry.ts'
 import { createServers } from './servers.ts'
@@ -39,10 +40,6 @@ export interface FleetDeps {
   faults?: Faults | undefined
 }
 
-/** ms. Watchers of a change wait this long for the mirror to show it; it follows in any case. */
-const MIRROR_PATIENCE = 3_000
-/** ms. */
-const MIRROR_PAUSE = 250
 /** ms. A sighting an hour old in the row is good enough after a crash. */
 const FLUSH_EVERY = 60 * 60 * 1000
 /** Secrets of failed tasks are swept out once a day: a walk over the whole journal. */
@@ -75,6 +72,8 @@ export function createFleet(deps: FleetDeps): Fleet {
     },
   })
 
+  const mirrored = createMirrored({ runtime, mirror, stopping: stopping.signal })
+
   const listening = createListening({
     sqlite,
     runtime,
@@ -105,7 +104,9 @@ export function createFleet(deps: FleetDeps): Fleet {
       // The rows of the own node are no mirror.
       if (servers.find(task.serverId)?.kind === 'agent') arrivals.applied(task)
     },
-    answered: (task) => mirrored(task.serverId),
+    // The rows of the own node are no mirror.
+    answered: async ({ serverId }) =>
+      servers.find(serverId)?.kind === 'agent' ? mirrored(serverId) : undefined,
     waiting: () => progress.waiting(),
     faults,
   })
@@ -154,25 +155,6 @@ export function createFleet(deps: FleetDeps): Fleet {
     const held = heldBy(server)
     if (held !== undefined) throw new FleetError(held)
     return connections.to(server)
-  }
-
-  /** Resolves when the mirror shows what the server has just answered to, or when that takes too long to wait for. */
-  async function mirrored(serverId: number): Promise<void> {
-    if (servers.find(serverId)?.kind !== 'agent') return
-    const enough = new AbortController()
-    const signal = AbortSignal.any([enough.signal, stopping.signal])
-    const patience = runtime.sleep(MIRROR_PATIENCE, signal).catch(() => undefined)
-    await Promise.race([seenSince(serverId, runtime.now(), signal), patience])
-    enough.abort()
-  }
-
-  /** A server that has answered and is cut off or starts again just then is asked once more. */
-  async function seenSince(serverId: number, answeredAt: number, signal: AbortSignal): Promise<void> {
-    while (!signal.aborted) {
-      await mirror.sync(serverId)
-      if ((mirror.syncedAt(serverId) ?? 0) >= answeredAt) return
-      await runtime.sleep(MIRROR_PAUSE, signal).catch(() => undefined)
-    }
   }
 
   async function keepFlushing(): Promise<void> {
