@@ -3,20 +3,13 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { findXray } from '#src/xray/binary.ts'
-import { addClient, fullSettings, shortSettings } from './add-client.ts'
-import { render, type Report } from './measure.ts'
+import { addClient } from './add-client.ts'
+import { clients } from './clients.ts'
+import { counters } from './counters.ts'
+import { type Benchmark, render } from './measure.ts'
+import { start } from './start.ts'
 
-interface Benchmark {
-  about: string
-  run(binary: string, short: boolean): Promise<Report>
-}
-
-const benchmarks: Record<string, Benchmark> = {
-  'add-client': {
-    about: 'add a client to an inbound that has 10,000: bare, local, remote',
-    run: (binary, short) => addClient(binary, short ? shortSettings : fullSettings),
-  },
-}
+const benchmarks: Record<string, Benchmark> = { 'add-client': addClient, clients, counters, start }
 
 const usage = [
   'npm run bench -- <name> [--short] [--json FILE]',

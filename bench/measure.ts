@@ -11,6 +11,8 @@ export interface Figures {
   p99: number
   max: number
   mean: number
+  /** Name of the figures these are divided by, where it is not that of the whole report. */
+  base?: string
 }
 
 export interface Machine {
@@ -22,6 +24,13 @@ export interface Machine {
   xray: string
 }
 
+export interface Benchmark {
+  /** One line for those who look for one. */
+  about: string
+  /** @param short few samples over little data */
+  run(binary: string, short: boolean): Promise<Report>
+}
+
 /** What a benchmark leaves behind: printed as a table, or written as it stands. */
 export interface Report {
   benchmark: string
@@ -31,8 +40,10 @@ export interface Report {
   /** What was asked for: sizes, counts. */
   settings: Record<string, number | string>
   figures: Figures[]
-  /** Name of the figures every other is divided by. */
+  /** Name of the figures every other is divided by, unless it names another. */
   base: string
+  /** Memory held, in MB, by what holds it. */
+  memory?: Record<string, number>
   /** Goals and how they stand, in words. Told, never enforced: another machine has other figures. */
   notes: string[]
 }
@@ -46,7 +57,7 @@ export function percentile(sorted: readonly number[], percent: number): number {
   return sorted[Math.max(rank, 1) - 1] ?? Number.NaN
 }
 
-export function summarize(name: string, samples: readonly number[]): Figures {
+export function summarize(name: string, samples: readonly number[], base?: string): Figures {
   const sorted = samples.toSorted((a, b) => a - b)
   const sum = sorted.reduce((total, sample) => total + sample, 0)
   return {
@@ -58,7 +69,13 @@ export function summarize(name: string, samples: readonly number[]): Figures {
     p99: percentile(sorted, 99),
     max: percentile(sorted, 100),
     mean: sum / sorted.length,
+    ...(base === undefined ? {} : { base }),
   }
+}
+
+/** A goal and how it stands, as a note. */
+export function goal(found: string, wanted: string, met: boolean): string {
+  return `goal: ${found} (wanted: ${wanted}): ${met ? 'met' : 'missed'}`
 }
 
 /** The wall-clock time of one piece of work, ms. */
@@ -71,7 +88,8 @@ export async function timed(work: () => Promise<unknown>): Promise<number> {
 /**
  * Measures several ways of doing the same in turns, so that whatever else the machine does strikes all alike. Each
  * turn begins with another of them: none is always the one that follows the slowest.
- * @param ways by name; each gets a number it never gets again
+ * @param ways by name; each gets a number it never gets again, and may return what clears up after it, which takes no
+ *   part in its time
  */
 export async function interleaved<Name extends string>(
   ways: Record<Name, (sample: number) => Promise<unknown>>,
@@ -83,7 +101,11 @@ export async function interleaved<Name extends string>(
     for (let step = 0; step < names.length; step++) {
       const name = names[(turn + step) % names.length]
       if (name === undefined) continue
-      const took = await timed(() => ways[name](turn))
+      let done: unknown
+      const took = await timed(async () => {
+        done = await ways[name](turn)
+      })
+      if (typeof done === 'function') await (done as () => Promise<void>)()
       if (turn >= counts.warmUp) taken[name].push(took)
     }
   }
@@ -104,14 +126,15 @@ export function machine(xray: string): Machine {
 
 /** A report for people. */
 export function render(report: Report): string {
-  const { machine: m, settings, figures, base, notes } = report
-  const baseP50 = figures.find((row) => row.name === base)?.p50 ?? Number.NaN
+  const { machine: m, settings, figures, base, memory = {}, notes } = report
+  const p50Of = (name: string): number => figures.find((row) => row.name === name)?.p50 ?? Number.NaN
+  const ratio = (value: number): string => (Number.isNaN(value) ? '' : value.toFixed(2))
   const columns = ['ms', 'samples', 'p50', 'p95', 'p99', 'min', 'max', `p50 / ${base}`]
   const rows = figures.map((row) => [
     row.name,
     String(row.samples),
     ...[row.p50, row.p95, row.p99, row.min, row.max].map((value) => value.toFixed(2)),
-    (row.p50 / baseP50).toFixed(2),
+    ratio(row.p50 / p50Of(row.base ?? base)),
   ])
   const lines = [columns, ...rows]
   const widths = columns.map((_, column) => Math.max(...lines.map((line) => line[column]?.length ?? 0)))
@@ -130,6 +153,7 @@ export function render(report: Report): string {
     '',
     ...drawn,
     '',
+    ...Object.entries(memory).map(([holder, mb]) => `${holder}: ${mb.toFixed(0)} MB`),
     ...notes,
   ].join('\n')
 }

@@ -55,9 +55,10 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   const endings = createEndings({ log, runtime })
   let stopXray = false
   try {
+    const migrations = readMigrations(productFile('migrations'))
     const db = openStore({
       file: join(data, 'agent.db'),
-      migrations: readMigrations(productFile('migrations')),
+      migrations,
       now: runtime.now(),
       onBackup: (copy) => log.info({ copy }, 'the database was copied before its migration'),
     })
@@ -77,6 +78,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       ...program,
       dir: join(data, 'xray'),
       version,
+      migrations,
       publicAddress: config.publicAddress ?? identity.address,
       inboundListen: config.inboundListen,
       allowPrivateTargets: config.allowPrivateTargets,

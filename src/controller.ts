@@ -55,9 +55,10 @@ export async function startController(options: ControllerOptions): Promise<Contr
   try {
     const paths = controllerPaths(config)
     const box = secretBoxFor(loadKey({ env: env['FLEETGRAM_KEY'], file: paths.keyFile }))
+    const migrations = readMigrations(productFile('migrations'))
     const sqlite = openStore({
       file: config.database,
-      migrations: readMigrations(productFile('migrations')),
+      migrations,
       now: runtime.now(),
       onBackup: (copy) => log.info({ copy }, 'the database was copied before its migration'),
     })
@@ -81,6 +82,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
       ...program,
       dir: paths.xrayDir,
       version,
+      migrations,
       publicAddress: localHost,
       inboundListen: config.local.inboundListen,
       allowPrivateTargets: config.local.allowPrivateTargets,

@@ -1,5 +1,6 @@
 import { certificateErrorKinds } from './error-kinds-certificates.ts'
 import { xrayErrorKinds } from './error-kinds-xray.ts'
+import { backupErrorKinds } from './error-kinds-backup.ts'
 
 /**
  * Every error a person or a program can meet, in one registry: its code, HTTP status, whether trying again may
@@ -98,6 +99,7 @@ export const errorKinds = {
     retryable: false,
     message: 'The database cannot be used: {reason}. Put back a copy from before.',
   },
+  ...backupErrorKinds,
   DISK_FULL: {
     status: 503,
     // Whether it was written is known only once there is room again: then the same key gets the true outcome.

@@ -6,6 +6,8 @@ export const faultPoints = [
   'sent',
   /** An agent has a request in hand, whole. */
   'received',
+  /** A node has a backup whole and has found nothing wrong with it; it has changed nothing yet. */
+  'backup checked',
   /** A node has committed rows, key and undo. */
   'applying committed',
   /** Xray has followed. */

@@ -63,6 +63,7 @@ const everywhere = new Set([
   'src/error-kinds.ts',
   'src/error-kinds-certificates.ts',
   'src/error-kinds-xray.ts',
+  'src/error-kinds-backup.ts',
   'src/runtime.ts',
   'src/log.ts',
   'src/faults.ts',

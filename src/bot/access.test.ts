@@ -2,7 +2,7 @@ import { Context } from 'grammy'
 import type { Api } from 'grammy'
 import type { Update, UserFromGetMe } from 'grammy/types'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { operationNames, roles } from '#src/contract/index.ts'
+import { callNames, operationNames, roles } from '#src/contract/index.ts'
 import { type BotHouse, openBotHouse } from '#test/support/bot-house.ts'
 import { authorize, roleNeeded, spotOf, spotOfKey, whoIs } from './access.ts'
 import type { Followers } from './batches.ts'
@@ -36,7 +36,8 @@ describe('authorize', () => {
         ...verbNames.map((verb) => [`button ${verb}`, routes[verb].need] as const),
         ...commandNames.map((name) => [`/${name}`, commands[name].need] as const),
         ...Object.entries(createWizards(s)).map(([name, { need }]) => [`wizard ${name}`, need] as const),
-        ...operationNames().map((operation) => {
+        ...operationNames().map((operation) => [`operation ${operation}`, operation] as const),
+        ...callNames().map((operation) => {
           const intent = { kind: 'tasks' as const, operation, targets: [] }
           return [`change ${operation}`, needOf(intent)] as const
         }),

@@ -1,14 +1,14 @@
 import type { Context } from 'grammy'
-import { type OperationName, operationMeta, type Role, roles } from '#src/contract/index.ts'
+import { type AnyOperationName, operationMeta, type Role, roles } from '#src/contract/index.ts'
 import type { Spot, Who } from './types.ts'
 
 /** What a command, button or wizard asks for: a role, or the role of an operation of the contract. */
-export type Need = Role | OperationName
+export type Need = Role | AnyOperationName
 
 export function roleNeeded(need: Need): Role {
   return (roles as readonly string[]).includes(need)
     ? (need as Role)
-    : operationMeta(need as OperationName).role
+    : operationMeta(need as AnyOperationName).role
 }
 
 /**

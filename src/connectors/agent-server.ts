@@ -18,6 +18,8 @@ const KEEP_ALIVE_MS = 120_000
 const MAX_CONNECTIONS = 512
 /** Longer than the controller itself waits for a connection, and by far not Node's two minutes. */
 const HANDSHAKE_TIMEOUT_MS = 10_000
+/** A backup of 1 GiB at 10 Mbit/s; by then nobody waits for its answer. Node would cut it off after 5 minutes. */
+const REQUEST_TIMEOUT_MS = 15 * 60_000
 
 /**
  * The agent's door: HTTPS, TLS 1.3, and a certificate of the fleet's CA that says `controller`, or no conversation.
@@ -41,6 +43,7 @@ export async function startAgentServer(options: {
       rejectUnauthorized: true,
       handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
       keepAliveTimeout: KEEP_ALIVE_MS,
+      requestTimeout: REQUEST_TIMEOUT_MS,
     },
     createContractHandler(operations, { log, runtime, faults }),
   )

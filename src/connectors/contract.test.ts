@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import {
   type CallContext,
+  callNames,
   callOperation,
   operationMeta,
   type OperationInput,
@@ -341,7 +342,7 @@ describe('every operation', () => {
   })
   afterAll(() => roads.close())
 
-  test.each(operationNames())('%s reaches the node alike on both roads', async (name) => {
+  test.each(callNames())('%s reaches the node alike on both roads', async (name) => {
     const context =
       operationMeta(name).kind === 'read' ? {} : { idempotencyKey: `key-of ${name}`.replace(' ', '-') }
     const errors: FleetError[] = []

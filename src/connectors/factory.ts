@@ -1,12 +1,12 @@
 import type { SecureContext } from 'node:tls'
-import { contract, type ServerConnector } from '#src/contract/index.ts'
+import type { ServerConnector } from '#src/contract/index.ts'
 import { fail } from '#src/errors.ts'
 import type { Log } from '#src/log.ts'
 import type { NodeOperations } from '#src/node/operations.ts'
 import type { Runtime } from '#src/runtime.ts'
 import { createLocalConnector } from './local.ts'
 import { createRemoteConnector } from './remote.ts'
-import { directDispatcher, streamDispatcher } from './transport.ts'
+import { directDispatcher, fileDispatcher, streamDispatcher } from './transport.ts'
 
 /** What of a server's row decides how it is reached. */
 export interface Reachable {
@@ -41,15 +41,14 @@ export function createConnectorFactory(options: {
     const way = { endpoint, serverId: id, secureContext, isAllowed }
     const dispatcher = directDispatcher(way)
     const streams = streamDispatcher(way, options.streamSilenceMs)
-    return withClose(createRemoteConnector({ endpoint, dispatcher, streams, runtime }), async () => {
-      await Promise.all([dispatcher.destroy(), streams.destroy()])
+    const files = fileDispatcher(way)
+    const connector = createRemoteConnector({ endpoint, dispatcher, streams, files, runtime })
+    return withClose(connector, async () => {
+      await Promise.all([dispatcher.destroy(), streams.destroy(), files.destroy()])
     })
   }
 }
 
-/** A plain object: on the connectors themselves, which answer to any name, `close` would be an operation. */
 function withClose(connector: ServerConnector, close: () => Promise<void>): Connection {
-  const groups = Object.keys(contract) as (keyof ServerConnector)[]
-  const calls = Object.fromEntries(groups.map((group) => [group, connector[group]]))
-  return { ...(calls as unknown as ServerConnector), close }
+  return { ...connector, close }
 }

@@ -182,6 +182,38 @@ describe('the contract over HTTP', () => {
     expect(reached).toEqual([])
   })
 
+  test('takes a file only with its parameters in front, and gives one only to whoever may open it', async () => {
+    const framed = (parameters: string, length = parameters.length): string =>
+      String.fromCharCode(length >>> 24, (length >>> 16) & 255, (length >>> 8) & 255, length & 255) +
+      parameters
+    const restore = async (body: string, headers: Record<string, string> = { 'idempotency-key': 'k1' }) => {
+      const { status, body: answer } = await send('POST', '/api/v1/restore', { body, headers })
+      return { status, code: answer.code, ...answer.data?.details }
+    }
+    const field = 'body'
+    expect(await restore('')).toMatchObject({ status: 400, code: 'BAD_INPUT', field })
+    expect(await restore(framed('{'))).toMatchObject({ status: 400, code: 'BAD_INPUT', field })
+    expect(await restore(framed('{}'))).toMatchObject({ code: 'BAD_INPUT', field: 'passphrase' })
+    expect(await restore(framed('{"passphrase":"12345678","x":1}'))).toMatchObject({ code: 'BAD_INPUT' })
+    expect(await restore(framed('{}', 0x7f000000))).toMatchObject({ status: 413, code: 'PAYLOAD_TOO_LARGE' })
+    expect(await restore(framed('{"passphrase":"12345678"}'), {})).toMatchObject({
+      status: 400,
+      code: 'IDEMPOTENCY_KEY_REQUIRED',
+    })
+    expect(await send('POST', '/api/v1/backup', { headers: json })).toMatchObject({
+      status: 400,
+      body: { code: 'BAD_INPUT', data: { details: { field: 'passphrase' } } },
+    })
+    for (const [method, path] of [
+      ['GET', '/api/v1/backup?passphrase=12345678'],
+      ['GET', '/api/v1/restore'],
+      ['POST', '/backup'],
+    ] as const)
+      expect((await send(method, path)).status).toBe(404)
+    expect(reached).toEqual([])
+    expect(JSON.stringify(logged)).not.toContain('12345678')
+  })
+
   test('what nobody foresaw is logged once, with its cause, under the trace in the answer', async () => {
     const { status, body } = await send('GET', '/api/v1/traffic')
     expect({ status, code: body.code }).toEqual({ status: 500, code: 'INTERNAL' })

@@ -7,6 +7,7 @@ import { type Faults, noFaults } from '#src/faults.ts'
 import type { Log } from '#src/log.ts'
 import type { NodeOperations } from '#src/node/operations.ts'
 import { randomId, type Runtime, systemRuntime } from '#src/runtime.ts'
+import { createStreamedRoutes, streamedAt } from './backups-http.ts'
 import { describeCauses, toCallError, toWire } from './errors.ts'
 import { createRouter } from './router.ts'
 
@@ -57,6 +58,8 @@ export function createContractHandler(
     ],
   })
 
+  const files = createStreamedRoutes(operations, readJson)
+
   /** Logged here and nowhere else: once for every failed request. */
   function report(error: unknown, request: string): ReturnType<typeof toWire> {
     const trace = randomId(runtime, 64)
@@ -72,6 +75,12 @@ export function createContractHandler(
   async function serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     try {
       const context = callContext(request)
+      const file = streamedAt(request.method, pathOf(request))
+      if (file !== undefined) {
+        response.once('finish', () => void faults.at('answered', file))
+        await files[file]({ request, response, context })
+        return
+      }
       // The handler takes a body that is there already; reading it here gives limit and form coded errors.
       Object.assign(request, { body: await readJson(request) })
       responses.set(context, response)
@@ -85,8 +94,9 @@ export function createContractHandler(
         response.destroy()
         return
       }
-      // What of the body was not read would be taken for the next request.
-      if (!request.complete) response.setHeader('connection', 'close')
+      // What of the body was not read would be taken for the next request; a file is read past to its end.
+      if (!request.complete && streamedAt(request.method, pathOf(request)) === undefined)
+        response.setHeader('connection', 'close')
       response.writeHead(wire.status, { 'content-type': 'application/json' })
       response.end(JSON.stringify(wire))
     }

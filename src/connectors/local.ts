@@ -1,3 +1,4 @@
+import type { ContractRouterClient } from '@orpc/contract'
 import { getEventMeta, mapEventIterator, withEventMeta } from '@orpc/client'
 import { createRouterClient } from '@orpc/server'
 import {
@@ -5,18 +6,21 @@ import {
   isStream,
   operationMeta,
   type OperationName,
-  operationNames,
+  callNames,
+  type Contract,
   type ServerConnector,
 } from '#src/contract/index.ts'
 import type { FleetError } from '#src/errors.ts'
 import type { Log } from '#src/log.ts'
 import type { NodeOperations } from '#src/node/operations.ts'
 import { randomId, type Runtime, systemRuntime } from '#src/runtime.ts'
+import { createLocalBackups } from './backups-local.ts'
 import { describeCauses, toCallError } from './errors.ts'
 import { withDeadline } from './deadline.ts'
 import { createRouter } from './router.ts'
 import { openStream } from './streams.ts'
 import { throughJson } from './through-json.ts'
+import { withBackups } from './with-backups.ts'
 
 /**
  * The node of this process as a server like any other: the same checks, deadlines and errors as over the network, and
@@ -38,7 +42,7 @@ export function createLocalConnector(
     return coded
   }
 
-  const connector: ServerConnector = createRouterClient(createRouter(operations), {
+  const calls = createRouterClient(createRouter(operations), {
     context: (context: CallContext) => context,
     interceptors: [
       async (call) => {
@@ -67,20 +71,20 @@ export function createLocalConnector(
       },
     ],
   })
-  return withCallsMade(connector)
+  const backups = createLocalBackups({ operations, runtime, words: toError })
+  return withBackups(callsMade(calls), backups)
 }
 
+type Calls = ContractRouterClient<Contract, CallContext>
+
 /** The same with every call made once: oRPC's own object makes a new one each time it is asked for it. */
-function withCallsMade(connector: ServerConnector): ServerConnector {
+function callsMade(calls: Calls): Calls {
   const groups: Record<string, Record<string, unknown>> = {}
-  for (const name of operationNames()) {
-    const [group, operation] = name.split('.') as [keyof ServerConnector, string]
-    groups[group] = {
-      ...groups[group],
-      [operation]: (connector[group] as Record<string, unknown>)[operation],
-    }
+  for (const name of callNames()) {
+    const [group, operation] = name.split('.') as [keyof Calls, string]
+    groups[group] = { ...groups[group], [operation]: (calls[group] as Record<string, unknown>)[operation] }
   }
-  return groups as unknown as ServerConnector
+  return groups as unknown as Calls
 }
 
 type Stream = AsyncIterator<object, unknown>

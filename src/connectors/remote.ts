@@ -1,11 +1,12 @@
 import { createORPCClient } from '@orpc/client'
-import { ORPCError, ValidationError } from '@orpc/contract'
+import { type ContractRouterClient, ORPCError, ValidationError } from '@orpc/contract'
 import { ResponseValidationPlugin } from '@orpc/contract/plugins'
 import { StandardOpenAPILink } from '@orpc/openapi-client/standard'
 import type { Dispatcher } from 'undici'
 import {
   apiPrefix,
   type CallContext,
+  type Contract,
   contract,
   describeIssue,
   isStream,
@@ -16,11 +17,13 @@ import {
 } from '#src/contract/index.ts'
 import { FleetError, fail } from '#src/errors.ts'
 import type { Runtime } from '#src/runtime.ts'
+import { createRemoteBackups } from './backups-remote.ts'
 import { fromWire } from './errors.ts'
 import { withDeadline } from './deadline.ts'
 import { eventsOf } from './event-source.ts'
 import { openStream } from './streams.ts'
 import { toTransportError } from './unreachable.ts'
+import { withBackups } from './with-backups.ts'
 
 export interface RemoteOptions {
   /** https://host:port: where requests are addressed. How they get there is the dispatcher's matter. */
@@ -32,6 +35,8 @@ export interface RemoteOptions {
   dispatcher: Dispatcher
   /** The same for streams, each of which has a connection for as long as it goes on. */
   streams: Dispatcher
+  /** And for what is larger than an answer and must not hold answers up. */
+  files: Dispatcher
   runtime: Pick<Runtime, 'alarm' | 'sleep'>
 }
 
@@ -106,7 +111,8 @@ export function createRemoteConnector(options: RemoteOptions): ServerConnector {
       },
     ],
   })
-  return createORPCClient<ServerConnector>(link)
+  const calls = createORPCClient<ContractRouterClient<Contract, CallContext>>(link)
+  return withBackups(calls, createRemoteBackups({ endpoint, dispatcher: options.files, runtime }))
 }
 
 function isEventStream({ headers }: Dispatcher.ResponseData): boolean {

@@ -1,11 +1,5 @@
 import { implement, type Router } from '@orpc/server'
-import {
-  type CallContext,
-  contract,
-  type Contract,
-  operationMeta,
-  operationNames,
-} from '#src/contract/index.ts'
+import { type CallContext, callNames, contract, type Contract, operationMeta } from '#src/contract/index.ts'
 import { fail } from '#src/errors.ts'
 import type { NodeOperations, StreamReader } from '#src/node/operations.ts'
 
@@ -25,7 +19,7 @@ export function createRouter(operations: NodeOperations): NodeRouter {
     Record<string, Implementable>
   >
   const router: Record<string, Record<string, unknown>> = {}
-  for (const name of operationNames()) {
+  for (const name of callNames()) {
     const [group, operation] = name.split('.') as [string, string]
     const needsKey = operationMeta(name).kind !== 'read'
     const takesInput = operationTakesInput(group, operation)

@@ -215,6 +215,7 @@ describe('an answer that is no stream', () => {
       endpoint,
       dispatcher: streams,
       streams,
+      files: streams,
       runtime: systemRuntime(),
     })
     const stream = await connector.sync.events({})

@@ -150,12 +150,12 @@ describe.each(kinds)('a stream by the %s connector', (kind) => {
 
   test('outlives the deadline of a call, which is for its beginning alone', async () => {
     const node = closing(createEventNode())
-    // 10 s are 50 ms.
-    const runtime = hurriedRuntime(200)
+    // 10 s are half a second.
+    const runtime = hurriedRuntime(20)
     const server = closing(await openRoads(trust, node.operations, { runtime }))[kind]
     const stream = await server.sync.events({})
     await nextEvent(stream)
-    await sleep(300)
+    await sleep(800)
     node.say('a')
     expect(await told(stream, 1)).toEqual(['a'])
     node.opens = () => new Promise(() => undefined)

@@ -1,6 +1,6 @@
 import type { SecureContext } from 'node:tls'
 import { buildConnector, type Dispatcher, Pool } from 'undici'
-import { operationMeta, operationNames } from '#src/contract/index.ts'
+import { MAX_BACKUP_BYTES, operationMeta, operationNames } from '#src/contract/index.ts'
 import { identityProblem } from '#src/trust/peer.ts'
 import { WrongIdentity } from './unreachable.ts'
 
@@ -13,6 +13,8 @@ const KEEP_ALIVE_MS = 75_000
 const CONNECT_TIMEOUT_MS = 8_000
 /** A slow call (a whole mirror) must not hold up a health probe; more would only cost memory on both sides. */
 const CONNECTIONS = 4
+/** A backup made while another is put back. */
+const FILES = 2
 /** Far more than the largest mirror we expect; bounds what a broken or hostile server can make us hold. */
 const MAX_ANSWER_BYTES = 64 * 1024 * 1024
 /** One for what happens there, the rest for people who read along in a log. */
@@ -39,15 +41,24 @@ function longestCall(): number {
 
 /** Dials a server's open port, and accepts there nobody but this server. */
 export function directDispatcher(options: DirectTransport): Dispatcher {
+  return forAnswers(options, CONNECTIONS, MAX_ANSWER_BYTES)
+}
+
+/** The same for files: larger than any answer, and not in the way of anything else. */
+export function fileDispatcher(options: DirectTransport): Dispatcher {
+  return forAnswers(options, FILES, MAX_BACKUP_BYTES)
+}
+
+function forAnswers(options: DirectTransport, connections: number, maxResponseSize: number): Dispatcher {
   return pool(options, {
-    connections: CONNECTIONS,
+    connections,
     keepAliveTimeout: KEEP_ALIVE_MS,
     // An agent's own hint must not make us keep fewer or more.
     keepAliveMaxTimeout: KEEP_ALIVE_MS,
     // The deadline of the call is the one that counts; these only end what nobody waits for any more.
     headersTimeout: longestCall() + 60_000,
     bodyTimeout: 120_000,
-    maxResponseSize: MAX_ANSWER_BYTES,
+    maxResponseSize,
   })
 }
 

@@ -1,5 +1,6 @@
 import type { ContractRouterClient } from '@orpc/contract'
 import { certificates } from './certificates.ts'
+import type { BackupCalls } from './backups.ts'
 import { clients } from './clients.ts'
 import { inbounds } from './inbounds.ts'
 import { routing } from './routing.ts'
@@ -29,7 +30,7 @@ export interface CallContext {
 }
 
 /** A server, wherever it is: the same calls, the same answers, the same errors. */
-export type ServerConnector = ContractRouterClient<Contract, CallContext>
+export type ServerConnector = ContractRouterClient<Contract, CallContext> & { backups: BackupCalls }
 
 /** The path below which agents serve the contract. */
 export const apiPrefix = '/api/v1'

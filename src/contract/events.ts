@@ -15,13 +15,17 @@ const left = z.number().int().nonnegative()
  * own: they carry that of the event before.
  */
 const place = {
-  epoch: z.string(),
+  epoch: z.string().max(64),
   seq: z.number().int().nonnegative(),
   /** This node's clock. */
   time: timestamp,
 }
 
 const here = z.object(position)
+
+// What comes from another machine ends in a chat: it is no longer than it can honestly be.
+const name = z.string().max(64)
+const words = z.string().max(1_000)
 
 const xrayNow = z.object({
   running: z.boolean(),
@@ -39,23 +43,23 @@ const known = z.discriminatedUnion('type', [
   /** Xray has started or was found running; with a reason when not with the configuration it should have. */
   z.object({ type: z.literal('xrayUp'), ...place, lastError: z.string().nullable() }),
   /** Xray has ended, or does not start; with the last lines it printed. */
-  z.object({ type: z.literal('xrayDown'), ...place, reason: z.string(), lines: z.array(z.string()) }),
+  z.object({ type: z.literal('xrayDown'), ...place, reason: words, lines: z.array(words).max(100) }),
   /** A client is cut off, since it has used up what it may. */
-  z.object({ type: z.literal('limitReached'), ...place, email: z.string(), limit }),
+  z.object({ type: z.literal('limitReached'), ...place, email: name, limit }),
   /** A client will soon be. */
-  z.object({ type: z.literal('limitNear'), ...place, email: z.string(), limit, left }),
+  z.object({ type: z.literal('limitNear'), ...place, email: name, limit, left }),
   /** A client that was cut off may enter again. */
-  z.object({ type: z.literal('restored'), ...place, email: z.string() }),
+  z.object({ type: z.literal('restored'), ...place, email: name }),
   /** An inbound has used up what it may, and is closed to everybody. */
-  z.object({ type: z.literal('inboundClosed'), ...place, tag: z.string(), limit }),
+  z.object({ type: z.literal('inboundClosed'), ...place, tag: name, limit }),
   /** An inbound will soon have. */
-  z.object({ type: z.literal('inboundNear'), ...place, tag: z.string(), limit, left }),
+  z.object({ type: z.literal('inboundNear'), ...place, tag: name, limit, left }),
   /** An inbound that was closed for that is open again. */
-  z.object({ type: z.literal('inboundOpened'), ...place, tag: z.string() }),
+  z.object({ type: z.literal('inboundOpened'), ...place, tag: name }),
   z.object({
     type: z.literal('certificateSoonDue'),
     ...place,
-    domain: z.string(),
+    domain: z.string().max(253),
     daysLeft: z.number().int(),
   }),
 ])

@@ -1,5 +1,21 @@
 export { apiPrefix, type CallContext, type Contract, contract, type ServerConnector } from './contract.ts'
 export type { Certificate, Challenge } from './certificates.ts'
+export {
+  type BackupCalls,
+  type BackupFile,
+  type BackupInfo,
+  type CreateBackup,
+  type Deleted,
+  MAX_BACKUP_BYTES,
+  type ParsedRestore,
+  type RestoreBackup,
+  type RestoredRows,
+  type RestoreReport,
+  restoreReport,
+  streamed,
+  type StreamedInput,
+  type StreamedName,
+} from './backups.ts'
 export type { Client, ClientInput } from './clients.ts'
 export type { BlockReason, Inbound, InboundInput, Sniffing } from './inbounds.ts'
 export type { GivenProtocolSettings, Protocol, ProtocolSettings, ShadowsocksMethod } from './protocols.ts'

@@ -1,4 +1,5 @@
 import { type AnyContractProcedure, getEventIteratorSchemaDetails, type Schema } from '@orpc/contract'
+import { type StreamedName, streamed } from './backups.ts'
 import { type CallContext, type Contract, contract, type ServerConnector } from './contract.ts'
 import type { OperationMeta } from './meta.ts'
 import { type GivenProtocolSettings, type Protocol, settingsInput } from './protocols.ts'
@@ -6,8 +7,11 @@ import { type GivenProtocolSettings, type Protocol, settingsInput } from './prot
 type Group = keyof Contract
 type NamesOf<G extends Group> = `${G}.${keyof Contract[G] & string}`
 
-/** The name of an operation, as it stands in the journal: `clients.add`. */
+/** The name of an operation whose input and answer are JSON, as it stands in the journal: `clients.add`. */
 export type OperationName = { [G in Group]: NamesOf<G> }[Group]
+
+/** The name of any operation of a server, those that carry a file included. */
+export type AnyOperationName = OperationName | StreamedName
 
 type CallOf<N extends OperationName> = N extends `${infer G extends Group}.${infer O}`
   ? O extends keyof ServerConnector[G]
@@ -39,14 +43,24 @@ function procedure(name: OperationName): AnyContractProcedure {
   ] as AnyContractProcedure
 }
 
-/** Every operation's name, in the order of the contract. */
-export function operationNames(): OperationName[] {
+function isStreamed(name: AnyOperationName): name is StreamedName {
+  return Object.hasOwn(streamed, name)
+}
+
+/** Every operation's name, in the order of the contract; last those that carry a file. */
+export function operationNames(): AnyOperationName[] {
+  return [...callNames(), ...(Object.keys(streamed) as StreamedName[])]
+}
+
+/** The names of those whose input and answer are JSON: what `callOperation` and the journal can carry out. */
+export function callNames(): OperationName[] {
   return Object.entries(contract).flatMap(([group, operations]) =>
     Object.keys(operations).map((operation) => `${group}.${operation}` as OperationName),
   )
 }
 
-export function operationMeta(name: OperationName): OperationMeta {
+export function operationMeta(name: AnyOperationName): OperationMeta {
+  if (isStreamed(name)) return streamed[name].meta
   return procedure(name)['~orpc'].meta as unknown as OperationMeta
 }
 
@@ -60,10 +74,10 @@ export function isStream(name: OperationName): boolean {
  * @returns the parsed value, or the first thing wrong with it.
  */
 export async function parseInput(
-  name: OperationName,
+  name: AnyOperationName,
   input: unknown,
 ): Promise<{ ok: true; value: unknown } | { ok: false; field: string; reason: string }> {
-  const schema = procedure(name)['~orpc'].inputSchema
+  const schema = isStreamed(name) ? streamed[name].input : procedure(name)['~orpc'].inputSchema
   if (schema === undefined) return { ok: true, value: undefined }
   const result = await schema['~standard'].validate(input)
   if (result.issues === undefined) return { ok: true, value: result.value }

@@ -10,12 +10,12 @@ const id = z.number().int().positive()
 const counters = { up: bytes, down: bytes }
 
 /** Rows as a mirror keeps them: traffic and links apart, since those move or follow on their own. */
-const mirroredInbound = withProtocol({
+export const mirroredInbound = withProtocol({
   ...inboundFields,
   /** What stands in links beside the settings: the key of a Shadowsocks server, the password of an obfuscation. */
   linkSecrets: z.record(z.string(), z.string()).default({}),
 })
-const mirroredClient = client.omit({ up: true, down: true, links: true, lastActiveAt: true })
+export const mirroredClient = client.omit({ up: true, down: true, links: true, lastActiveAt: true })
 export type MirroredInbound = z.output<typeof mirroredInbound>
 export type MirroredClient = z.output<typeof mirroredClient>
 

@@ -109,7 +109,7 @@ export function createEventStreams(deps: EventStreamsDeps) {
       const details = { server: serverId, code: error.code, ...error.details }
       if (error.code === 'INTERNAL') log.error({ ...details, err: error.cause }, 'an event stream failed')
       else log.debug(details, 'an event stream broke')
-      soon = error.retryable
+      soon = error.retryable || error.code === 'INTERNAL'
     }
     const stood = openedAt === undefined ? undefined : runtime.now() - openedAt
     if (stood !== undefined && !signal.aborted) deps.turned(serverId)

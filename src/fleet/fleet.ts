@@ -1,3 +1,4 @@
+import type { ServerConnector } from '#src/contract/index.ts'
 import { FleetError, fail } from '#src/errors.ts'
 import { type Faults, noFaults } from '#src/faults.ts'
 import type { Log } from '#src/log.ts'
@@ -5,6 +6,7 @@ import type { Runtime } from '#src/runtime.ts'
 import type { Db } from '#src/store/drizzle.ts'
 import type { SecretBox } from '#src/trust/secret-box.ts'
 import { createArrivals } from './arrivals.ts'
+import { createBackups } from './backups.ts'
 import { type Connection, createConnections } from './connections.ts'
 import { newClient } from './credentials.ts'
 import { createEmitter } from './events.ts'
@@ -148,6 +150,13 @@ export function createFleet(deps: FleetDeps): Fleet {
     arriving: () => arrivals.list(),
   })
 
+  function connectorFor(serverId: number): ServerConnector {
+    const server = servers.get(serverId)
+    const held = heldBy(server)
+    if (held !== undefined) throw new FleetError(held)
+    return connections.to(server)
+  }
+
   /** Resolves when the mirror shows what the server has just answered to, or when that takes too long to wait for. */
   async function mirrored(serverId: number): Promise<void> {
     if (servers.find(serverId)?.kind !== 'agent') return
@@ -198,12 +207,8 @@ export function createFleet(deps: FleetDeps): Fleet {
     tasks,
     view,
 
-    connectorFor(serverId) {
-      const server = servers.get(serverId)
-      const held = heldBy(server)
-      if (held !== undefined) throw new FleetError(held)
-      return connections.to(server)
-    },
+    backups: createBackups({ sqlite, journal, runtime, connector: connectorFor, mirrored }),
+    connectorFor,
 
     newClient: (email) => newClient(runtime, email),
 

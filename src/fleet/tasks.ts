@@ -2,8 +2,8 @@ import { createHash } from 'node:crypto'
 import {
   type OperationMeta,
   type OperationName,
+  callNames,
   operationMeta,
-  operationNames,
   parseInput,
 } from '#src/contract/index.ts'
 import { FleetError, fail } from '#src/errors.ts'
@@ -30,7 +30,7 @@ export interface TasksDeps {
 
 export function createTasks(deps: TasksDeps): Tasks {
   const { sqlite, journal, queue, progress, runtime, faults } = deps
-  const contractNames = new Set<string>(operationNames())
+  const contractNames = new Set<string>(callNames())
 
   /** How a task begins its life, by what is known of its server now. */
   function beginning(

@@ -12,6 +12,7 @@ import type {
 } from '#src/contract/index.ts'
 import type { ErrorCode, ErrorDetails } from '#src/errors.ts'
 import type { Actor, ServerStatus, TaskStatus } from '#src/store/schema.ts'
+import type { Backups } from './backups.ts'
 
 export type { Actor, ServerStatus, TaskStatus }
 
@@ -200,6 +201,7 @@ export interface Fleet {
   servers: Servers
   tasks: Tasks
   view: View
+  backups: Backups
   /** @throws FleetError SERVER_NOT_FOUND, SERVER_NOT_JOINED, SERVER_DISABLED */
   connectorFor(serverId: number): ServerConnector
   /** Fresh credentials for a new client of the fleet. */

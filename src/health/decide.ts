@@ -50,9 +50,9 @@ export interface Decision {
  * | evidence in a row | from | to | told |
  * |---|---|---|---|
  * | 1 good | pending | online | no |
- * | 2 good | offline, error | online | yes |
+ * | 2 good, 4 s apart | offline, error | online | yes |
  * | 3 misses over 25 s | online, error; pending once it was seen | offline | yes |
- * | 2 "Xray is down", misses between do not count | any other | error | yes |
+ * | 2 "Xray is down", 4 s apart, misses between do not count | any other | error | yes |
  *
  * `now` (ms) is when the outcome is known. Nothing is called down during the grace, but evidence is gathered,
  * so a server that died while the controller restarted is reported as soon as the grace is over.
@@ -119,13 +119,15 @@ function isConfirmed(
   askedAt: number,
   policy: HealthPolicy,
 ): boolean {
+  const spanMs = askedAt - streak.since
+  const isApart = spanMs >= policy.answersApartMs
   switch (verdict) {
     case 'online':
-      return status === 'pending' || streak.count >= policy.onlineAnswers
+      return status === 'pending' || (streak.count >= policy.onlineAnswers && isApart)
     case 'error':
-      return streak.count >= policy.errorAnswers
+      return streak.count >= policy.errorAnswers && isApart
     case 'offline':
-      return streak.count >= policy.offlineMisses && askedAt - streak.since >= policy.offlineAfterMs
+      return streak.count >= policy.offlineMisses && spanMs >= policy.offlineAfterMs
   }
 }
 

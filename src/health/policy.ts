@@ -14,6 +14,8 @@ export interface HealthPolicy {
   errorAnswers: number
   /** Good answers in a row before a server that was offline or in error is online. */
   onlineAnswers: number
+  /** How far apart the first and the last of such answers must be at least. */
+  answersApartMs: number
   /** After the controller's start, and after a server's first answer, nothing is called down for so long. */
   startupGraceMs: number
 }
@@ -38,6 +40,9 @@ export const defaultHealthPolicy: HealthPolicy = {
   errorAnswers: 2,
   // A server that answers once and dies again is not back.
   onlineAnswers: 2,
+  // What is pushed makes us look at once, and again a second later: that says no more than one answer. Less than the
+  // pause between two probes of a suspect, so that these always are far enough apart.
+  answersApartMs: 4_000,
   // After a reboot of the whole machine the network, the agents and the local Xray need about this long.
   startupGraceMs: 60_000,
 }

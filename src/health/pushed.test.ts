@@ -34,6 +34,19 @@ describe('what is pushed', () => {
     expect(desk.said()).toEqual([])
   })
 
+  test('Xray is away for three seconds, and everything is pushed twice: not a word', async () => {
+    desk.fleet.moods.set(1, 'xrayDown')
+    for (let ms = 0; ms < 3_000; ms += 500) {
+      desk.fleet.emit('suspect', 1)
+      await desk.runtime.advance(500)
+    }
+    expect(desk.fleet.count('health 1')).toBeGreaterThan(1)
+    desk.fleet.moods.set(1, 'up')
+    desk.fleet.emit('suspect', 1)
+    await desk.runtime.advance(120_000)
+    expect(desk.said()).toEqual([])
+  })
+
   test('it is newer than a probe under way, which is followed by another', async () => {
     desk.fleet.moods.set(1, 'slow')
     const checked = desk.monitor().check(1)

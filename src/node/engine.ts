@@ -174,6 +174,7 @@ export function createEngine(deps: EngineDeps) {
     async reconcile(reopen: readonly number[]): Promise<number> {
       if (!process.state().running) return 0
       let mended = await structure.mendWaysOut(structureOf())
+      let moved = 0
       const wanted = rows.inbounds().filter(isOpen)
       const present = new Set(await api.inboundTags())
       for (const tag of present) {
@@ -181,26 +182,27 @@ export function createEngine(deps: EngineDeps) {
         if (wanted.some((inbound) => inbound.tag === tag && !reopen.includes(inbound.id))) continue
         await api.removeInbound(tag)
         present.delete(tag)
-        mended++
+        moved++
       }
       for (const inbound of wanted) {
         if (!present.has(inbound.tag)) {
           await openInbound(inbound)
-          mended++
+          moved++
           continue
         }
         mended += await users.mend(inbound)
       }
-      // The file tells what Xray was told: left as it was, the same would be opened anew at every start of ours.
-      if (mended > 0) await process.writeConfig(render())
-      return mended
+      // The file is what tells, at our next start, how Xray listens.
+      if (moved > 0) await process.writeConfig(render())
+      return mended + moved
     },
 
     /**
      * Inbounds that the running Xray was told of otherwise than they stand in the rows: a copy of the database was put
      * back while it ran on. Xray cannot be asked how it listens, but its file holds every structural change.
+     * @param rowsToBe in place of those in the rows, where they are about to be others
      */
-    async strayed(): Promise<number[]> {
+    async strayed(rowsToBe = rows.inbounds()): Promise<number[]> {
       const file = (await process.readConfig()) as RenderedConfig | null
       const { inbounds = [] } = file ?? {}
       const { restart } =
@@ -208,7 +210,7 @@ export function createEngine(deps: EngineDeps) {
       if (restart.length > 0)
         log.warn({ restart }, 'Xray runs with what it will not have after its next start')
       const told = new Map(inbounds.map((inbound) => [inbound.tag, inbound]))
-      const strayed = rows.inbounds().filter((row) => {
+      const strayed = rowsToBe.filter((row) => {
         const there = told.get(row.tag)
         if (there === undefined) return true
         const wanted = renderInbound(forXray(row), takesUsersWhileRunning(row) ? [] : users.inInbound(row))

@@ -1,6 +1,7 @@
 import type { Faults } from '#src/faults.ts'
 import type { Log } from '#src/log.ts'
 import type { Runtime } from '#src/runtime.ts'
+import type { Migration } from '#src/store/migrate.ts'
 import type { Sqlite } from '#src/store/open.ts'
 import type { SecretBox } from '#src/trust/secret-box.ts'
 import type { Download } from '#src/xray/download.ts'
@@ -22,6 +23,8 @@ export interface NodeOptions {
   installDir: string
   /** This product's version, as it is reported. */
   version: string
+  /** Those the database has: a backup is made with them, and an older one brought up by them. */
+  migrations: readonly Migration[]
   /** Stands in share links; without one, this machine's host name. */
   publicAddress?: string | undefined
   /** Where an inbound listens that names no address; without one, on all of this machine's. */

@@ -1,10 +1,12 @@
 /** A node: one server's state, its rules, and the Xray it looks after. Works on with nobody watching. */
 import os from 'node:os'
+import { join } from 'node:path'
 import type { Runtime } from '#src/runtime.ts'
 import { certificateFiles } from '#src/xray/certificate-files.ts'
 import { xrayPaths } from '#src/xray/process.ts'
 import { createAccounting } from './accounting.ts'
 import { createAnswers } from './answers.ts'
+import { createBackups } from './backup/backups.ts'
 import { createCertificateUsers } from './certificate-users.ts'
 import { defaultAcme } from './certificates/acme/settings.ts'
 import { createCertificates } from './certificates/certificates.ts'
@@ -26,6 +28,7 @@ import { createPrepareInbound } from './prepare-inbound.ts'
 import { createReports } from './reports.ts'
 import { createRouting } from './routing.ts'
 import { createRoutingRow } from './routing-row.ts'
+import { createReplacements } from './replacement.ts'
 import { createRows } from './rows.ts'
 import { viewRows } from './rows-view.ts'
 import { createSettings } from './settings.ts'
@@ -104,7 +107,11 @@ export function createNode(options: NodeOptions, xray: XrayParts = realXray(opti
       await certificates.follow(before)
       await engine.push(before, now)
     },
-    reconcile: (reopen) => engine.reconcile(reopen),
+    async reconcile(reopen) {
+      // Rows may have been replaced, and an inbound is opened with the files of its certificate.
+      await certificates.begin()
+      return engine.reconcile(reopen)
+    },
     answer(operation, before, now) {
       if (operation === 'routing.set') return routing.answer(before)
       if (operation.startsWith('certificates.')) return certificates.answer(operation, before)
@@ -158,6 +165,20 @@ export function createNode(options: NodeOptions, xray: XrayParts = realXray(opti
     version: options.version,
     publicAddress: options.publicAddress,
   })
+  const backups = createBackups({
+    ...xray,
+    db,
+    box,
+    runtime,
+    rows,
+    position,
+    engine,
+    replacements: createReplacements({ db, box, runtime, log, writes, faults: options.faults }),
+    migrations: options.migrations,
+    folder: join(dir, 'backups'),
+    release: options.version,
+    faults: options.faults,
+  })
 
   async function online(): Promise<Awaited<ReturnType<typeof engine.online>> | null> {
     if (!engine.state().running) return []
@@ -196,6 +217,8 @@ export function createNode(options: NodeOptions, xray: XrayParts = realXray(opti
     'sync.changes': async (query) => changes(query),
     'sync.events': async (asked, _, { signal, lastEventId }) =>
       events.read(placeOf(asked, lastEventId), signal),
+    'backups.create': backups['backups.create'],
+    'backups.restore': backups['backups.restore'],
   }
 
   return {
@@ -206,6 +229,7 @@ export function createNode(options: NodeOptions, xray: XrayParts = realXray(opti
       position.begin()
       events.begin(position.read().epoch)
       await xray.tidy()
+      await backups.tidy()
       await install.look()
       await certificates.begin()
       await control.begin()

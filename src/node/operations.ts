@@ -1,4 +1,23 @@
-import type { CallContext, OperationName, OperationOutput, ParsedInput } from '#src/contract/index.ts'
+import type {
+  CallContext,
+  CreateBackup,
+  OperationName,
+  OperationOutput,
+  ParsedInput,
+  ParsedRestore,
+  RestoreReport,
+} from '#src/contract/index.ts'
+
+/** Those that carry a file. */
+export interface StreamedOperations {
+  /** The file, its header first. Nothing is done before the first of it is asked for. */
+  'backups.create'(input: CreateBackup): Promise<AsyncIterable<Uint8Array>>
+  'backups.restore'(
+    input: ParsedRestore,
+    call: CallContext,
+    file: AsyncIterable<Uint8Array>,
+  ): Promise<RestoreReport>
+}
 
 /** Who reads a stream. */
 export interface StreamReader {
@@ -18,4 +37,4 @@ export type NodeOperations = {
     call: CallContext,
     ...reader: OperationOutput<N> extends AsyncIterable<unknown> ? [StreamReader] : []
   ) => Promise<OperationOutput<N>>
-}
+} & StreamedOperations

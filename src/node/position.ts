@@ -24,6 +24,10 @@ export function createPosition(db: Sqlite, newEpoch: () => string, moved: () => 
      on conflict (server_id) do nothing`,
   ).run(newEpoch())
   const begin = db.prepare(`update sync_states set epoch = ? where server_id = ${LOCAL_SERVER_ID}`)
+  const raise = db.prepare(
+    `update sync_states set change_seq = max(change_seq, @changeSeq), traffic_seq = max(traffic_seq, @trafficSeq),
+       next_id = max(next_id, @nextId) where server_id = ${LOCAL_SERVER_ID}`,
+  )
   const read = db.prepare(
     `select epoch, change_seq as changeSeq, traffic_seq as trafficSeq from sync_states where server_id = ${LOCAL_SERVER_ID}`,
   )
@@ -46,6 +50,8 @@ export function createPosition(db: Sqlite, newEpoch: () => string, moved: () => 
     begin: (): void => {
       begin.run(newEpoch())
     },
+    /** Goes on behind this position too: what a copy of this database has counted and given away since. */
+    raise: (to: { changeSeq: number; trafficSeq: number; nextId: number }): void => void raise.run(to),
     read: () => read.get() as Position,
     nextChange: () => move(change),
     nextTraffic: () => move(traffic),

@@ -25,6 +25,7 @@ async function setup() {
       binary: 'xray',
       dir: '/nowhere',
       installDir: '',
+      migrations: [],
       version: '0',
       faults: { at: (point) => (point === held?.point ? held.until : undefined) },
     },

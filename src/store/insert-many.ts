@@ -3,7 +3,8 @@ import type { Sqlite } from './open.ts'
 /** Calling SQLite costs about as much as writing a row: this many share a call. */
 const ROWS_AT_ONCE = 100
 
-export type Row = readonly (string | number | null)[]
+type Field = string | number | null
+export type Row = readonly Field[]
 
 /**
  * Inserts any number of rows, inside the transaction of its caller. Each has a value for each of the columns.
@@ -22,8 +23,11 @@ export function prepareInsertMany(
   const one = insert(1)
   return (rows) => {
     const rest = rows.length % ROWS_AT_ONCE
+    const params: Field[] = []
     for (let from = 0; from < rows.length - rest; from += ROWS_AT_ONCE) {
-      many.run(rows.slice(from, from + ROWS_AT_ONCE).flat())
+      let at = 0
+      for (const row of rows.slice(from, from + ROWS_AT_ONCE)) for (const field of row) params[at++] = field
+      many.run(params)
     }
     for (const row of rows.slice(rows.length - rest)) one.run(row)
   }

@@ -22,6 +22,8 @@ const NONCES_AT_ONCE = 64
 
 /** Seals short texts, each bound to the place it stands in, so that one cannot be moved to another row or column. */
 export interface SecretBox {
+  /** Ids of the keys that open, the one that seals first. */
+  readonly keyIds: readonly [string, ...string[]]
   /** `place` names table, row and column: 'clients:3:17:credentials'. */
   seal(plain: string, place: string): string
   /** @throws FleetError SECRET_UNREADABLE when it was sealed with another key, for another place, or was changed. */
@@ -54,7 +56,9 @@ export function createSecretBox(keys: readonly SecretKey[]): SecretBox {
   const byId = new Map(keys.map(({ id, key }) => [id, createSecretKey(key)]))
   const sealing = createSecretKey(first.key)
   const nextNonce = createNonces()
+  const others = keys.slice(1).map(({ id }) => id)
   return {
+    keyIds: [first.id, ...others],
     seal(plain, place) {
       const nonce = nextNonce()
       const cipher = createCipheriv('aes-256-gcm', sealing, nonce, { authTagLength: TAG_BYTES })

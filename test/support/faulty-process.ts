@@ -61,6 +61,7 @@ export function createFaultyProcess(deps: {
       dir: '/nowhere',
       installDir: '/nowhere',
       version: '0',
+      migrations: [],
       publicAddress: `${deps.name}.example`,
       allowPrivateTargets: true,
       faults: {

@@ -2,9 +2,10 @@
  * The product as a test runs it to kill it: the same composition roots, and a fault that ends this process with SIGKILL
  * at the point it is told. Commands come as lines of JSON on standard input, answers leave as lines `@<n> <json>`.
  */
-import { writeSync } from 'node:fs'
+import { createReadStream, createWriteStream, writeSync } from 'node:fs'
 import { flushCompileCache } from 'node:module'
 import { createInterface } from 'node:readline'
+import { pipeline } from 'node:stream/promises'
 import { joinAgent, startAgent } from '#src/agent.ts'
 import { loadAgentConfig, loadConfig } from '#src/config.ts'
 import { startController } from '#src/controller.ts'
@@ -20,7 +21,14 @@ export type FaultyCommand = { n: number } & (
   | { do: 'run'; operation: OperationName; targets: Target<OperationName>[] }
   /** What the controller shows of a server. */
   | { do: 'look'; server: number }
+  /** Makes a backup of a server, into this file. */
+  | { do: 'backup'; server: number; file: string }
+  /** Puts one back; under the same id it is the same request. */
+  | { do: 'restore'; server: number; file: string; id: string }
 )
+
+const actor = { kind: 'system', id: 'test' } as const
+const passphrase = 'correct horse'
 
 /** ms. These points are the beginning of something that needs a moment to leave the process. */
 const LEAVING_MS = 5
@@ -55,7 +63,15 @@ async function carryOut(command: FaultyCommand, fleet: Fleet | undefined): Promi
   if (fleet === undefined) throw new TypeError('an agent has no fleet')
   if (command.do === 'run') {
     const { operation, targets } = command
-    return (await fleet.tasks.run({ operation, targets, actor: { kind: 'system', id: 'test' } })).id
+    return (await fleet.tasks.run({ operation, targets, actor })).id
+  }
+  if (command.do === 'backup') {
+    const { stream } = await fleet.backups.create({ serverId: command.server, passphrase, actor })
+    return pipeline(stream, createWriteStream(command.file))
+  }
+  if (command.do === 'restore') {
+    const { server: serverId, id } = command
+    return fleet.backups.restore({ serverId, passphrase, file: createReadStream(command.file), id, actor })
   }
   return {
     inbounds: fleet.view.inbounds(command.server),

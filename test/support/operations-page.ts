@@ -1,6 +1,12 @@
 /** docs/reference/operations.md: every operation for people, made of the OpenAPI document that programs read. */
 import type { OpenAPI } from '@orpc/openapi'
-import { operationMeta, operationNames, type OperationName } from '#src/contract/index.ts'
+import {
+  type AnyOperationName,
+  callNames,
+  operationMeta,
+  streamed,
+  type OperationName,
+} from '#src/contract/index.ts'
 
 type Schema = Record<string, unknown>
 interface Field {
@@ -18,7 +24,7 @@ export function operationsPage(document: OpenAPI.Document, prefix: string): stri
     for (const [method, operation] of Object.entries(methods ?? {}) as [string, OpenAPI.OperationObject][])
       found.set(operation.operationId ?? '', { path, method, operation })
   }
-  const sections = operationNames().map((name) => {
+  const sections = callNames().map((name) => {
     const at = found.get(name)
     if (at === undefined) throw new Error(`the document lacks ${name}`)
     return section(name, `${at.method.toUpperCase()} ${at.path}`, at.operation)
@@ -35,13 +41,42 @@ refused. A change needs an \`Idempotency-Key\` header: a repeated request under 
 - **Away**: what becomes of it while its server is away: refused at once, or sent when it is back within that time.
 
 ${sections.join('\n')}
+${files().join('\n')}
 # Shapes
 ${Object.entries(shapes)
   .map(([name, schema]) => shape(name, schema))
   .join('')}`
 }
 
+/** Operations that carry a file: no JSON, so not in the document for programs. */
+function files(): string[] {
+  return Object.entries(streamed).map(
+    ([name, { route }]) => `## ${name}
+
+\`${route.method} ${route.path}\` ${route.summary}
+
+${factsOf(name as AnyOperationName)}
+
+Carries a file: see [backup-format.md](backup-format.md).
+`,
+  )
+}
+
 function section(name: OperationName, address: string, operation: OpenAPI.OperationObject): string {
+  const body = bodyOf(operation)
+  const fields = [...parameters(operation), ...fieldsOf(body, 'body')]
+  return `## ${name}
+
+\`${address}\` ${operation.summary ?? ''}
+
+${factsOf(name)}
+
+${body?.['$ref'] === undefined ? table(fields) : `Takes ${words(body)}.\n`}
+Answers ${words(answerOf(operation))}.
+`
+}
+
+function factsOf(name: AnyOperationName): string {
   const { kind, role, timeout, whenOffline, secrets } = operationMeta(name)
   const away = whenOffline === 'refuse' ? 'refused' : `sent within ${whenOffline.queue / HOUR_MS} h`
   const facts = [
@@ -51,17 +86,7 @@ function section(name: OperationName, address: string, operation: OpenAPI.Operat
     `**Away** ${away}`,
     ...(secrets.length === 0 ? [] : [`**Secret** ${secrets.map((field) => `\`${field}\``).join(', ')}`]),
   ]
-  const body = bodyOf(operation)
-  const fields = [...parameters(operation), ...fieldsOf(body, 'body')]
-  return `## ${name}
-
-\`${address}\` ${operation.summary ?? ''}
-
-${facts.join(' · ')}
-
-${body?.['$ref'] === undefined ? table(fields) : `Takes ${words(body)}.\n`}
-Answers ${words(answerOf(operation))}.
-`
+  return facts.join(' · ')
 }
 
 function parameters(operation: OpenAPI.OperationObject): Field[] {

@@ -3,7 +3,13 @@
  * the two that can be broken: here the one reply that matters can be met exactly.
  */
 import { dirname, join } from 'node:path'
-import type { MirroredClient, MirroredInbound, OperationInput, OperationName } from '#src/contract/index.ts'
+import type {
+  MirroredClient,
+  MirroredInbound,
+  NodeEvent,
+  OperationInput,
+  OperationName,
+} from '#src/contract/index.ts'
 import { createConnectorFactory } from '#src/connectors/factory.ts'
 import { createFleet } from '#src/fleet/fleet.ts'
 import type { Actor, Fleet, TaskView } from '#src/fleet/types.ts'
@@ -13,6 +19,7 @@ import { connectXrayApi } from '#src/xray/api.ts'
 import { type FaultProxy, startFaultProxy } from './fault-proxy.ts'
 import { hurriedRuntime } from './hurried-runtime.ts'
 import { silentLog } from './silent-log.ts'
+import { createSimulatedStreams } from './simulated-streams.ts'
 import { createTempStore } from './temp-store.ts'
 import { createTestFleetCa } from './test-fleet-ca.ts'
 import { type TestNode, startTestNode } from './test-node.ts'
@@ -56,6 +63,7 @@ export async function openProxiedHouse(): Promise<ProxiedHouse> {
   const trust = await createTestFleetCa()
   const node = await startTestNode()
   const store = createTempStore(runtime.now())
+  const silence = createSimulatedStreams<NodeEvent>()
   const connect = createConnectorFactory({
     operations: node.node.operations,
     secureContext: trust.secureContext,
@@ -68,7 +76,13 @@ export async function openProxiedHouse(): Promise<ProxiedHouse> {
     box: secretBoxFor(Buffer.alloc(32, 5)),
     runtime,
     log: silentLog(),
-    connect,
+    connect(row) {
+      const connection = connect(row)
+      // Told nothing, so that the mirror does not fetch before the answer: the reply that is to be met is the change's.
+      const events = async (_: unknown, options?: { signal?: AbortSignal | undefined }) =>
+        silence.open(options?.signal)
+      return { ...connection, sync: { changes: connection.sync.changes, events } }
+    },
     invite: () => {
       throw new Error('nobody joins here')
     },

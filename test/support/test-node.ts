@@ -11,7 +11,7 @@ import { type XrayParts, realXray } from '#src/node/xray-parts.ts'
 import { systemRuntime } from '#src/runtime.ts'
 import { readMigrations } from '#src/store/migrate.ts'
 import { type Sqlite, openStore } from '#src/store/open.ts'
-import { createSecretBox } from '#src/trust/secret-box.ts'
+import { secretBoxFor } from '#src/trust/secret-box.ts'
 import type { Download } from '#src/xray/download.ts'
 import { programPath } from '#src/xray/programs.ts'
 import { silentLog } from './silent-log.ts'
@@ -43,18 +43,21 @@ interface TestNodeOptions {
   /** What stands between the node and the real Xray. */
   through?: (real: XrayParts) => XrayParts
   faults?: Faults
+  /** That seals what is secret in its rows. */
+  key?: Buffer
   node?: Partial<NodeOptions>
 }
 
 /** How often a node of a test reads traffic and looks at limits, ms. */
 const INTERVAL_MS = 200
 
-const testBox = () => createSecretBox([{ id: 'test', key: Buffer.alloc(32, 7) }])
+const testMigrations = () => readMigrations(join(import.meta.dirname, '../../migrations'))
+const testBox = ({ key }: TestNodeOptions) => secretBoxFor(key ?? Buffer.alloc(32, 7))
 
 export function openTestStore(dir: string): Sqlite {
   return openStore({
     file: join(dir, 'node.db'),
-    migrations: readMigrations(join(import.meta.dirname, '../../migrations')),
+    migrations: testMigrations(),
     now: systemRuntime().now(),
   })
 }
@@ -69,11 +72,12 @@ export function testNodeOptions(dir: string, db: Sqlite, options: TestNodeOption
     pinned: options.pinned,
     installDir,
     db,
-    box: testBox(),
+    box: testBox(options),
     runtime: systemRuntime(),
     log: options.log ?? silentLog(),
     dir: join(dir, 'xray'),
     version: '0.0.0-test',
+    migrations: testMigrations(),
     publicAddress: options.host ?? '127.0.0.1',
     allowPrivateTargets: options.closed !== true,
     accountingIntervalMs: INTERVAL_MS,
@@ -106,7 +110,7 @@ export async function openTestNode(dir: string, options: TestNodeOptions = {}): 
     events,
     async restart(between) {
       await test.node.stop()
-      between?.(createRows(db, testBox()))
+      between?.(createRows(db, testBox(options)))
       test.node = await begin()
     },
     async stop() {

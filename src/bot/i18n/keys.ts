@@ -350,6 +350,11 @@ export interface Texts {
   'errors.CONFIG_INVALID': { file: string | number; key: string | number; reason: string | number }
   'errors.DATABASE_TOO_NEW': { migration: string | number }
   'errors.DATABASE_BROKEN': { reason: string | number }
+  'errors.NOT_A_BACKUP': { reason: string | number }
+  'errors.BACKUP_PASSPHRASE_WRONG': none
+  'errors.BACKUP_DAMAGED': { reason: string | number }
+  'errors.BACKUP_TOO_NEW': { release: string | number }
+  'errors.BACKUP_OTHER_KEY': { key: string | number }
   'errors.DISK_FULL': none
   'errors.SECRET_UNREADABLE': { reason: string | number }
   'errors.KEY_INVALID': { source: string | number }

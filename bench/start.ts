@@ -1,0 +1,123 @@
+/**
+ * How long a machine with many clients is away when it starts: from the rows in the database to an Xray that listens,
+ * over `xray run` with the same configuration; and what the agent as it is shipped then holds in memory.
+ */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { copyFile, rm } from 'node:fs/promises'
+import { connect } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { createLocalConnector } from '#src/connectors/local.ts'
+import { xrayVersion } from '#src/xray/program.ts'
+import { type Benchmark, goal, interleaved, machine, type Report, summarize } from './measure.ts'
+import { startBenchNode } from './node.ts'
+import { addInbound, fill } from './people.ts'
+import { memoryAtRest } from './shipped-agent.ts'
+
+interface Settings {
+  clients: number
+  warmUp: number
+  samples: number
+  /** How long an agent is left alone before its memory is looked at, s. */
+  rest: number
+}
+
+const full: Settings = { clients: 10_000, warmUp: 1, samples: 10, rest: 30 }
+const short: Settings = { clients: 50, warmUp: 0, samples: 2, rest: 1 }
+
+/** ms from the start of the node. */
+const START_GOAL = 1_500
+const MEMORY_GOAL_MB = 100
+const BATCH = 1_000
+const POLL_MS = 2
+
+export const start: Benchmark = {
+  about: 'start a node with 10,000 clients, over a bare xray run; the memory of a shipped agent',
+  run: (binary, isShort) => measure(binary, isShort ? short : full),
+}
+
+async function measure(binary: string, settings: Settings): Promise<Report> {
+  const it = await startBenchNode(binary)
+  try {
+    const server = createLocalConnector(it.node.operations)
+    const { port } = await addInbound(server)
+    await fill(server, { name: 'one', count: settings.clients, batch: BATCH })
+    await it.end()
+    // With a start the clients come into the file, which is then what the bare Xray gets too.
+    await it.begin()
+    const config = `${it.paths.config}.bare.json`
+    await copyFile(it.paths.config, config)
+    await it.end()
+    const taken = await interleaved(
+      {
+        bare: () => startBare(binary, config, { ...it.paths, port }),
+        node: async () => {
+          await it.begin()
+          await listens(port)
+          return () => it.end()
+        },
+      },
+      settings,
+    )
+    const memory = await memoryAtRest(binary, it, settings.rest)
+    const figures = [summarize('xray run', taken.bare), summarize('node', taken.node)] as const
+    const [, { p50 }] = figures
+    return {
+      benchmark: 'start',
+      at: new Date().toISOString(),
+      machine: machine(await xrayVersion(binary)),
+      settings: { ...settings },
+      figures: [...figures],
+      base: 'xray run',
+      memory: { ...memory },
+      notes: [
+        goal(`the node is up after ${p50.toFixed(0)} ms`, `at most ${START_GOAL} ms`, p50 <= START_GOAL),
+        goal(
+          `the agent holds ${memory.agent.toFixed(0)} MB`,
+          `at most ${MEMORY_GOAL_MB} MB`,
+          memory.agent <= MEMORY_GOAL_MB,
+        ),
+      ],
+    }
+  } finally {
+    await it.stop()
+  }
+}
+
+/** Returns what ends it again. */
+async function startBare(
+  binary: string,
+  config: string,
+  at: { socket: string; port: number },
+): Promise<() => Promise<void>> {
+  // An Xray that was killed leaves it behind, and none can begin where it lies.
+  await rm(at.socket, { force: true })
+  const child = spawn(binary, ['run', '-c', config], { stdio: ['ignore', 'pipe', 'ignore'] })
+  const exited = once(child, 'exit')
+  let said = ''
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (said += text))
+  await Promise.race([
+    listens(at.port),
+    exited.then(() => {
+      throw new Error(`the bare Xray ended: ${said}`)
+    }),
+  ])
+  return async () => {
+    child.kill('SIGTERM')
+    await exited
+  }
+}
+
+async function listens(port: number): Promise<void> {
+  for (;;) {
+    const socket = connect({ host: '127.0.0.1', port })
+    try {
+      await once(socket, 'connect')
+      return
+    } catch {
+      await sleep(POLL_MS)
+    } finally {
+      socket.destroy()
+    }
+  }
+}

@@ -1,0 +1,159 @@
+/** Brings the rows of a checked copy into the node's own tables. Inside one transaction of the caller. */
+import type { Deleted, RestoredRows } from '#src/contract/index.ts'
+import { LOCAL_SERVER_ID, type Sqlite } from '#src/store/open.ts'
+import type { SecretBox } from '#src/trust/secret-box.ts'
+import type { PositionStore } from '../position.ts'
+import { emailKey } from '../rows.ts'
+import type { CheckedCopy } from './check-copy.ts'
+import { type Known, decideFates } from './fates.ts'
+import { createLine } from './line.ts'
+import { putDependent } from './put-dependent.ts'
+import { type Context, createPut } from './put-entity.ts'
+import { createResealing } from './reseal.ts'
+import { type Entity, type Kind, type Raw, dependents, entities, quoted } from './tables.ts'
+
+const S = LOCAL_SERVER_ID
+/** A report is read by people: so many names of each kind, the rest is a number. */
+const NAMES = 50
+
+export interface MergeDeps {
+  db: Sqlite
+  /** Seals here. */
+  box: SecretBox
+  position: PositionStore
+  now: number
+}
+
+export interface Merging {
+  copy: CheckedCopy
+  /** Opens what is sealed in the copy. */
+  theirBox: SecretBox
+  deleted: Deleted
+}
+
+export interface Merged {
+  inbounds: RestoredRows
+  clients: RestoredRows
+}
+
+/** @param only stops after these: to see what would come of the inbounds, before it is taken back */
+export function merge(deps: MergeDeps, merging: Merging, only?: Kind): Merged {
+  const { db, box, position, now } = deps
+  const { copy, theirBox, deleted } = merging
+  const line = createLine(db)
+  const sameLine = joinLine(db, line, copy)
+  // Whoever followed this node must not go on from where it stood.
+  position.begin()
+  if (sameLine) position.raise(copy.position)
+  else position.raise({ ...copy.position, nextId: 0 })
+  const context: Context = {
+    db,
+    position,
+    now,
+    copy: copy.db,
+    ids: { inbound: new Map(), client: new Map() },
+    changeSeq: position.nextChange(),
+    resealing: createResealing(box, theirBox),
+  }
+  const counts = new Map<Kind, RestoredRows>()
+  for (const entity of entities) {
+    const isDeleted = deletions(entity.kind, deleted, sameLine)
+    counts.set(entity.kind, mergeEntity(context, entity, { sameLine, isDeleted }))
+    if (entity.kind === only) break
+  }
+  if (only === undefined) {
+    const trafficSeq = position.nextTraffic()
+    for (const dependent of dependents) putDependent({ ...context, trafficSeq }, dependent)
+  }
+  return { inbounds: counts.get('inbound') ?? nothing(), clients: counts.get('client') ?? nothing() }
+}
+
+/** Whether ids mean the same rows there and here. A database that never had a row becomes one of their line. */
+function joinLine(db: Sqlite, line: ReturnType<typeof createLine>, copy: CheckedCopy): boolean {
+  if (copy.line === undefined) return false
+  if (line.read() === copy.line) return true
+  const used = db.prepare(`select next_id > 1 from sync_states where server_id = ${S}`).pluck().get()
+  if (used === 1) return false
+  line.set(copy.line)
+  const buried = copy.db.prepare(`select kind, id, change_seq from tombstones where server_id = ${S}`)
+  const bury = db.prepare(
+    `insert into tombstones (server_id, kind, id, change_seq) values (${S}, @kind, @id, @change_seq)
+     on conflict do nothing`,
+  )
+  for (const row of buried.iterate() as IterableIterator<Raw>) bury.run(row)
+  return true
+}
+
+/** Whether whoever sends the backup knows that a row was deleted. */
+function deletions(kind: Kind, deleted: Deleted, sameLine: boolean): (row: Known) => boolean {
+  const named =
+    kind === 'client'
+      ? deleted.clients.map(({ email, at }) => [emailKey(email), at] as const)
+      : deleted.inbounds.map(({ inbound, at }) => [inbound, at] as const)
+  const known = new Map(named)
+  const covers = (ref: string, row: Known): boolean =>
+    known.has(ref) && row.createdAt < (known.get(ref) ?? Infinity)
+  return (row) => covers(row.name, row) || (sameLine && kind === 'inbound' && covers(String(row.id), row))
+}
+
+function mergeEntity(
+  context: Context,
+  entity: Entity,
+  how: { sameLine: boolean; isDeleted: (row: Known) => boolean },
+): RestoredRows {
+  const { db, copy, ids } = context
+  const knownIn = (of: Sqlite): Known[] =>
+    of
+      .prepare(
+        `select id, ${quoted(entity.name)} as name, created_at as createdAt from ${entity.table} where server_id = ${S}`,
+      )
+      .all() as Known[]
+  const [theirs, ours] = [knownIn(copy), knownIn(db)]
+  const buried = db.prepare(`select id from tombstones where server_id = ${S} and kind = ?`).pluck()
+  const put = createPut(context, entity)
+  const fates = decideFates({
+    ...how,
+    theirs,
+    ours,
+    buried: new Set(buried.all(entity.kind) as number[]),
+    isSame: (there, here) => put.isSame(there, here),
+  })
+
+  const result = nothing()
+  const tell = (list: string[], name: string): void => void (list.length < NAMES && list.push(name))
+  put.park(theirs, ours, fates)
+  const shown = entity.kind === 'client' ? 'email' : entity.name
+  const rows = copy.prepare(`select * from ${entity.table} where server_id = ${S} order by id`)
+  const touched = new Set<number>()
+  for (const row of rows.iterate() as IterableIterator<Raw>) {
+    const id = Number(row['id'])
+    const fate = fates.get(id) ?? { to: 'deleted' }
+    const here = put.carryOut(row, fate)
+    if (here !== undefined) {
+      ids[entity.kind].set(id, here.id)
+      touched.add(here.id)
+    }
+    if (fate.to === 'deleted' || fate.to === 'taken') {
+      result[fate.to]++
+      tell(result.names[fate.to], String(row[shown]))
+    } else if (here?.changed === true) result.restored++
+    else result.unchanged++
+  }
+  const name = db.prepare(`select ${shown} from ${entity.table} where server_id = ${S} and id = ?`).pluck()
+  for (const row of ours.filter(({ id }) => !touched.has(id))) {
+    result.kept++
+    tell(result.names.kept, String(name.get(row.id)))
+  }
+  return result
+}
+
+function nothing(): RestoredRows {
+  return {
+    restored: 0,
+    unchanged: 0,
+    deleted: 0,
+    taken: 0,
+    kept: 0,
+    names: { deleted: [], taken: [], kept: [] },
+  }
+}

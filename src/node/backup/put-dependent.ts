@@ -1,0 +1,57 @@
+import { LOCAL_SERVER_ID } from '#src/store/open.ts'
+import type { Context } from './put-entity.ts'
+import { type Dependent, type Ids, type Raw, type Subject, columnsOf, quoted } from './tables.ts'
+
+const S = LOCAL_SERVER_ID
+
+/** Carries rows over that belong to others, or stand for themselves; those whose owner was left out are too. */
+export function putDependent(context: Context & { trafficSeq: number }, dependent: Dependent): void {
+  const { db, copy, ids, changeSeq, trafficSeq, now, resealing } = context
+  const { table, key, refers, sealed, subject } = dependent
+  const columns = columnsOf(db, table)
+  const isKey = key.map((name) => ` and ${quoted(name)} = @${name}`).join('')
+  const present = db.prepare(`select * from ${table} where server_id = ${S}${isKey}`)
+  const put = db.prepare(
+    `insert or replace into ${table} (${columns.map(quoted).join(', ')})
+     values (${columns.map((name) => `@${name}`).join(', ')})`,
+  )
+  const stamps: Raw = { server_id: S, change_seq: changeSeq, traffic_seq: trafficSeq, updated_at: now }
+  const kept = Object.fromEntries(Object.entries(stamps).filter(([name]) => columns.includes(name)))
+
+  const rows = copy.prepare(`select * from ${table} where server_id = ${S}`)
+  for (const row of rows.iterate() as IterableIterator<Raw>) {
+    const owners = [
+      ...Object.entries(refers).map(([name, kind]) => [name, ids[kind].get(Number(row[name]))] as const),
+      ...(subject === undefined ? [] : [[subject.id, subjectHere(row, subject, ids)] as const]),
+    ]
+    if (owners.some(([, id]) => id === undefined)) continue
+    const moved: Raw = { ...row, ...(Object.fromEntries(owners) as Raw) }
+    for (const column of sealed) {
+      const place = (of: Raw) => ({ table, key: key.map((name) => of[name]), column })
+      moved[column] = resealing.move(row[column], place(row), place(moved))
+    }
+    const here = present.get(moved) as Raw | undefined
+    const next = here === undefined ? moved : merged(here, moved, dependent)
+    if (next !== here) put.run({ ...next, ...kept })
+  }
+}
+
+/** What a row is about, as it is called here; undefined where that is not here. */
+function subjectHere(row: Raw, { kind, id }: Subject, ids: Ids): string | undefined {
+  const of = String(row[kind])
+  if (of !== 'client' && of !== 'inbound') return String(row[id])
+  return ids[of].get(Number(row[id]))?.toString()
+}
+
+/** @returns `here` itself where nothing of it changes */
+function merged(here: Raw, there: Raw, { merge, key }: Dependent): Raw {
+  if (merge !== 'largest') return Number(there[merge.newer]) > Number(here[merge.newer]) ? there : here
+  const grown = Object.entries(there).filter(
+    ([name, value]) =>
+      !key.includes(name) &&
+      name !== 'traffic_seq' &&
+      typeof value === 'number' &&
+      value > Number(here[name] ?? 0),
+  )
+  return grown.length === 0 ? here : { ...here, ...Object.fromEntries(grown) }
+}
