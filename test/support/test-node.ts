@@ -54,7 +54,7 @@ interface TestNodeOptions {
 const INTERVAL_MS = 200
 
 const testMigrations = () => readMigrations(join(import.meta.dirname, '../../migrations'))
-const testBox = (key: Buffer = Buffer.alloc(32, 7)) => secretBoxFor(key)
+const testBox = ({ key }: TestNodeOptions) => secretBoxFor(key ?? Buffer.alloc(32, 7))
 
 export function openTestStore(dir: string): Sqlite {
   return openStore({
@@ -74,7 +74,7 @@ export function testNodeOptions(dir: string, db: Sqlite, options: TestNodeOption
     pinned: options.pinned,
     installDir,
     db,
-    box: testBox(options.key),
+    box: testBox(options),
     runtime: systemRuntime(),
     log: options.log ?? silentLog(),
     dir: join(dir, 'xray'),
@@ -113,7 +113,7 @@ export async function openTestNode(dir: string, options: TestNodeOptions = {}): 
     events,
     async restart(between) {
       await test.node.stop()
-      between?.(createRows(db, testBox()))
+      between?.(createRows(db, testBox(options)))
       test.node = await begin()
     },
     async stop() {
