@@ -1,25 +1,21 @@
 /** Keeps the running Xray in agreement with the rows, and its files ready for the next start. */
 import { fail } from '#src/errors.ts'
-import type { XrayApi } from '#src/xray/api.ts'
 import { flowIn } from '#src/xray/flow.ts'
-import { findClosed, portReason } from '#src/xray/held-back.ts'
+import { portReason } from '#src/xray/held-back.ts'
 import type { XrayModel, XrayUser } from '#src/xray/model.ts'
-import type { XrayProcess } from '#src/xray/process.ts'
 import { type RenderedInbound, maskSecrets, renderConfig, renderInbound } from '#src/xray/render.ts'
 import { listenerOf, sameListener } from './listeners.ts'
 import type { ClientRecord, InboundRecord, InboundSettings, Rows } from './rows.ts'
 import type { RowsView } from './rows-view.ts'
 import type { Snapshot } from './snapshot.ts'
 import { parseXrayName, xrayName } from './xray-name.ts'
+import type { XrayParts } from './xray-parts.ts'
 
-export interface EngineDeps {
+export interface EngineDeps extends Pick<
+  XrayParts,
+  'process' | 'api' | 'openInbound' | 'findClosed' | 'testConfig'
+> {
   rows: Rows
-  process: XrayProcess
-  api: XrayApi
-  /** Opens an inbound in the running Xray, with the users in it. */
-  openInbound: (inbound: RenderedInbound) => Promise<void>
-  /** @throws XRAY_REFUSED */
-  testConfig: (config: object) => Promise<void>
   paths: { socket: string; logDir: string }
   allowPrivateTargets: boolean
 }
@@ -64,7 +60,7 @@ export function createEngine(deps: EngineDeps) {
 
   /** Opens an inbound, or holds it back because of its port: that must not keep the others from being looked after. */
   async function openOrHold(inbound: InboundRecord): Promise<boolean> {
-    const [closed] = await findClosed({ inbounds: [renderInbound(inbound, [])] })
+    const [closed] = await deps.findClosed({ inbounds: [renderInbound(inbound, [])] })
     try {
       if (closed === undefined) {
         await openInbound(inbound)

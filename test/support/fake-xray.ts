@@ -145,6 +145,7 @@ export function createFakeXray(): FakeXray {
       open(rendered)
     },
     isPortFree: async () => true,
+    findClosed: async () => [],
     programs: {
       current: () => 'xray',
       use: () => undefined,
