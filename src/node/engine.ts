@@ -16,7 +16,7 @@ import type { InboundRecord } from './records.ts'
 import type { Rows } from './rows.ts'
 import type { RowsView } from './rows-view.ts'
 import type { Snapshot } from './snapshot.ts'
-import { createMending } from './mending.ts'
+import { createMending, type MendingDeps } from './mending.ts'
 import { createStructure, type StructureDeps } from './structure.ts'
 import { createUsers } from './users.ts'
 
@@ -32,8 +32,8 @@ export interface EngineDeps {
   /** A sealed document of a row; undefined: none was there. */
   openRouting: (sealed: unknown) => RoutingDocument
   compile: StructureDeps['compile']
-  /** @throws XRAY_REFUSED */
-  testConfig: (config: object) => Promise<void>
+  findClosed: MendingDeps['findClosed']
+  testConfig: MendingDeps['testConfig']
   /** What must be known of an Xray before it ends: its counters go with it. */
   beforeRestart: () => Promise<void>
   log: Log

@@ -14,7 +14,7 @@ import type { InstallStep } from '#test/support/installing-node.ts'
 import { type TestNode, openTestNode, startTestNode } from '#test/support/test-node.ts'
 import { xrayBinary } from '#test/support/xray-binary.ts'
 import { freePort, startWebTarget, startXrayClient } from '#test/support/xray-client.ts'
-import { scriptOfVersion, xrayOfVersion } from '#test/support/xray-release.ts'
+import { releases, scriptOfVersion, xrayOfVersion } from '#test/support/xray-release.ts'
 
 const [newer, broken] = ['99.1.2', '99.1.3']
 const script = fileURLToPath(import.meta.resolve('#test/support/installing-node.ts'))
@@ -115,6 +115,17 @@ test.each<[InstallStep, string, 'old' | 'new', string]>([
   },
   60_000,
 )
+
+test('a program that a power cut has torn is fetched anew', async () => {
+  const program = await xrayOfVersion(newer)
+  const it = await startTestNode({ download: releases({ [newer]: program }) })
+  ends.push(() => it.stop())
+  const home = join(it.dir, 'xray-bin', `xray-${newer}`)
+  mkdirSync(home, { recursive: true })
+  writeFileSync(join(home, 'xray'), program.subarray(0, 1_000_000))
+  chmodSync(join(home, 'xray'), 0o755)
+  expect(await again(it, newer)).toMatchObject({ version: newer, running: true })
+})
 
 test('half a program that a kill has left is no version, and goes', async () => {
   const { dir } = await nodeWithClient()

@@ -3,7 +3,7 @@ import type { Log } from '#src/log.ts'
 import { takesUsersWhileRunning } from '#src/xray/account.ts'
 import type { XrayApi } from '#src/xray/api.ts'
 import { diffConfigs, type RenderedConfig } from '#src/xray/diff.ts'
-import { findClosed, portReason } from '#src/xray/held-back.ts'
+import { type HeldBack, portReason } from '#src/xray/held-back.ts'
 import type { XrayInbound, XrayModel } from '#src/xray/model.ts'
 import type { XrayProcess } from '#src/xray/process.ts'
 import { renderInbound } from '#src/xray/render-inbound.ts'
@@ -26,6 +26,8 @@ export interface MendingDeps {
   forXray: (inbound: InboundRecord) => XrayInbound
   openInbound: (inbound: InboundRecord) => Promise<void>
   closeInbound: (tag: string) => Promise<void>
+  /** Inbounds of a configuration that could not be opened now, because of their ports. */
+  findClosed: (config: object) => Promise<HeldBack[]>
   /** @throws XRAY_REFUSED */
   testConfig: (config: object) => Promise<void>
 }
@@ -49,7 +51,7 @@ export function createMending(deps: MendingDeps) {
   /** Opens an inbound, or holds it back because of its port: that must not keep the others from being looked after. */
   async function openOrHold(inbound: InboundRecord): Promise<boolean> {
     const rendered = renderInbound(forXray(inbound), [])
-    const [closed] = await findClosed({ inbounds: [rendered] })
+    const [closed] = await deps.findClosed({ inbounds: [rendered] })
     try {
       if (closed === undefined) {
         await openInbound(inbound)

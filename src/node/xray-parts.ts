@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
 import { mkdir, rm, stat } from 'node:fs/promises'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import type { Log } from '#src/log.ts'
 import { type Runtime, randomId } from '#src/runtime.ts'
 import type { SeenConnection } from '#src/xray/access-pipe.ts'
@@ -17,6 +17,7 @@ import {
   geoFileNames,
   tidyGeoFiles,
 } from '#src/xray/geo-files.ts'
+import { type HeldBack, findClosed } from '#src/xray/held-back.ts'
 import { rotateLog } from '#src/xray/log-rotation.ts'
 import { type Cutting, openCutting } from '#src/xray/cutting.ts'
 import { isPortFree } from '#src/xray/ports.ts'
@@ -38,6 +39,8 @@ export interface XrayParts {
   isPortFree(listen: string, port: number, networks: readonly Network[]): Promise<boolean>
   /** Ways out and rules in Xray's own words, nothing changed. @throws XRAY_REFUSED */
   compile(parts: { outbounds: object[]; routing: object }): Promise<CompiledParts>
+  /** Inbounds of a configuration that could not be opened now, because of their ports. */
+  findClosed(config: object): Promise<HeldBack[]>
   /** Lets Xray read a configuration without running it; another program than the present one, if told. @throws XRAY_REFUSED */
   testConfig(config: object, program?: Partial<XrayProgram>): Promise<void>
   /** Of the program that is run. */
@@ -96,6 +99,7 @@ export function realXray(options: RealXrayOptions): XrayParts {
     programs,
     openInbound: (inbound) => addInbound(programs.current(), socket, inbound),
     isPortFree,
+    findClosed,
     testConfig: test,
     version: () => xrayVersion(programs.current()),
 
@@ -139,7 +143,11 @@ export function realXray(options: RealXrayOptions): XrayParts {
 /** Where the geo files lie: where the environment says, else in a folder of our own, which is in use once both are there. */
 function geoFolder(dir: string): { folder: string; inUse(): string | null } {
   const told = process.env['XRAY_LOCATION_ASSET']
-  if (told !== undefined && told !== '') return { folder: told, inUse: () => told }
+  if (told !== undefined && told !== '') {
+    // Whole, since Xray runs in a folder of its own.
+    const named = resolve(told)
+    return { folder: named, inUse: () => named }
+  }
   const folder = join(dir, 'assets')
   const isThere = (): boolean => geoFileNames.every((name) => existsSync(join(folder, name)))
   return { folder, inUse: () => (isThere() ? folder : null) }

@@ -38,6 +38,8 @@ export async function findClosed(config: object): Promise<HeldBack[]> {
     // A path is a unix socket's.
     if (/[/@]/.test(host)) return []
     const problem = await portProblem(host, port)
+    // Xray may be allowed what we are not; if it is not, it will say so.
+    if (problem === problems.EACCES) return []
     return problem === null ? [] : [{ tag, reason: reasonFor(port, problem) }]
   })
   return found.flat()

@@ -1,4 +1,4 @@
-import { chmod, mkdtemp, open, rename, rm } from 'node:fs/promises'
+import { chmod, mkdtemp, open, rename, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { syncFolder } from './config-file.ts'
 import type { Download } from './download.ts'
@@ -25,6 +25,7 @@ export async function installAtomically(
     await chmod(made, 0o755)
     const found = await xrayVersion(made)
     if (found !== version) throw new Error(`it is version ${found}, not ${version}`)
+    await flush(made)
     await rename(made, target)
     await syncFolder(home)
   } finally {
@@ -32,15 +33,19 @@ export async function installAtomically(
   }
 }
 
-/** The program of an official release, put into a folder. */
-export async function makeFromRelease(folder: string, version: string, download: Download): Promise<string> {
-  const path = join(folder, 'xray')
-  const file = await open(path, 'wx', 0o755)
+/** Puts a file on the disk: one that is renamed before may be empty after a power cut. */
+async function flush(path: string): Promise<void> {
+  const file = await open(path)
   try {
-    await file.writeFile(await downloadRelease(version, download))
     await file.sync()
   } finally {
     await file.close()
   }
+}
+
+/** The program of an official release, put into a folder. */
+export async function makeFromRelease(folder: string, version: string, download: Download): Promise<string> {
+  const path = join(folder, 'xray')
+  await writeFile(path, await downloadRelease(version, download), { flag: 'wx', mode: 0o755 })
   return path
 }

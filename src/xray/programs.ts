@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path'
 import { FleetError } from '#src/errors.ts'
 import { type Download, downloadFailure } from './download.ts'
 import { installAtomically, makeFromRelease, unfinished } from './install.ts'
-import { isProgram } from './program.ts'
+import { isProgram, xrayVersion } from './program.ts'
 
 /** So many are kept: the one that runs, the one before, and one more. Each takes some 35 MB. */
 const keptVersions = 3
@@ -58,7 +58,8 @@ export function createPrograms(options: {
   }
 
   async function install(version: string, make: (folder: string) => Promise<string>): Promise<void> {
-    if (await isProgram(pathOf(version))) return
+    // One that lies there damaged is no reason not to fetch it.
+    if ((await xrayVersion(pathOf(version)).catch(() => null)) === version) return
     await mkdir(homeOf(version), { recursive: true, mode: 0o755 })
     try {
       await installAtomically(pathOf(version), version, make)

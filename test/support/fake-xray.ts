@@ -100,7 +100,6 @@ export function createFakeXray(): FakeXray {
   function grow(name: string, bytes: number): void {
     counters.set(name, (counters.get(name) ?? 0) + bytes)
   }
-
   const state = () => ({
     running,
     pid: running ? starts : null,
@@ -190,6 +189,7 @@ export function createFakeXray(): FakeXray {
       open(rendered)
     },
     isPortFree: async () => true,
+    findClosed: async () => [],
     programs: noPrograms,
     runs: async () => running,
     fetchGeoFiles: async () =>
