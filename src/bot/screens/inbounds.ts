@@ -27,7 +27,7 @@ export function inboundsScreen(
     keyboard: [
       ...at.items.map((inbound) => [
         button(
-          `${inbound.enabled ? '✅' : '⏸'} ${inbound.tag} · ${inbound.port} · ${inbound.clientCount} 👤`,
+          `${!inbound.enabled ? '⏸' : inbound.blocked === null ? '✅' : '⛔'} ${inbound.tag} · ${inbound.port} · ${inbound.clientCount} 👤`,
           'inbound',
           {
             server: server.id,
@@ -52,6 +52,7 @@ export function inboundScreen(model: { server: Server; inbound: InboundRow; enab
       crumbs(t, [server.name, t('crumb.inbounds'), inbound.tag]),
       '',
       inbound.enabled ? t('inbound.on') : t('inbound.off'),
+      inbound.enabled && inbound.blocked !== null && `⛔ ${t(`limits.closed.${inbound.blocked}`)}`,
       t('inbound.kind', { kind: security(inbound), port: inbound.port }),
       html`${t('inbound.listen')} <code>${inbound.listen}</code>`,
       layer.type === 'reality' && html`${t('inbound.target')} <code>${layer.target}</code>`,
