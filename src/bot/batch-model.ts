@@ -45,6 +45,8 @@ export function batchModel(fleet: Fleet, id: string, tasks: TaskView[], settled:
     }
     case 'enableClient':
     case 'disableClient':
+    case 'limitClient':
+    case 'resetClient':
       return { ...ofClient, next: [...clientButtons(fleet, name, t), home] }
     case 'deleteClient': {
       const list = { server: 0, page: 0, filter: 'all', found: 'no' } as const
@@ -84,7 +86,10 @@ function wordsOf(operation: string | undefined, { enabled }: KnownInput) {
     case 'clients.add':
       return 'addClient'
     case 'clients.update':
-      return enabled === false ? 'disableClient' : 'enableClient'
+      if (enabled === undefined) return 'limitClient'
+      return enabled ? 'enableClient' : 'disableClient'
+    case 'clients.resetTraffic':
+      return 'resetClient'
     case 'clients.delete':
       return 'deleteClient'
     case 'inbounds.add':

@@ -40,7 +40,7 @@ export function pager<V extends Verb>(
   ]
 }
 
-export function inRows(buttons: InlineKeyboardButton[], perRow: number): Keyboard {
+export function inRows<B>(buttons: readonly B[], perRow: number): B[][] {
   return Array.from({ length: Math.ceil(buttons.length / perRow) }, (_, row) =>
     buttons.slice(row * perRow, (row + 1) * perRow),
   )

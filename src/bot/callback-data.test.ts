@@ -13,6 +13,7 @@ const any: Record<string, fc.Arbitrary<unknown>> = {
   batch: word,
   nonce: word,
   filter: fc.constantFrom('all', 'disabled'),
+  limit: fc.constantFrom('traffic', 'end', 'addresses', 'period'),
   found: fc.constantFrom('no', 'yes'),
   field: fc.constantFrom('name', 'publicAddress', 'alias', 'notes'),
 }

@@ -1,3 +1,5 @@
+import { limitKinds } from './limit-choices.ts'
+
 /**
  * What a button says when it is tapped: a verb and its typed fields, in at most 64 bytes (Telegram's limit). It says
  * where to go; what changes something carries a nonce instead (see taps.ts).
@@ -48,6 +50,9 @@ const verbs = {
   /** Server 0: the whole fleet. `found`: the search words stand with the screen that is shown. */
   clients: ['cs', { server: int, page: int, filter: oneOf('all', 'disabled'), found: oneOf('no', 'yes') }],
   client: ['c', { server: int, client: int, page: int }],
+  /** A client's limits, and the question about one of them. */
+  limits: ['cl', { server: int, client: int }],
+  editLimit: ['wl', { server: int, client: int, limit: oneOf(...limitKinds) }],
   deleteClient: ['cd', { server: int, client: int }],
   qr: ['q', { server: int, client: int, link: int }],
   closeQr: ['qx', {}],

@@ -30,6 +30,17 @@ function joined(large: string, rest: number, small: (n: number) => string): stri
   return rest === 0 ? large : `${large} ${small(rest)}`
 }
 
+/** A day, UTC. */
+export function day(ms: number): string {
+  return new Date(ms).toISOString().slice(0, 10)
+}
+
+/** How much of something is used up, as a bar of ten. */
+export function bar(share: number): string {
+  const full = Math.min(10, Math.max(0, Math.floor(share * 10)))
+  return '▰'.repeat(full) + '▱'.repeat(10 - full)
+}
+
 function dateTime(ms: number): string {
   return `${new Date(ms).toISOString().slice(0, 16).replace('T', ' ')} UTC`
 }

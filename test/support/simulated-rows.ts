@@ -3,6 +3,7 @@
  * reached, and what goes wrong on the way, is simulated-node.ts's.
  */
 import type {
+  BlockReason,
   ClientInput,
   InboundInput,
   MirroredClient,
@@ -10,6 +11,7 @@ import type {
   OperationName,
 } from '#src/contract/index.ts'
 import { fail } from '#src/errors.ts'
+import { changedLimits } from '#src/node/limits.ts'
 
 type Kind = 'inbound' | 'client'
 
@@ -20,6 +22,8 @@ export interface SimulatedRows {
   operations: Partial<Record<OperationName, (input: never) => unknown>>
   /** Traffic of a client grows, bytes. */
   carry(email: string, up: number, down: number): void
+  /** A client is refused, since a limit of it is reached. */
+  block(email: string, reason: BlockReason | null): void
   /** The database was replaced: another epoch, these rows as they are. */
   restore(): void
   position(): { epoch: string; changeSeq: number; trafficSeq: number }
@@ -156,10 +160,23 @@ export function createSimulatedRows(name: string): SimulatedRows {
       const inbound = inboundOf(id)
       return clients.map((client) => whole(addClient(inbound, client)))
     },
-    'clients.update': ({ email, ...edit }: { email: string; enabled?: boolean }) => {
+    'clients.update': ({
+      email,
+      ...edit
+    }: {
+      email: string
+      enabled?: boolean
+      limitBytes?: number | null
+    }) => {
       const row = clientOf(email)
-      Object.assign(row, edit, { rowVersion: row.rowVersion + 1 })
+      const limits = changedLimits(row, edit, Date.now())
+      Object.assign(row, edit, limits, { rowVersion: row.rowVersion + 1 })
       moved('client', row.id)
+      return whole(row)
+    },
+    'clients.resetTraffic': ({ email }: { email: string }) => {
+      const row = clientOf(email)
+      traffic.set(row.id, { ...counters(row.id), up: 0, down: 0, seq: ++trafficSeq })
       return whole(row)
     },
     'clients.delete': ({ email }: { email: string }) => {
@@ -181,6 +198,11 @@ export function createSimulatedRows(name: string): SimulatedRows {
       const { id } = clientOf(email)
       const before = counters(id)
       traffic.set(id, { up: before.up + up, down: before.down + down, seq: ++trafficSeq })
+    },
+    block(email, reason) {
+      const row = clientOf(email)
+      row.blocked = reason
+      moved('client', row.id)
     },
     restore() {
       epoch = `${name}-${++epochs}`

@@ -16,6 +16,7 @@ export interface Texts {
   'crumb.addServer': none
   'crumb.addInbound': none
   'crumb.addClient': none
+  'crumb.limits': none
   'button.allServers': none
   'button.servers': none
   'button.clients': none
@@ -54,6 +55,10 @@ export interface Texts {
   'button.toClients': none
   'button.more': none
   'button.common': none
+  'button.limits': none
+  'button.setLimits': none
+  'button.resetTraffic': none
+  'button.done': none
   'command.start': none
   'command.servers': none
   'command.add': none
@@ -169,6 +174,49 @@ export interface Texts {
   'client.gone': none
   'client.deleteQuestion': { name: string | number }
   'client.deleteEffect': { count: number }
+  'limits.kind.traffic': none
+  'limits.kind.end': none
+  'limits.kind.addresses': none
+  'limits.kind.period': none
+  'limits.none': none
+  'limits.never': none
+  'limits.noLimit': none
+  'limits.neverEnds': none
+  'limits.unlimited': none
+  'limits.which': none
+  'limits.perServer': none
+  'limits.differ': none
+  'limits.usage': { limit: string | number; used: string | number }
+  'limits.usageOn': { limit: string | number; server: string | number; used: string | number }
+  'limits.until': { time: string | number }
+  'limits.untilDay': { day: string | number }
+  'limits.lasts': { days: string | number }
+  'limits.days': { count: number }
+  'limits.daysFromNow': { count: number }
+  'limits.daysFromFirstUse': { count: number }
+  'limits.everyDays': { count: number }
+  'limits.addressCount': { count: number }
+  'limits.addresses': { count: number }
+  'limits.resets': { every: string | number; time: string | number }
+  'limits.firstUse': none
+  'limits.refused.traffic': none
+  'limits.refused.expired': none
+  'limits.refused.addresses': none
+  'limits.now': { limit: string | number }
+  'limits.ask.traffic': none
+  'limits.ask.end': none
+  'limits.ask.addresses': none
+  'limits.ask.period': none
+  'limits.askAll': none
+  'limits.typeAny': none
+  'limits.bad.traffic': none
+  'limits.bad.end': none
+  'limits.bad.addresses': none
+  'limits.bad.period': none
+  'limits.bad.any': none
+  'limits.closed.traffic': none
+  'limits.closed.expired': none
+  'limits.closed.addresses': none
   'wizard.step': { n: string | number; total: string | number }
   'wizard.typeText': none
   'wizard.reply': none
@@ -268,6 +316,7 @@ export interface Texts {
   'addClient.without': { count: number; servers: string | number }
   'addClient.sumName': { name: string | number }
   'addClient.sumInbounds': { tags: string | number }
+  'addClient.sumLimits': { limits: string | number }
   'batch.addClient.doing': { name: string | number }
   'batch.addClient.done': { name: string | number }
   'batch.enableClient.doing': { name: string | number }
@@ -298,6 +347,10 @@ export interface Texts {
   'batch.moreLinks': { count: number }
   'batch.failedAll': { doing: string | number }
   'batch.failedSome': { doing: string | number }
+  'batch.limitClient.doing': { name: string | number }
+  'batch.limitClient.done': { name: string | number }
+  'batch.resetClient.doing': { name: string | number }
+  'batch.resetClient.done': { name: string | number }
   'alert.offline': { name: string | number }
   'alert.error': { name: string | number }
   'alert.up': { name: string | number }

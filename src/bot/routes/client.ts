@@ -5,6 +5,7 @@ import { encodeTap, type Fields } from '../callback-data.ts'
 import { pageOf } from '../paging.ts'
 import { type ClientModel, clientScreen, type LinkEntry, LINKS_PER_PAGE } from '../screens/client.ts'
 import { noteScreen } from '../screens/confirm.ts'
+import { limitsScreen } from '../screens/limits.ts'
 import type { Services } from '../services.ts'
 import type { BotContext } from '../types.ts'
 import { ownerOf } from './route.ts'
@@ -21,6 +22,12 @@ function entriesOf(s: Services, person: Person): LinkEntry[] {
     if (links.length === 0) return [{ ...common, tag: '–', link: undefined, index: 0 }]
     return links.map(({ tag, link }, index) => ({ ...common, tag, link, index }))
   })
+}
+
+/** Everywhere a client stands or is on its way to. @throws FleetError CLIENT_NOT_FOUND where that is nowhere */
+export function everywhere(person: Person | undefined, email: string): number[] {
+  const servers = [...(person?.placements.map(({ server }) => server) ?? []), ...(person?.waiting ?? [])]
+  return servers.length === 0 ? fail('CLIENT_NOT_FOUND', { email }) : servers.map(({ id }) => id)
 }
 
 /** The change of one switch on every server where it is not so yet; undefined where it is so everywhere. */
@@ -50,6 +57,18 @@ export async function showClient(s: Services, ctx: BotContext, fields: Fields<'c
     disable: offerSwitch(s, ctx, person, false),
   }
   await s.live.show(ctx, clientScreen(model, ctx.t), encodeTap('client', fields))
+}
+
+export async function showLimits(s: Services, ctx: BotContext, fields: Fields<'limits'>): Promise<void> {
+  const person = personAt(s, fields)
+  if (person === undefined) {
+    await s.live.show(ctx, noteScreen(ctx.t('client.gone'), ctx.t), 'note')
+    return
+  }
+  const input = { email: person.email }
+  const targets = person.placements.map(({ server }) => ({ serverId: server.id, input }))
+  const reset = s.taps.offer(ownerOf(ctx), { kind: 'tasks', operation: 'clients.resetTraffic', targets })
+  await s.live.show(ctx, limitsScreen({ person, at: fields, reset }, ctx.t), encodeTap('limits', fields))
 }
 
 /** @throws FleetError CLIENT_NOT_FOUND */

@@ -8,7 +8,15 @@ import type { Routes } from './route.ts'
 import { showServer, showServerAside } from './server.ts'
 import { WIZARD, type WizardStart } from '../wizards/conversation.ts'
 
-type Starting = 'join' | 'addServer' | 'addInbound' | 'addClient' | 'editField' | 'alertOpen' | 'alertCheck'
+type Starting =
+  | 'join'
+  | 'addServer'
+  | 'addInbound'
+  | 'addClient'
+  | 'editField'
+  | 'editLimit'
+  | 'alertOpen'
+  | 'alertCheck'
 
 /** A new join command for a server, on a screen that waits for it. @throws FleetError SERVER_NOT_FOUND */
 export async function showJoin(s: Services, ctx: BotContext, serverId: number): Promise<void> {
@@ -53,6 +61,7 @@ export function startRoutes(s: Services): Routes<Starting> {
     addInbound: { need: 'inbounds.add', run: (ctx, fields) => start(ctx, 'addInbound', fields) },
     addClient: { need: 'clients.add', run: (ctx, fields) => start(ctx, 'addClient', fields) },
     editField: { need: 'admin', run: (ctx, fields) => start(ctx, 'editField', fields) },
+    editLimit: { need: 'clients.update', run: (ctx, fields) => start(ctx, 'editLimit', fields) },
     alertOpen: { need: 'viewer', keepsWizard: true, run: (ctx, { server }) => openServer(ctx, server) },
     alertCheck: {
       need: 'viewer',

@@ -6,6 +6,7 @@ import type { T } from '../i18n/texts.ts'
 import { type Paged } from '../paging.ts'
 import type { Keyboard, Screen } from '../types.ts'
 import { crumbs } from './crumbs.ts'
+import { limitLines } from './limits.ts'
 import { qrButtons } from './qr.ts'
 
 /** One way to connect: a link of a client on a server. `index` counts the links of that server. */
@@ -48,6 +49,7 @@ export function clientScreen({ person, at, entries, enable, disable }: ClientMod
   const switches: Keyboard[number] = []
   if (enable !== undefined) switches.push(button(t('button.enable'), 'do', { nonce: enable }, 'success'))
   if (disable !== undefined) switches.push(button(t('button.disable'), 'do', { nonce: disable }))
+  switches.push(button(t('button.limits'), 'limits', { server, client }))
   switches.push(button(t('button.delete'), 'deleteClient', { server, client }, 'danger'))
   return {
     text: lines(
@@ -58,6 +60,7 @@ export function clientScreen({ person, at, entries, enable, disable }: ClientMod
         down: bytes(person.down),
         total: bytes(person.up + person.down),
       }),
+      ...limitLines(person, t),
       t('client.servers', { count: servers }),
       lastActive > 0 && placed(t('client.lastActive', { time: HERE }), moment(lastActive, 'ago')),
       ...entries.items.map((entry) => entryLines(entry, t)),

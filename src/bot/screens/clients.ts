@@ -19,6 +19,8 @@ export interface ClientsModel {
       email: string
       /** Partly: on some servers only. */
       enabled: 'yes' | 'partly' | 'no'
+      /** It is refused somewhere, since a limit is reached. */
+      blocked: boolean
       traffic: number
       servers: number
     }[]
@@ -28,8 +30,16 @@ export interface ClientsModel {
 }
 
 export function clientItem(row: ClientRow): ClientsModel['rows']['items'][number] {
-  const { serverId, id, email, enabled, up, down } = row
-  return { serverId, clientId: id, email, enabled: enabled ? 'yes' : 'no', traffic: up + down, servers: 1 }
+  const { serverId, id, email, enabled, blocked, up, down } = row
+  return {
+    serverId,
+    clientId: id,
+    email,
+    enabled: enabled ? 'yes' : 'no',
+    blocked: enabled && blocked !== null,
+    traffic: up + down,
+    servers: 1,
+  }
 }
 
 function enabledOn({ placements }: Person): 'yes' | 'partly' | 'no' {
@@ -46,6 +56,7 @@ export function personItem(person: Person): ClientsModel['rows']['items'][number
     clientId: first.client.id,
     email: person.email,
     enabled: enabledOn(person),
+    blocked: person.placements.some(({ client }) => client.enabled && client.blocked !== null),
     traffic: person.up + person.down,
     servers: person.placements.length,
   }
@@ -84,7 +95,7 @@ export function clientsScreen({ server, rows, filter, search }: ClientsModel, t:
     keyboard: [
       ...rows.items.map((row) => [
         button(
-          `${{ yes: '✅', partly: '◐', no: '⏸' }[row.enabled]} ${row.email} · ${bytes(row.traffic)}${row.servers > 1 ? ` · ${row.servers} 🖥` : ''}`,
+          `${row.blocked ? '⛔' : { yes: '✅', partly: '◐', no: '⏸' }[row.enabled]} ${row.email} · ${bytes(row.traffic)}${row.servers > 1 ? ` · ${row.servers} 🖥` : ''}`,
           'client',
           { server: row.serverId, client: row.clientId, page: 0 },
         ),

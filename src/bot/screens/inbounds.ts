@@ -24,7 +24,7 @@ export function inboundsScreen(
     keyboard: [
       ...at.items.map((inbound) => [
         button(
-          `${inbound.enabled ? '✅' : '⏸'} ${inbound.tag} · ${inbound.port} · ${inbound.clientCount} 👤`,
+          `${!inbound.enabled ? '⏸' : inbound.blocked === null ? '✅' : '⛔'} ${inbound.tag} · ${inbound.port} · ${inbound.clientCount} 👤`,
           'inbound',
           {
             server: server.id,
@@ -50,6 +50,7 @@ export function inboundScreen(model: { server: Server; inbound: InboundRow; enab
       crumbs(t, [server.name, t('crumb.inbounds'), inbound.tag]),
       '',
       inbound.enabled ? t('inbound.on') : t('inbound.off'),
+      inbound.enabled && inbound.blocked !== null && `⛔ ${t(`limits.closed.${inbound.blocked}`)}`,
       t('inbound.kind', { kind: kindWords(inbound, t), port: inbound.port }),
       html`${t('inbound.listen')} <code>${inbound.listen}</code>`,
       layer.type === 'reality' && html`${t('inbound.target')} <code>${layer.target}</code>`,

@@ -10,6 +10,7 @@ import { clientsScreen } from './clients.ts'
 import { confirmScreen } from './confirm.ts'
 import { homeScreen } from './home.ts'
 import { inboundScreen, inboundsScreen } from './inbounds.ts'
+import { limitsScreen } from './limits.ts'
 import { editScreen, joinScreen } from './server-edit.ts'
 import { serverScreen, usageScreen } from './server.ts'
 
@@ -68,7 +69,21 @@ const inbound = {
     },
   },
 } as unknown as InboundRow
-const client = { id: 2 ** 31, email: NASTY, enabled: true, up: LARGEST, down: LARGEST, lastActiveAt: 1 }
+const client = {
+  id: 2 ** 31,
+  email: NASTY,
+  enabled: true,
+  up: LARGEST,
+  down: LARGEST,
+  lastActiveAt: 1,
+  limitBytes: 1,
+  expiresAt: 8e12,
+  lastsDays: 3_650,
+  resetDays: 366,
+  nextResetAt: 8e12,
+  ipLimit: 1_000,
+  blocked: 'addresses',
+}
 const person = {
   email: NASTY,
   up: LARGEST,
@@ -141,6 +156,7 @@ const screens: Record<string, Screen> = {
           clientId: client.id,
           email: NASTY,
           enabled: 'partly' as const,
+          blocked: true,
           traffic: LARGEST,
           servers: 1_000,
         })),
@@ -160,6 +176,7 @@ const screens: Record<string, Screen> = {
     },
     t,
   ),
+  limits: limitsScreen({ person, at: { server: first.id, client: client.id }, reset: nonce }, t),
   confirm: confirmScreen({ crumbs: [NASTY], question: NASTY, effect: NASTY, yes: 'Yes', nonce, back }, t),
   batch: batchScreen(
     {

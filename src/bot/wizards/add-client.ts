@@ -2,7 +2,9 @@ import { createHash } from 'node:crypto'
 import { email as emailSchema } from '#src/contract/primitives.ts'
 import type { Fleet, Server } from '#src/fleet/types.ts'
 import type { Runtime } from '#src/runtime.ts'
+import { type LimitsDraft, endInput, noLimits } from '../limit-input.ts'
 import type { Services } from '../services.ts'
+import { limitWords, limitsStep } from './limits-step.ts'
 import {
   asksServers,
   choiceWords,
@@ -19,6 +21,9 @@ interface Answers extends ServerChoice {
   name: string
   offered: string
   tags: string[]
+  limits: LimitsDraft
+  /** Asked for: most clients have none, and are not asked. */
+  wantsLimits: boolean
 }
 
 /** A name that is free: short, easy to read aloud. */
@@ -120,18 +125,26 @@ const summary: Step<Answers> = {
         !fleet.servers.isSingle() &&
           t('addInbound.sumServers', { servers: choiceWords(servers, answers, t) }),
         t('addClient.sumInbounds', { tags: tagsMeant(answers, fleet).join(', ') }),
+        t('addClient.sumLimits', { limits: limitWords(answers.limits, t) }),
         reachLine(servers, t),
         without.length > 0 &&
           `⚠️ ${t('addClient.without', { servers: missing.join(', '), count: without.length })}`,
       ],
-      rows: [[{ text: t('button.create'), verb: 'create', style: 'success' }]],
+      rows: [
+        ...(answers.wantsLimits ? [] : [[{ text: t('button.setLimits'), verb: 'limits' }]]),
+        [{ text: t('button.create'), verb: 'create', style: 'success' }],
+      ],
     }
   },
-  answer: (answers, input) =>
-    input.kind === 'tap' && input.verb === 'create' ? { next: answers } : again(answers),
+  answer(answers, input) {
+    if (input.kind !== 'tap') return again(answers)
+    if (input.verb === 'create') return { next: answers }
+    // That question comes before this one, so that it is asked now, and Back leads to it.
+    return again(input.verb === 'limits' ? { ...answers, wantsLimits: true } : answers)
+  },
 }
 
-/** Name, servers, inbounds, then one client with the same credentials everywhere. */
+/** Name, servers, inbounds, limits where they are asked for, then one client with the same credentials everywhere. */
 export function addClientWizard(s: Services): Wizard<Answers, { server: number }> {
   const noInbound = (
     servers: Server[],
@@ -143,7 +156,14 @@ export function addClientWizard(s: Services): Wizard<Answers, { server: number }
   return {
     need: 'clients.add',
     begin({ server }, { fleet, runtime, t }) {
-      const answers = { ...noServers(server), name: '', offered: freeName(fleet, runtime), tags: [] }
+      const answers: Answers = {
+        ...noServers(server),
+        name: '',
+        offered: freeName(fleet, runtime),
+        tags: [],
+        limits: noLimits,
+        wantsLimits: false,
+      }
       const meant = asksServers(answers, fleet) ? fleet.servers.list() : chosenServers(answers, fleet)
       const refuse = noInbound(meant, t, fleet)
       return refuse === undefined ? { answers } : { refuse }
@@ -157,11 +177,14 @@ export function addClientWizard(s: Services): Wizard<Answers, { server: number }
       ...(asksServers(answers, fleet) ? [servers] : []),
       // Before the servers are known the number of inbounds is not: then the question is counted.
       ...(tagsOf(answers, fleet).length === 1 ? [] : [inbounds]),
+      ...(answers.wantsLimits ? [limitsStep<Answers>()] : []),
       summary,
     ],
     origin: (answers) => answers.from,
-    async finish(answers, { id }, ctx) {
-      const client = s.fleet.newClient(answers.name)
+    async finish(answers, { id, startedAt }, ctx) {
+      const { limitBytes, ipLimit } = answers.limits
+      const limits = { limitBytes, ipLimit, ...endInput(answers.limits, startedAt) }
+      const client = { ...s.fleet.newClient(answers.name), ...limits }
       const targets = placements(answers, s.fleet).targets.map(({ serverId, tag }) => ({
         serverId,
         input: { id: tag, clients: [client] },

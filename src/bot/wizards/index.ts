@@ -3,6 +3,7 @@ import { addClientWizard } from './add-client.ts'
 import { addInboundWizard } from './add-inbound.ts'
 import { addServerWizard } from './add-server.ts'
 import { editFieldWizard } from './edit-field.ts'
+import { editLimitWizard } from './edit-limit.ts'
 import type { AnyWizard } from './run.ts'
 
 /** Every wizard by the name that stands in its drafts. */
@@ -12,5 +13,6 @@ export function createWizards(s: Services): Record<string, AnyWizard> {
     addInbound: addInboundWizard(s),
     addClient: addClientWizard(s),
     editField: editFieldWizard(s),
+    editLimit: editLimitWizard(s),
   }
 }
