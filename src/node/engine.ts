@@ -12,6 +12,7 @@ import { renderConfig } from '#src/xray/render.ts'
 import { maskSecrets } from '#src/xray/secret-keys.ts'
 import { parseXrayName } from '#src/xray/user-name.ts'
 import { isOpen, listenerOf } from './listeners.ts'
+import type { Placements } from './placements.ts'
 import type { InboundRecord, Rows } from './rows.ts'
 import type { RowsView } from './rows-view.ts'
 import type { Snapshot } from './snapshot.ts'
@@ -20,6 +21,7 @@ import { createUsers } from './users.ts'
 
 export interface EngineDeps {
   rows: Rows
+  placements: Placements
   process: XrayProcess
   api: XrayApi
   /** Opens an inbound in the running Xray, with the users in it. */
@@ -65,8 +67,16 @@ export function createEngine(deps: EngineDeps) {
 
   const render = (): object => renderConfig(model())
 
+  /** The same, without a halt: for inside a change, in which no other comes between. */
+  async function renderGently(): Promise<RenderedConfig> {
+    const inbounds: XrayModel['inbounds'] = []
+    for (const inbound of rows.inbounds().filter(isOpen))
+      inbounds.push({ ...forXray(inbound), users: await users.gather(inbound) })
+    return renderConfig({ ...model([]), inbounds })
+  }
+
   async function openInbound(inbound: InboundRecord): Promise<void> {
-    await deps.openInbound(renderInbound(forXray(inbound), users.inInbound(inbound)))
+    await deps.openInbound(renderInbound(forXray(inbound), await users.gather(inbound)))
   }
 
   /** Closes it first: Xray must be told of some users together with the listener. What is connected stays so. */
@@ -75,7 +85,7 @@ export function createEngine(deps: EngineDeps) {
     await openInbound(inbound)
   }
 
-  const users = createUsers({ rows, api, reopen })
+  const users = createUsers({ rows, placements: deps.placements, api, reopen })
   const structure = createStructure({
     api,
     compile: deps.compile,
@@ -146,7 +156,8 @@ export function createEngine(deps: EngineDeps) {
         }
       }
       // Client changes stay out of the file: it would be megabytes for each of them, and a start renders it anyway.
-      if (changed.length > 0 || users.touchesFixed(before, now)) await process.writeConfig(render())
+      if (changed.length > 0 || users.touchesFixed(before, now))
+        await process.writeConfig(await renderGently())
     },
 
     /**

@@ -15,6 +15,7 @@ import { createEngine } from './engine.ts'
 import { createInbounds } from './inbounds.ts'
 import { createMachine, osName, tail } from './machine.ts'
 import type { NodeOperations } from './operations.ts'
+import { createPlacements } from './placements.ts'
 import { createPosition } from './position.ts'
 import { type HeldCertificates, createPrepareInbound } from './prepare-inbound.ts'
 import { createRouting } from './routing.ts'
@@ -69,6 +70,7 @@ export function createNode(options: NodeOptions, xray: XrayParts = realXray(opti
   const paths = xrayPaths(dir)
   const inboundListen = options.inboundListen ?? '0.0.0.0'
   const rows = createRows(db, box)
+  const placements = createPlacements(db)
   const position = createPosition(db, () => runtime.uuid())
   const settings = createSettings(db)
   const routingRow = createRoutingRow(db, box)
@@ -78,6 +80,7 @@ export function createNode(options: NodeOptions, xray: XrayParts = realXray(opti
   const engine = createEngine({
     ...xray,
     rows,
+    placements,
     certificateFiles: (domain) => certificates.filesOf(domain),
     routing: () => routingRow.read().document,
     openRouting: routingRow.open,
@@ -139,6 +142,7 @@ export function createNode(options: NodeOptions, xray: XrayParts = realXray(opti
       ...xray,
       db,
       rows,
+      placements,
       writes,
       engine,
       answers,
