@@ -85,7 +85,7 @@ async function countedNode() {
   return {
     node,
     parts,
-    async effortOf(work: () => Promise<unknown>): Promise<Effort> {
+    effortOf: async (work: () => Promise<unknown>): Promise<Effort> => {
       effort = { statements: 0, rows: 0, calls: [] }
       await work()
       return effort
@@ -110,20 +110,18 @@ describe('one client beside ten thousand', () => {
     await node.stop()
   })
 
-  test('an inbound with ten thousand goes by one call, though they stand in another one too', async () => {
+  test('an inbound with two thousand goes by one call, though they stand in another one too', async () => {
     const { node, parts, effortOf } = await countedNode()
     await addInbound(node, 'goes', 1_001)
     await addInbound(node, 'stays', 1_002)
-    for (const name of ['a', 'b']) {
-      const clients = people(name, 5_000)
-      await add(node, 'goes', clients)
-      await add(node, 'stays', clients)
-    }
+    const standing = people('a', 2_000)
+    await add(node, 'goes', standing)
+    await add(node, 'stays', standing)
     const { calls } = await effortOf(() => node.operations['inbounds.delete']({ id: 'goes' }, key()))
     expect(calls).toEqual(['removeInbound'])
-    expect(await parts.api.users('stays')).toHaveLength(10_000)
+    expect(await parts.api.users('stays')).toHaveLength(2_000)
     const { clients } = await node.operations['sync.changes']({ epoch: '', since: 0, trafficSince: 0 }, {})
-    expect(clients).toHaveLength(10_000)
+    expect(clients).toHaveLength(2_000)
     expect(clients.every(({ inbounds, rowVersion }) => inbounds.length === 1 && rowVersion === 3)).toBe(true)
     await node.stop()
   })
