@@ -14,6 +14,7 @@ import { parseXrayName } from '#src/xray/user-name.ts'
 import { isOpen } from './listeners.ts'
 import type { InboundRecord } from './records.ts'
 import type { Rows } from './rows.ts'
+import type { Placements } from './placements.ts'
 import type { RowsView } from './rows-view.ts'
 import type { Snapshot } from './snapshot.ts'
 import { createMending, type MendingDeps } from './mending.ts'
@@ -22,6 +23,7 @@ import { createUsers } from './users.ts'
 
 export interface EngineDeps {
   rows: Rows
+  placements: Placements
   process: XrayProcess
   api: XrayApi
   /** Opens an inbound in the running Xray, with the users in it. */
@@ -73,8 +75,16 @@ export function createEngine(deps: EngineDeps) {
 
   const render = (): object => renderConfig(model())
 
+  /** The same, without a halt: for inside a change, in which no other comes between. */
+  async function renderGently(): Promise<RenderedConfig> {
+    const inbounds: XrayModel['inbounds'] = []
+    for (const inbound of rows.inbounds().filter(isOpen))
+      inbounds.push({ ...forXray(inbound), users: await users.gather(inbound) })
+    return renderConfig({ ...model([]), inbounds })
+  }
+
   async function openInbound(inbound: InboundRecord): Promise<void> {
-    await deps.openInbound(renderInbound(forXray(inbound), users.inInbound(inbound)))
+    await deps.openInbound(renderInbound(forXray(inbound), await users.gather(inbound)))
     process.release(inbound.tag)
   }
 
@@ -92,7 +102,7 @@ export function createEngine(deps: EngineDeps) {
   /** What is closed since its port cannot be had takes its users along when it opens. */
   const isHeldBack = (tag: string): boolean => process.state().heldBack.some((held) => held.tag === tag)
 
-  const users = createUsers({ rows, api, reopen, isHeldBack })
+  const users = createUsers({ rows, placements: deps.placements, api, reopen, isHeldBack })
   const structure = createStructure({
     api,
     closeInbound,
@@ -191,7 +201,7 @@ export function createEngine(deps: EngineDeps) {
       }
       // Client changes stay out of the file: it would be megabytes for each of them, and a start renders it anyway.
       // But for users that are told with their inbound: nothing else says later whom Xray knows there.
-      if (changed.length > 0 || altered.size > 0) await process.writeConfig(render())
+      if (changed.length > 0 || altered.size > 0) await process.writeConfig(await renderGently())
     },
 
     ...mending,

@@ -3,6 +3,7 @@ import { takesUsersWhileRunning } from '#src/xray/account.ts'
 import type { XrayUser } from '#src/xray/model.ts'
 import { isOpen } from './listeners.ts'
 import type { ClientRecord, InboundSettings } from './records.ts'
+import type { Placements } from './placements.ts'
 import type { Rows } from './rows.ts'
 import type { RowsView } from './rows-view.ts'
 import { type Snapshot, standingsOf } from './snapshot.ts'
@@ -14,12 +15,12 @@ import { type Snapshot, standingsOf } from './snapshot.ts'
 export function alteredFixedInbounds(
   before: Snapshot,
   view: RowsView,
-  rows: Pick<Rows, 'clientOf'>,
+  here: { rows: Pick<Rows, 'clientOf'>; placements: Pick<Placements, 'inboundsOf'> },
   userIn: (inbound: InboundSettings, client: ClientRecord) => XrayUser,
 ): Set<number> {
   const altered = new Set<number>()
   const { clients } = before.scope
-  const touched = [...standingsOf(before), ...clients.flatMap((id) => view.client(id)?.inbounds ?? [])]
+  const touched = [...standingsOf(before), ...clients.flatMap((id) => here.placements.inboundsOf(id))]
   for (const inboundId of new Set(touched)) {
     const inbound = view.inbound(inboundId)
     if (inbound === undefined || takesUsersWhileRunning(inbound)) continue
@@ -27,7 +28,7 @@ export function alteredFixedInbounds(
       client !== undefined && stands && isOpen(client) ? JSON.stringify(userIn(inbound, client)) : ''
     const isAltered = clients.some((id) => {
       const row = before.clients.find((client) => client['id'] === id)
-      const old = row === undefined ? undefined : rows.clientOf(row)
+      const old = row === undefined ? undefined : here.rows.clientOf(row)
       const now = view.client(id)
       const stood = standingsOf(before, id).includes(inboundId)
       return entry(old, stood) !== entry(now, now?.inbounds.includes(inboundId) === true)

@@ -16,6 +16,7 @@ import type { NodeOperations } from './operations.ts'
 import { blockReason } from './limits.ts'
 import { isOpen } from './listeners.ts'
 import { nextPeriod } from './periods.ts'
+import type { Placements } from './placements.ts'
 import type { PositionStore } from './position.ts'
 import type { PrepareInbound } from './prepare-inbound.ts'
 import type { InboundRecord, InboundSettings } from './records.ts'
@@ -25,6 +26,7 @@ import type { Writes } from './writes.ts'
 export interface InboundDeps {
   db: Sqlite
   rows: Rows
+  placements: Placements
   writes: Writes
   engine: Engine
   answers: Answers
@@ -55,7 +57,7 @@ function requireSettings(protocol: Inbound['protocol'], settings: unknown): Give
 }
 
 export function createInbounds(deps: InboundDeps): InboundOperations {
-  const { db, rows, writes, engine, answers, position, runtime, inboundListen } = deps
+  const { db, rows, placements, writes, engine, answers, position, runtime, inboundListen } = deps
   const resetTraffic = db.prepare(
     `insert into inbound_traffics (server_id, inbound_id, traffic_seq) values (${LOCAL_SERVER_ID}, @id, @seq)
      on conflict (server_id, inbound_id) do update set reset_up = up, reset_down = down, traffic_seq = excluded.traffic_seq`,
@@ -196,21 +198,12 @@ export function createInbounds(deps: InboundDeps): InboundOperations {
         plan: async () => {
           const { id } = requireInbound(rows, input.id)
           // Its clients stay, with their credentials and counters; their rows change, since a placement goes.
-          const clients = rows.clientsIn(id)
-          const scope = { inbounds: [id], clients: clients.map((client) => client.id) }
+          const scope = { inbounds: [id], clients: placements.clientsIn(id) }
           return {
             before: scope,
             commit: (changeSeq) => {
+              placements.markChanged(id, changeSeq, runtime.now())
               rows.removeInbound(id, changeSeq)
-              for (const client of clients) {
-                rows.saveClient({
-                  ...client,
-                  inbounds: client.inbounds.filter((inboundId) => inboundId !== id),
-                  rowVersion: client.rowVersion + 1,
-                  changeSeq,
-                  updatedAt: runtime.now(),
-                })
-              }
               return scope
             },
           }

@@ -23,6 +23,7 @@ import { happeningOf } from './limit-events.ts'
 import { createLimitKeeper } from './limit-keeper.ts'
 import type { Node, NodeOptions } from './node-options.ts'
 import type { NodeOperations } from './operations.ts'
+import { createPlacements } from './placements.ts'
 import { createPosition } from './position.ts'
 import { createPrepareInbound } from './prepare-inbound.ts'
 import { createReports } from './reports.ts'
@@ -54,6 +55,7 @@ export function createNode(options: NodeOptions, xray: XrayParts = realXray(opti
   const runtime: Runtime = { ...options.runtime, now: clock.now }
   const paths = xrayPaths(dir)
   const rows = createRows(db, box)
+  const placements = createPlacements(db)
   const position = createPosition(
     db,
     () => runtime.uuid(),
@@ -67,6 +69,7 @@ export function createNode(options: NodeOptions, xray: XrayParts = realXray(opti
   const engine = createEngine({
     ...xray,
     rows,
+    placements,
     certificateFiles: (domain) => certificateFiles(dir, domain),
     routing: () => routingRow.read().document,
     openRouting: routingRow.open,
@@ -188,7 +191,7 @@ export function createNode(options: NodeOptions, xray: XrayParts = realXray(opti
     ],
   })
 
-  const changeDeps = { ...xray, db, rows, writes, engine, answers, position, runtime }
+  const changeDeps = { ...xray, db, rows, placements, writes, engine, answers, position, runtime }
   const operations: NodeOperations = {
     ...createInbounds({
       ...changeDeps,

@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { contract, inboundInput, type OperationInput } from '#src/contract/index.ts'
+import { contract, inboundInput, type OperationInput, type Outbound } from '#src/contract/index.ts'
 import { FleetError } from '#src/errors.ts'
 import type { Log } from '#src/log.ts'
 import type { XrayApi } from '#src/xray/api.ts'
+import { makeRealityKeys } from '#src/xray/x25519.ts'
 import { silentLog } from '#test/support/silent-log.ts'
 import { type TestNode, startTestNode } from '#test/support/test-node.ts'
 import { freePort } from '#test/support/xray-client.ts'
@@ -16,7 +17,8 @@ let parts: XrayParts
 /** A step that Xray refuses from now on. */
 let refused: keyof XrayApi | null = null
 const told: { message: string; details: object }[] = []
-const log: Log = { ...silentLog(), info: (details, message) => void told.push({ details, message }) }
+const tell = (details: object, message: string) => void told.push({ details, message })
+const log: Log = { ...silentLog(), info: tell, warn: tell }
 
 /** The real Xray, but for the step that a test has it refuse. */
 function breakable(real: XrayParts): XrayParts {
@@ -179,11 +181,90 @@ describe('ways out and rules of a node', () => {
       it.db.prepare('update routings set document = @document, row_version = @row_version').run(row)
     })
     expect(await running()).toEqual(xray)
+    // One outbound is back, one as it was, one gone; and the rules.
+    expect(told).toContainEqual({
+      message: 'Xray differed from the database and was mended',
+      details: { mended: 4 },
+    })
     expect(await pid()).toBe(alive)
     // And from here there is nothing more to mend.
     const again = JSON.stringify(await parts.api.ruleTags())
     await it.restart()
     expect(JSON.stringify(await parts.api.ruleTags())).toBe(again)
+  })
+
+  test('every kind of way out is known again as what it is', async () => {
+    const id = randomUUID()
+    const [address, port] = ['192.0.2.1', 443]
+    const { privateKey, publicKey } = makeRealityKeys()
+    const reality = { serverName: 'site.example', publicKey, shortId: 'ab12', fingerprint: 'chrome' }
+    const outbounds: Outbound[] = [
+      {
+        tag: 'freedom',
+        protocol: 'freedom',
+        settings: { domainStrategy: 'UseIPv4' },
+        sendThrough: '192.0.2.9',
+      },
+      { tag: 'blackhole', protocol: 'blackhole', settings: { response: { type: 'http' } } },
+      { tag: 'dns', protocol: 'dns', settings: { address: '192.0.2.53', port: 53, network: 'udp' } },
+      { tag: 'loopback', protocol: 'loopback', settings: { inboundTag: 'again' } },
+      {
+        tag: 'vless',
+        protocol: 'vless',
+        settings: { address, port, id, encryption: 'none', flow: 'xtls-rprx-vision' },
+        streamSettings: { network: 'raw', security: 'reality', realitySettings: reality },
+      },
+      {
+        tag: 'vmess',
+        protocol: 'vmess',
+        settings: { address, port, id },
+        streamSettings: { network: 'ws', wsSettings: { path: '/w', headers: { Host: 'site.example' } } },
+        mux: { enabled: true, concurrency: 8 },
+      },
+      {
+        tag: 'trojan',
+        protocol: 'trojan',
+        settings: { address, port, password: 'p' },
+        streamSettings: { network: 'xhttp', security: 'tls', xhttpSettings: { path: '/x', mode: 'auto' } },
+      },
+      {
+        tag: 'ss',
+        protocol: 'shadowsocks',
+        settings: { address, port, method: 'aes-256-gcm', password: 'p' },
+      },
+      { tag: 'http', protocol: 'http', settings: { address, port, user: 'u', pass: 'p' } },
+      { tag: 'chained', protocol: 'socks', settings: { address, port }, proxySettings: { tag: 'vless' } },
+      {
+        tag: 'wireguard',
+        protocol: 'wireguard',
+        settings: {
+          secretKey: Buffer.from(privateKey, 'base64url').toString('base64'),
+          address: ['10.0.0.2/32'],
+          peers: [
+            {
+              publicKey: Buffer.from(publicKey, 'base64url').toString('base64'),
+              endpoint: '192.0.2.1:51820',
+            },
+          ],
+        },
+      },
+      {
+        tag: 'hysteria',
+        protocol: 'hysteria',
+        settings: { version: 2, address, port },
+        streamSettings: {
+          network: 'hysteria',
+          security: 'tls',
+          tlsSettings: { serverName: 'site.example', alpn: ['h3'] },
+          hysteriaSettings: { version: 2, auth: 'a' },
+        },
+      },
+    ]
+    expect((await set({ domainStrategy: 'AsIs', outbounds })).applied.how).toBe('hot')
+    expect(await parts.api.outbounds()).toHaveLength(outbounds.length + 2)
+    told.length = 0
+    await it.restart()
+    expect(told.filter(({ message }) => message.includes('differed'))).toEqual([])
   })
 
   test('a start has the same ways out and rules', async () => {

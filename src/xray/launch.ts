@@ -232,7 +232,7 @@ async function wordsOf(path: string): Promise<string> {
   }
 }
 
-export async function exists(path: string): Promise<boolean> {
+async function exists(path: string): Promise<boolean> {
   return access(path).then(
     () => true,
     () => false,

@@ -2,6 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { plainRouting } from '#src/contract/index.ts'
 import { xrayBinary } from '#test/support/xray-binary.ts'
 import { plainInbound, vlessUser, xrayModel } from '#test/support/xray-server.ts'
 import type { XrayModel } from './model.ts'
@@ -77,6 +78,30 @@ describe('the configuration', () => {
     const open = JSON.stringify(renderConfig({ ...xrayModel(dir), allowPrivateTargets: true }))
     expect(open).not.toContain('127.0.0.0/8')
     expect(open).toContain('"finalRules":[{"action":"allow"}]')
+  })
+
+  it('lets nothing out but by a rule, keeps the API’s first, and never gives WireGuard the machine’s network', () => {
+    const outbounds = [
+      { tag: 'wg', protocol: 'wireguard' as const, settings: { secretKey: 'k', noKernelTun: false } },
+    ]
+    const rules = [{ user: ['a.n+'], outboundTag: 'wg' }]
+    const model = { ...xrayModel(dir), routing: { ...plainRouting, outbounds, rules, defaultOutbound: 'wg' } }
+    const config = renderConfig({ ...model, allowPrivateTargets: false })
+    expect(config.outbounds.map(({ tag }) => tag)).toEqual(['blocked', 'direct', 'wg'])
+    expect(config.outbounds[2]).toMatchObject({ settings: { noKernelTun: true } })
+    expect(config.routing.rules).toEqual([
+      { ruleTag: expect.stringMatching(/^api@[0-9a-f]{16}$/), inboundTag: ['api'], outboundTag: 'api' },
+      expect.objectContaining({ ruleTag: 'private', outboundTag: 'blocked' }),
+      { ruleTag: 'rule-0', user: ['regexp:(?i)^(?:a\\.n\\+)#\\d+$'], outboundTag: 'wg' },
+      { ruleTag: 'default', network: 'tcp,udp', outboundTag: 'wg' },
+    ])
+    // Of the rules Xray tells names alone, so another rule of the same name is told by that of the first.
+    const other = renderConfig({
+      ...model,
+      routing: { ...model.routing, rules: [{ user: ['b'], outboundTag: 'wg' }] },
+      allowPrivateTargets: false,
+    })
+    expect(other.routing.rules[0]).not.toEqual(config.routing.rules[0])
   })
 
   it('is refused by Xray with its reason when it is wrong', async () => {

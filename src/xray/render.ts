@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { join } from 'node:path'
-import type { RoutingDocument } from '#src/contract/index.ts'
+import type { Outbound, RoutingDocument } from '#src/contract/index.ts'
 import type { XrayModel } from './model.ts'
 import type { RenderedConfig } from './diff.ts'
 import { renderInbound } from './render-inbound.ts'
@@ -71,8 +71,14 @@ function renderOutbounds({ routing, allowPrivateTargets }: XrayModel): RenderedC
   return [
     { tag: 'blocked', protocol: 'blackhole' },
     { tag: 'direct', protocol: 'freedom', settings: directSettings(allowPrivateTargets) },
-    ...routing.outbounds,
+    ...routing.outbounds.map(renderOutbound),
   ]
+}
+
+function renderOutbound(outbound: Outbound): RenderedConfig['outbounds'][number] {
+  if (outbound.protocol !== 'wireguard') return outbound
+  // As with inbounds: the kernel's own would change the machine's network. Last, so that it is what Xray takes.
+  return { ...outbound, settings: { ...outbound.settings, noKernelTun: true } }
 }
 
 /** Which way each connection takes. Private targets are closed before any rule of an admin is asked. */
