@@ -73,7 +73,11 @@ export function createFaultyProcess(deps: {
     xray.parts,
   )
   return {
-    local: createLocalConnector(node.operations, { log, runtime }),
+    local: createLocalConnector(node.operations, {
+      // What a dead process still has in memory may find its database closed, and says so to nobody.
+      log: { ...log, error: (...said) => (dead ? undefined : log.error(...said)) },
+      runtime,
+    }),
     killed,
     die,
     begin: () => node.start(),
