@@ -23,6 +23,22 @@ export const unreachable = (): FleetError =>
 
 const never = (): Promise<never> => new Promise(() => undefined)
 
+/** Xray as a process has it in hand while it lives: what it asks when it is dead is never answered, nor done. */
+function mortal(parts: FakeXray['parts'], isDead: () => boolean): FakeXray['parts'] {
+  const held = <T extends object>(target: T): T =>
+    new Proxy(target, {
+      get(of, name) {
+        const value: unknown = Reflect.get(of, name)
+        if (typeof value !== 'function') return value
+        return (...args: unknown[]): unknown => {
+          const isAsked = !['state', 'setRender', 'close'].includes(String(name))
+          return isAsked && isDead() ? never() : (value as (...given: unknown[]) => unknown)(...args)
+        }
+      },
+    })
+  return held({ ...parts, api: held(parts.api), process: held(parts.process) })
+}
+
 export function createFaultyProcess(deps: {
   db: Sqlite
   box: SecretBox
@@ -66,11 +82,11 @@ export function createFaultyProcess(deps: {
       allowPrivateTargets: true,
       faults: {
         at: async (point) => {
-          if (deps.endsAt(point)) await never()
+          if (dead || deps.endsAt(point)) await never()
         },
       },
     },
-    xray.parts,
+    mortal(xray.parts, () => dead),
   )
   return {
     local: createLocalConnector(node.operations, {
