@@ -7,9 +7,10 @@ import type { Choice } from './wizards/wizard.ts'
 export const limitKinds = ['traffic', 'end', 'addresses', 'period'] as const
 export type LimitKind = (typeof limitKinds)[number]
 
-const GIGABYTES = [10, 50, 100, 500] as const
+// Three each: more words than that do not fit beside each other on a phone. Anything else can be typed.
+const GIGABYTES = [10, 50, 100] as const
 const DAYS = [7, 30, 90] as const
-const ADDRESSES = [1, 2, 3, 5] as const
+const ADDRESSES = [1, 2, 3] as const
 const PERIODS = [1, 7, 30] as const
 
 /** What is chosen, in words: `50 GB`, `30 days from the first use`, or that there is no such limit. */
@@ -40,7 +41,10 @@ export function choicesFor(kind: LimitKind, t: T): Choice[] {
         choice(t('limits.neverEnds'), 0),
       ]
     case 'addresses':
-      return [...ADDRESSES.map((count) => choice(String(count), count)), choice(t('limits.noLimit'), 0)]
+      return [
+        ...ADDRESSES.map((count) => choice(t('limits.atOnce', { count }), count)),
+        choice(t('limits.noLimit'), 0),
+      ]
     case 'period':
       return [
         ...PERIODS.map((count) => choice(t('limits.everyDays', { count }), count)),

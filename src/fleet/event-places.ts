@@ -23,6 +23,7 @@ export function createEventPlaces(sqlite: Sqlite, onError: (error: unknown) => v
   const places = new Map<number, EventPlace>()
   const unwritten = new Set<number>()
   let due = new Set<number>()
+  let isWaiting = false
 
   const writeAll = sqlite.transaction((servers: ReadonlySet<number>): void => {
     for (const serverId of servers) {
@@ -32,6 +33,8 @@ export function createEventPlaces(sqlite: Sqlite, onError: (error: unknown) => v
   })
 
   function keepAll(servers: ReadonlySet<number>): void {
+    // Nothing is due where a flush came before: then the file may be closed already.
+    if (servers.size === 0) return
     try {
       writeAll(servers)
       for (const serverId of servers) unwritten.delete(serverId)
@@ -56,15 +59,20 @@ export function createEventPlaces(sqlite: Sqlite, onError: (error: unknown) => v
     /** Writes a server's place down, after those who listen have taken note, with all others of this moment. */
     keep(serverId: number): void {
       due.add(serverId)
-      if (due.size > 1) return
+      if (isWaiting) return
+      isWaiting = true
       setImmediate(() => {
+        isWaiting = false
         const now = due
         due = new Set()
         keepAll(now)
       })
     },
     /** Writes what is known in memory alone. */
-    flush: (): void => keepAll(new Set(unwritten)),
+    flush(): void {
+      due.clear()
+      keepAll(new Set(unwritten))
+    },
     forget(serverId: number): void {
       places.delete(serverId)
       unwritten.delete(serverId)

@@ -5,6 +5,7 @@
 import { readFile } from 'node:fs/promises'
 import type { Log } from '#src/log.ts'
 import type { Runtime } from '#src/runtime.ts'
+import { holdPipe } from '#src/xray/access-pipe.ts'
 import { lastProgram } from '#src/xray/pid-file.ts'
 import { findByArguments } from '#src/xray/proc.ts'
 import { createXrayProcess, xrayArguments, xrayPaths } from '#src/xray/process.ts'
@@ -31,11 +32,13 @@ export async function serveWithoutUs({ dir, runtime, log, findProgram }: LastRes
     const last = lastProgram(remembered)
     const program = last !== null && (await isProgram(last)) ? last : await findProgram()
     const xray = createXrayProcess({ program: fixedProgram(program), dir, runtime, log })
+    const pipe = await holdPipe(xrayPaths(dir).access)
     try {
       await xray.startAsIs()
       log.warn({ pid: xray.state().pid }, 'Xray serves with its last configuration')
     } finally {
       await xray.detach()
+      pipe.close()
     }
   } catch (error) {
     log.error({ error }, 'Xray could not be started with its last configuration')

@@ -47,12 +47,22 @@ export interface AccessPipe {
   close(): void
 }
 
+/** For writing too: so it never ends, however often Xray opens and closes its own end. */
+const openBothEnds = (path: string): number => openSync(path, constants.O_RDWR | constants.O_NONBLOCK)
+
 /** Whether a pipe lies there, which an Xray may have been told of. */
 export async function isPipe(path: string): Promise<boolean> {
   return lstat(path).then(
     (found) => found.isFIFO(),
     () => false,
   )
+}
+
+/** Holds a pipe open, where there is one, so that an Xray told of it can start though nobody reads. */
+export async function holdPipe(path: string): Promise<AccessPipe> {
+  if (!(await isPipe(path))) return { close: () => undefined }
+  const fd = openBothEnds(path)
+  return { close: () => closeSync(fd) }
 }
 
 /**
@@ -71,8 +81,7 @@ export async function openAccessPipe(
     await rm(path, { force: true })
     await runSystemProgram(mkfifo, ['-m', '600', path])
   }
-  // For writing too: so it never ends, however often Xray opens and closes its own end.
-  const fd = openSync(path, constants.O_RDWR | constants.O_NONBLOCK)
+  const fd = openBothEnds(path)
   let socket: Socket
   try {
     socket = new Socket({ fd, readable: true, writable: false })

@@ -36,13 +36,22 @@ let web: WebTarget
 let ofUsers: TestNode
 let ofInbounds: TestNode
 const made = new Map<string, Made>()
+const ports = new Set<number>()
 const isAmongInbounds = ({ name, protocol }: Combination): boolean =>
   !countsUsers(protocol) || name === 'vless, raw, none'
+
+/** A port that listens for UDP alone is free for TCP, and could be drawn again. */
+async function portForOne(): Promise<number> {
+  const port = await freePort()
+  if (ports.has(port)) return portForOne()
+  ports.add(port)
+  return port
+}
 
 async function make(each: Combination, index: number): Promise<Made> {
   const node = isAmongInbounds(each) ? ofInbounds : ofUsers
   const { operations } = node.node
-  const inbound = await operations['inbounds.add'](each.input(`in-${index}`, await freePort()), call())
+  const inbound = await operations['inbounds.add'](each.input(`in-${index}`, await portForOne()), call())
   const email = `Аня: & 🙂 ${index}`
   const person = clientInput.parse({
     email,

@@ -31,9 +31,10 @@ const tools = join(cacheDir, `schemathesis-${SCHEMATHESIS}`)
 const MAX_EXAMPLES = '25'
 
 /** They take away what the others need, reach into the internet, or answer with a stream. */
-const left = '^/(xray/(stop|install)|geofiles|backup|restore|events)'
+const left = '^/(xray/(stop|install|versions)|geofiles|backup|restore|events|logs/tail)'
 
-const there = { inbounds: ['in-1', 'in-2'], clients: ['anna', 'bert'] }
+const there = { inbounds: ['in-1', 'in-2'], clients: ['anna', 'bert'], domains: ['example.com'] }
+const valuesOf: Record<string, readonly string[]> = { email: there.clients, domain: there.domains }
 
 const checks = [
   'not_a_server_error',
@@ -61,10 +62,8 @@ function readable(document: object): string {
       return list
     }
     if (!('in' in value && value.in === 'path' && 'name' in value)) return value
-    return {
-      ...value,
-      schema: { type: 'string', enum: value.name === 'email' ? there.clients : there.inbounds },
-    }
+    const known = valuesOf[String(value.name)] ?? there.inbounds
+    return { ...value, schema: { type: 'string', enum: known } }
   })
 }
 
@@ -94,6 +93,10 @@ async function settle(operations: NodeOperations): Promise<void> {
   )
   for (const id of there.inbounds) await operations['clients.add']({ id, clients: joining }, key())
 }
+
+/** No certificate authority is bothered with any of this. */
+const wantsAuthority = (input: unknown): boolean =>
+  !(typeof input === 'object' && input !== null && 'method' in input && input.method === 'self-signed')
 
 async function fetchTools(): Promise<void> {
   if (existsSync(join(tools, 'bin/schemathesis'))) return
@@ -133,6 +136,8 @@ const operations = Object.fromEntries(
       const count = (what: string) => counts.set(what, (counts.get(what) ?? 0) + 1)
       try {
         if (name === 'inbounds.add' && asked++ % 10 > 0) fail('PORT_TAKEN', { port: 0, by: 'sampling' })
+        if (name === 'certificates.generate' && wantsAuthority(given[0]))
+          fail('ACME_REFUSED', { domain: 'example.com', reason: 'nobody is asked here' })
         const answer = await (work as (...all: never[]) => Promise<unknown>)(...given)
         count('done')
         await settle(it.node.operations)

@@ -196,6 +196,7 @@ export interface Texts {
   'limits.daysFromFirstUse': { count: number }
   'limits.everyDays': { count: number }
   'limits.addressCount': { count: number }
+  'limits.atOnce': { count: number }
   'limits.addresses': { count: number }
   'limits.resets': { every: string | number; time: string | number }
   'limits.firstUse': none

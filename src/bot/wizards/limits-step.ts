@@ -6,6 +6,9 @@ import { again, type Choice, type Step } from './wizard.ts'
 /** What is asked of a new client. A period can be set on its card: few know beforehand that they want one. */
 const ASKED: readonly LimitKind[] = ['traffic', 'end', 'addresses']
 
+/** The argument of a button for no limit: here, where each row has three, that is what tapping again is for. */
+const NONE = '0'
+
 /** All limits of a new client in one line. */
 export function limitWords(draft: LimitsDraft, t: T): string {
   const { limitBytes, days, until, ipLimit } = draft
@@ -17,20 +20,24 @@ export function limitWords(draft: LimitsDraft, t: T): string {
   return parts.length === 0 ? t('limits.none') : parts.join(', ')
 }
 
-/** All limits on one screen: a row of buttons for each, what is chosen marked. */
+/** Whether a button says what is chosen already. */
+function isChosen(draft: LimitsDraft, { verb, arg = '' }: Pick<Choice, 'verb' | 'arg'>): boolean {
+  return JSON.stringify(tapped(draft, verb, arg)) === JSON.stringify(draft)
+}
+
+/** All limits on one screen: a row of buttons for each, what is chosen marked; tapped again, it is taken back. */
 export function limitsStep<A extends { limits: LimitsDraft }>(): Step<A> {
   const marked = (kind: LimitKind, draft: LimitsDraft, t: T): Choice[] =>
-    choicesFor(kind, t).map((choice) => {
-      const chosen = tapped(draft, choice.verb, choice.arg ?? '')
-      const isChosen = chosen !== undefined && JSON.stringify(chosen) === JSON.stringify(draft)
-      return isChosen ? { ...choice, text: `• ${choice.text}` } : choice
-    })
+    choicesFor(kind, t)
+      .filter(({ arg }) => arg !== NONE)
+      .map((choice) => (isChosen(draft, choice) ? { ...choice, text: `• ${choice.text}` } : choice))
   return {
     ask({ limits }, { t }) {
       return {
         lines: [
           t('limits.askAll'),
           ...ASKED.map((kind) => `${t(`limits.kind.${kind}`)}: ${choiceOf(kind, limits, t)}`),
+          '',
           t('limits.typeAny'),
         ],
         rows: [
@@ -46,7 +53,7 @@ export function limitsStep<A extends { limits: LimitsDraft }>(): Step<A> {
       const limits =
         input.kind === 'text'
           ? typedAny(answers.limits, input.text, runtime.now())
-          : tapped(answers.limits, input.verb, input.arg)
+          : tapped(answers.limits, input.verb, isChosen(answers.limits, input) ? NONE : input.arg)
       if (limits !== undefined) return again({ ...answers, limits })
       return input.kind === 'text' ? { stay: answers, error: t('limits.bad.any') } : again(answers)
     },

@@ -107,7 +107,7 @@ describe('a database in a backup is refused', () => {
       /its name/,
     ],
     ['with an id not given yet', (db) => db.exec('update sync_states set next_id = 2'), /client 2/],
-    ['with a stream that is none', (db) => db.exec("update inbounds set stream = '{'"), /cannot be read/],
+    ['with a stream that is none', (db) => db.exec("update inbounds set stream = '{'"), /inbound 1/],
     ['with a stream of another kind', (db) => db.exec(`update inbounds set stream = '{"a":1}'`), /inbound 1/],
     ['with a tag that is none', (db) => db.exec(`update inbounds set tag = 'a"b'`), /inbound 1/],
     ['with an address that is none', (db) => db.exec(`update inbounds set listen = '/etc/x'`), /inbound 1/],
