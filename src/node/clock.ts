@@ -53,12 +53,16 @@ export function createNodeClock(runtime: Pick<Runtime, 'now' | 'monotonic'>, set
   return {
     /** ms since the epoch, as far as the wall clock is believed. */
     now,
-    /** Keeps for the next start how far time has come. */
+    /** Keeps for the next start how far time has come. Never throws: on a full disk it is kept the next time. */
     note(): void {
       const time = now()
       if (standing.steady - notedAt < NOTE_EVERY_MS) return
-      notedAt = standing.steady
-      settings.setTimeSeen(time)
+      try {
+        settings.setTimeSeen(time)
+        notedAt = standing.steady
+      } catch {
+        return
+      }
     },
   }
 }

@@ -32,17 +32,12 @@ beforeEach(async () => {
   await addInbound()
 })
 
-async function addInbound(): Promise<void> {
-  await operations()['inbounds.add'](
-    inboundInput.parse({
-      tag: 'in-1',
-      protocol: 'vless',
-      port: await freePort(),
-      listen: '127.0.0.1',
-      stream: { transport: { type: 'raw' }, security: { type: 'none' } },
-    }),
-    key(),
-  )
+const plain = { transport: { type: 'raw' }, security: { type: 'none' } }
+
+async function addInbound(kind: object = { protocol: 'vless', stream: plain }): Promise<void> {
+  const port = await freePort()
+  const inbound = inboundInput.parse({ tag: 'in-1', port, listen: '127.0.0.1', ...kind })
+  await operations()['inbounds.add'](inbound, key())
 }
 
 afterEach(async () => {
@@ -89,9 +84,9 @@ async function standing(): Promise<number> {
  * The film is over, for so many others go on. Not by what the app says: some of its Xray's connections to its user stay
  * open for minutes when that to the server has ended.
  */
-async function stops(film: Film, others: number): Promise<void> {
+async function stops(film: Film, others?: number): Promise<void> {
   if (cutter === null) return goesOn(film)
-  await expect.poll(standing, WITHIN).toBe(others)
+  if (others !== undefined) await expect.poll(standing, WITHIN).toBe(others)
   // What was on its way still arrives.
   let before = -1
   await expect
@@ -121,6 +116,30 @@ describe('what stands of a client who is refused', () => {
       expect((await operations()['xray.start'](undefined, key())).pid).toBe(before)
     },
   )
+
+  const over = (transport: object) => ({ transport, security: { type: 'none' } })
+  test.each([
+    { protocol: 'vmess', stream: over({ type: 'ws', path: '/a' }) },
+    { protocol: 'trojan', stream: over({ type: 'httpupgrade', path: '/a' }) },
+    { protocol: 'shadowsocks', settings: { method: 'aes-128-gcm', network: 'tcp,udp' }, stream: plain },
+    {
+      protocol: 'shadowsocks',
+      settings: { method: '2022-blake3-aes-128-gcm', network: 'tcp,udp' },
+      stream: plain,
+    },
+    { protocol: 'vless', stream: over({ type: 'grpc', serviceName: 'a' }) },
+    { protocol: 'vless', stream: over({ type: 'xhttp', path: '/a', mode: 'auto' }) },
+  ])('is cut through $protocol over $stream.transport.type too', async (kind) => {
+    await operations()['inbounds.delete']({ id: 'in-1' }, key())
+    await addInbound(kind)
+    const [anna, bert] = [await joins('anna', '127.0.0.9'), await joins('bert', '127.0.0.9')]
+    const [hers, his] = [await watches(anna), await watches(bert)]
+    await operations()['clients.update']({ email: 'anna', enabled: false }, key())
+    await stops(hers)
+    const received = hers.received()
+    await goesOn(his)
+    if (cutter !== null) expect(hers.received()).toBe(received)
+  })
 
   test('is cut when credentials change, and when the inbound is closed', async () => {
     const [anna, bert] = [await joins('anna', '127.0.0.9'), await joins('bert', '127.0.0.9')]

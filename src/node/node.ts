@@ -223,6 +223,7 @@ export function createNode(options: NodeOptions, xray: XrayParts = realXray(opti
     async start() {
       position.begin()
       events.begin(position.read().epoch)
+      clock.note()
       await xray.tidy()
       await backups.tidy()
       await install.look()
