@@ -3,6 +3,7 @@ import { fail } from '#src/errors.ts'
 import type { Runtime } from '#src/runtime.ts'
 import { LOCAL_SERVER_ID, type Sqlite } from '#src/store/open.ts'
 import { hasClients } from '#src/xray/account.ts'
+import { createCounts } from './counts.ts'
 import type { Engine } from './engine.ts'
 import { requireInbound } from './inbounds.ts'
 import { blockReason, changedLimits, unlimited } from './limits.ts'
@@ -33,18 +34,7 @@ type ClientOperations = Pick<NodeOperations, Extract<OperationName, `clients.${s
 
 export function createClients(deps: ClientDeps): ClientOperations {
   const { db, rows, writes, engine, position, runtime } = deps
-  const resetTraffic = db.prepare(
-    `insert into client_traffics (server_id, client_id, traffic_seq) values (${LOCAL_SERVER_ID}, @id, @seq)
-     on conflict (server_id, client_id) do update set reset_up = up, reset_down = down, traffic_seq = excluded.traffic_seq`,
-  )
-
-  const used = db
-    .prepare(
-      `select up + down - reset_up - reset_down from client_traffics
-       where server_id = ${LOCAL_SERVER_ID} and client_id = ?`,
-    )
-    .pluck()
-  const usedBytes = (id: number): number => (used.get(id) as number | undefined) ?? 0
+  const counts = createCounts(db, 'client')
   const addresses = db.prepare(
     `select address, first_seen_at as firstSeenAt, last_seen_at as lastSeenAt from inbound_client_ips
      where server_id = ${LOCAL_SERVER_ID} and client_id = ? order by last_seen_at desc, address limit 1000`,
@@ -135,7 +125,7 @@ export function createClients(deps: ClientDeps): ClientOperations {
           hasNewCredentials = uuid !== before.uuid || password !== before.password
           const limits = changedLimits(before, changes, now)
           // Who was using it from too many addresses is looked at again with the next reading.
-          const use = { bytes: usedBytes(before.id), addresses: 0 }
+          const use = { bytes: counts.used(before.id), addresses: 0 }
           const next: ClientRecord = {
             ...before,
             ...given,
@@ -207,7 +197,7 @@ export function createClients(deps: ClientDeps): ClientOperations {
           return {
             before: scope,
             commit: (changeSeq) => {
-              resetTraffic.run({ id: row.id, seq: position.nextTraffic() })
+              counts.reset(row.id, position.nextTraffic())
               if (row.blocked === 'traffic') {
                 const now = runtime.now()
                 const blocked = blockReason(row, { bytes: 0, addresses: 0 }, now)

@@ -6,11 +6,12 @@ import {
 } from '#src/contract/index.ts'
 import { fail } from '#src/errors.ts'
 import type { Runtime } from '#src/runtime.ts'
-import { LOCAL_SERVER_ID, type Sqlite } from '#src/store/open.ts'
+import type { Sqlite } from '#src/store/open.ts'
 import { renderConfig } from '#src/xray/render.ts'
 import { networksOf, type Network } from '#src/xray/streams.ts'
 import { validateModel } from '#src/xray/validate.ts'
 import type { Answers } from './answers.ts'
+import { createCounts } from './counts.ts'
 import type { Engine } from './engine.ts'
 import type { NodeOperations } from './operations.ts'
 import { blockReason } from './limits.ts'
@@ -58,18 +59,7 @@ function requireSettings(protocol: Inbound['protocol'], settings: unknown): Give
 
 export function createInbounds(deps: InboundDeps): InboundOperations {
   const { db, rows, placements, writes, engine, answers, position, runtime, inboundListen } = deps
-  const resetTraffic = db.prepare(
-    `insert into inbound_traffics (server_id, inbound_id, traffic_seq) values (${LOCAL_SERVER_ID}, @id, @seq)
-     on conflict (server_id, inbound_id) do update set reset_up = up, reset_down = down, traffic_seq = excluded.traffic_seq`,
-  )
-
-  const used = db
-    .prepare(
-      `select up + down - reset_up - reset_down from inbound_traffics
-       where server_id = ${LOCAL_SERVER_ID} and inbound_id = ?`,
-    )
-    .pluck()
-  const usedBytes = (id: number): number => (used.get(id) as number | undefined) ?? 0
+  const counts = createCounts(db, 'inbound')
 
   /** Everything that can be known to be wrong with a changed inbound before it is made: as if it were open already. */
   async function check(next: InboundRecord, before: InboundRecord | undefined): Promise<void> {
@@ -151,7 +141,7 @@ export function createInbounds(deps: InboundDeps): InboundOperations {
             rowVersion: before.rowVersion + 1,
             updatedAt: now,
           } as InboundRecord
-          const use = { bytes: usedBytes(before.id), addresses: 0 }
+          const use = { bytes: counts.used(before.id), addresses: 0 }
           const next = { ...changed, blocked: blockReason(changed, use, now) }
           await check({ ...next, blocked: null }, before)
           const scope = { inbounds: [before.id], clients: [] }
@@ -177,7 +167,7 @@ export function createInbounds(deps: InboundDeps): InboundOperations {
           return {
             before: scope,
             commit: (changeSeq) => {
-              resetTraffic.run({ id, seq: position.nextTraffic() })
+              counts.reset(id, position.nextTraffic())
               if (row?.blocked === 'traffic') {
                 const now = runtime.now()
                 const blocked = blockReason(row, { bytes: 0, addresses: 0 }, now)
