@@ -5,7 +5,7 @@ import type { Log } from '#src/log.ts'
 import type { XrayApi } from '#src/xray/api.ts'
 import { countsInbounds } from '#src/xray/account.ts'
 import { type ConfigDiff, diffConfigs, type RenderedConfig } from '#src/xray/diff.ts'
-import type { XrayInbound, XrayModel } from '#src/xray/model.ts'
+import type { XrayInbound, XrayModel, XrayUser } from '#src/xray/model.ts'
 import type { XrayProcess } from '#src/xray/process.ts'
 import { type RenderedInbound, renderInbound } from '#src/xray/render-inbound.ts'
 import { renderConfig } from '#src/xray/render.ts'
@@ -58,12 +58,9 @@ export function createEngine(deps: EngineDeps) {
     return { ...inbound, certificateFiles }
   }
 
-  /** What Xray is to be, with `inbounds` in place of those in the rows where given (to test a change before it is made). */
-  function model(inbounds = rows.inbounds(), withUsers = true): XrayModel {
+  function modelWith(inbounds: InboundRecord[], usersOf: (inbound: InboundRecord) => XrayUser[]): XrayModel {
     return {
-      inbounds: inbounds
-        .filter(isOpen)
-        .map((inbound) => ({ ...forXray(inbound), users: withUsers ? users.inInbound(inbound) : [] })),
+      inbounds: inbounds.filter(isOpen).map((inbound) => ({ ...forXray(inbound), users: usersOf(inbound) })),
       routing: deps.routing(),
       countsInbounds: countsInbounds(inbounds),
       apiSocket: paths.socket,
@@ -73,14 +70,19 @@ export function createEngine(deps: EngineDeps) {
     }
   }
 
-  const render = (): object => renderConfig(model())
+  /** What Xray is to be, with `inbounds` in place of those in the rows where given (to test a change before it is made). */
+  const model = (inbounds = rows.inbounds(), withUsers = true): XrayModel =>
+    modelWith(inbounds, (inbound) => (withUsers ? users.inInbound(inbound) : []))
+
+  /** The whole configuration: of the rows, or of what they may become. */
+  const render = (of: XrayModel = model()): RenderedConfig => renderConfig(of)
 
   /** The same, without a halt: for inside a change, in which no other comes between. */
   async function renderGently(): Promise<RenderedConfig> {
-    const inbounds: XrayModel['inbounds'] = []
-    for (const inbound of rows.inbounds().filter(isOpen))
-      inbounds.push({ ...forXray(inbound), users: await users.gather(inbound) })
-    return renderConfig({ ...model([]), inbounds })
+    const inbounds = rows.inbounds()
+    const gathered = new Map<number, XrayUser[]>()
+    for (const inbound of inbounds.filter(isOpen)) gathered.set(inbound.id, await users.gather(inbound))
+    return renderConfig(modelWith(inbounds, ({ id }) => gathered.get(id) ?? []))
   }
 
   async function openInbound(inbound: InboundRecord): Promise<void> {
@@ -132,6 +134,7 @@ export function createEngine(deps: EngineDeps) {
     users,
     structure,
     model,
+    render,
     structureOf,
     forXray,
     openInbound,
@@ -173,8 +176,7 @@ export function createEngine(deps: EngineDeps) {
 
   return {
     model,
-    /** The whole configuration: of the rows, or of what they may become. */
-    render: (of: XrayModel = model()): RenderedConfig => renderConfig(of),
+    render,
     /** What it would mean to Xray if it were to be this. */
     difference: (next: XrayModel): ConfigDiff =>
       diffConfigs(structureOf(), structureOf(undefined, next.routing)),

@@ -22,6 +22,8 @@ export interface MendingDeps {
   users: ReturnType<typeof createUsers>
   structure: ReturnType<typeof createStructure>
   model: (inbounds?: InboundRecord[], withUsers?: boolean) => XrayModel
+  /** The whole configuration, of the rows. */
+  render: () => RenderedConfig
   structureOf: () => RenderedConfig
   forXray: (inbound: InboundRecord) => XrayInbound
   openInbound: (inbound: InboundRecord) => Promise<void>
@@ -41,12 +43,12 @@ export function createMending(deps: MendingDeps) {
     users,
     structure,
     model,
+    render,
     structureOf,
     forXray,
     openInbound,
     closeInbound,
   } = deps
-  const render = (): object => renderConfig(model())
 
   /** Opens an inbound, or holds it back because of its port: that must not keep the others from being looked after. */
   async function openOrHold(inbound: InboundRecord): Promise<boolean> {
