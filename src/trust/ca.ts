@@ -6,7 +6,7 @@ import type { Runtime } from '#src/runtime.ts'
 import type { Sqlite } from '#src/store/open.ts'
 import { controllerUri, serverUri, spkiHash } from './peer.ts'
 import type { SecretBox } from './secret-box.ts'
-import { loadX509, signatureAlgorithm } from './x509.ts'
+import { loadX509, randomSerial, signatureAlgorithm } from './x509.ts'
 
 const DAY_MS = 24 * 60 * 60 * 1000
 /** An agent is trusted for as long as the CA; changing it is a planned act. */
@@ -181,13 +181,6 @@ async function readRequest(
     reason = 'not a certificate request'
   }
   return fail('BAD_INPUT', { field: 'csr', reason })
-}
-
-/** 128 random bits, positive and with no leading zero, as DER wants an integer. */
-function randomSerial(runtime: Pick<Runtime, 'randomBytes'>): string {
-  const serial = runtime.randomBytes(16)
-  serial.writeUInt8((serial.readUInt8(0) & 0x7f) | 0x40, 0)
-  return serial.toString('hex')
 }
 
 async function exportKey(key: webcrypto.CryptoKey): Promise<string> {

@@ -9,7 +9,7 @@ import { type AgentIdentity, loadOrCreateAgentKey, writeIdentity } from './agent
 import { joinAnswer, joinRefusal } from './join-protocol.ts'
 import { parseJoinToken } from './join-tokens.ts'
 import { hashSpki, isController, serverUri, spkiHash } from './peer.ts'
-import { loadX509, signatureAlgorithm } from './x509.ts'
+import { loadX509, signatureAlgorithm, webKeys } from './x509.ts'
 
 /** For connecting and for the answer, each: a controller on a slow line is still given its time. */
 const TIMEOUT_MS = 20_000
@@ -104,14 +104,8 @@ function certificatesOf(leaf: DetailedPeerCertificate): X509Certificate[] {
 
 async function createRequest(keyPem: string): Promise<string> {
   const x509 = await loadX509()
-  const der = x509.PemConverter.decodeFirst(keyPem)
-  const publicDer = createPublicKey(keyPem).export({ type: 'spki', format: 'der' })
-  const { subtle } = crypto
   const request = await x509.Pkcs10CertificateRequestGenerator.create({
-    keys: {
-      privateKey: await subtle.importKey('pkcs8', der, signatureAlgorithm, false, ['sign']),
-      publicKey: await subtle.importKey('spki', publicDer, signatureAlgorithm, true, ['verify']),
-    },
+    keys: await webKeys(keyPem),
     signingAlgorithm: signatureAlgorithm,
   })
   return request.toString('pem')

@@ -1,10 +1,11 @@
-import { createHash, timingSafeEqual } from 'node:crypto'
+import { createHash } from 'node:crypto'
 import { fail } from '#src/errors.ts'
 import { randomId, type Runtime } from '#src/runtime.ts'
 import type { Sqlite } from '#src/store/open.ts'
 import { type Address, formatAddress, parseAddress } from './address.ts'
 import type { Ca, Leaf } from './ca.ts'
 import type { Identities } from './identities.ts'
+import { isSameText } from './same-text.ts'
 
 /** Long enough to walk to a terminal, short enough that a token in a chat's history is worth nothing. */
 export const JOIN_TOKEN_LIFE_MS = 15 * 60 * 1000
@@ -90,7 +91,7 @@ export async function redeemJoinToken(
   const check = (): TokenRow => {
     const row = find.get(request.id) as TokenRow | undefined
     // Compared also where there is nothing to compare with: the time taken tells no ids.
-    const right = sameHash(hashSecret(request.secret), row?.secret_hash ?? hashSecret(''))
+    const right = isSameText(hashSecret(request.secret), row?.secret_hash ?? hashSecret(''))
     if (row === undefined || !right) fail('JOIN_TOKEN_WRONG')
     if (row.expires_at <= runtime.now()) fail('JOIN_TOKEN_EXPIRED')
     if (request.as !== undefined && request.as !== row.server_id) {
@@ -120,10 +121,4 @@ export async function redeemJoinToken(
 function hashSecret(secret: string): string {
   // A plain hash: the secret has 256 random bits, so there is nothing to guess.
   return createHash('sha256').update(secret).digest('base64url')
-}
-
-function sameHash(a: string, b: string): boolean {
-  const left = Buffer.from(a)
-  const right = Buffer.from(b)
-  return left.length === right.length && timingSafeEqual(left, right)
 }

@@ -3,18 +3,11 @@
  * the content in sealed chunks, each bound to its place and the last to being the last. Described for others in
  * docs/reference/backup-format.md.
  */
-import {
-  createCipheriv,
-  createDecipheriv,
-  createHmac,
-  hkdfSync,
-  randomBytes,
-  scrypt,
-  timingSafeEqual,
-} from 'node:crypto'
+import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomBytes, scrypt } from 'node:crypto'
 import { z } from 'zod'
 import { type BackupFile, type BackupInfo, MAX_BACKUP_BYTES } from '#src/contract/index.ts'
 import { fail } from '#src/errors.ts'
+import { isSameText } from '#src/trust/same-text.ts'
 import { type ByteReader, createByteReader } from './byte-reader.ts'
 
 const MAGIC = 'fleetgram backup '
@@ -157,7 +150,7 @@ export async function* unsealBackup(
   const given = await reader.line(LINE_LIMIT)
   const keys = await fileKeys(passphrase, header)
   if (given === undefined) fail('BACKUP_DAMAGED', { reason: 'it is cut short' })
-  if (!isSame(given, keys.proof)) fail('BACKUP_PASSPHRASE_WRONG')
+  if (!isSameText(given, keys.proof)) fail('BACKUP_PASSPHRASE_WRONG')
   for (let [index, isLast] = [0, false]; !isLast; index++) {
     const sealed = await reader.take(CHUNK_BYTES + TAG_BYTES)
     isLast = await reader.ended()
@@ -216,9 +209,4 @@ function parseJson(text: string): unknown {
   } catch {
     return undefined
   }
-}
-
-function isSame(given: string, wanted: string): boolean {
-  const [a, b] = [Buffer.from(given), Buffer.from(wanted)]
-  return a.length === b.length && timingSafeEqual(a, b)
 }

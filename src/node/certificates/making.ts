@@ -1,10 +1,11 @@
 /** Makes keys, and what is signed with them: certificate requests, self-signed certificates, answers to a challenge. */
-import { createHash, createPrivateKey, createPublicKey, generateKeyPair } from 'node:crypto'
+import { createHash, generateKeyPair } from 'node:crypto'
 import { isIP } from 'node:net'
 import { promisify } from 'node:util'
 import type { Extension } from '@peculiar/x509'
 import type { Runtime } from '#src/runtime.ts'
-import { loadX509, signatureAlgorithm } from '#src/trust/x509.ts'
+import { loadX509, randomSerial, signatureAlgorithm, webKeys } from '#src/trust/x509.ts'
+import { DAY_MS } from '../limits.ts'
 
 /** Clocks of small machines are off by this much without anyone noticing. */
 const BACKDATE_MS = 5 * 60 * 1000
@@ -33,7 +34,7 @@ export async function makeSelfSigned(
   runtime: Clock,
 ): Promise<string> {
   const x509 = await loadX509()
-  return selfSigned(request, request.days * 24 * 60 * 60 * 1000, runtime, [
+  return selfSigned(request, request.days * DAY_MS, runtime, [
     new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
     new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.serverAuth]),
   ])
@@ -69,11 +70,8 @@ async function selfSigned(
 ): Promise<string> {
   const x509 = await loadX509()
   const now = runtime.now()
-  // Positive and with no leading zero, as DER wants an integer.
-  const serial = runtime.randomBytes(16)
-  serial.writeUInt8((serial.readUInt8(0) & 0x7f) | 0x40, 0)
   const certificate = await x509.X509CertificateGenerator.createSelfSigned({
-    serialNumber: serial.toString('hex'),
+    serialNumber: randomSerial(runtime),
     ...(domain.length > MAX_COMMON_NAME ? {} : { name: [{ CN: [domain] }] }),
     notBefore: new Date(now - BACKDATE_MS),
     notAfter: new Date(now + lifeMs),
@@ -91,14 +89,4 @@ async function selfSigned(
 
 function nameFor(domain: string): { type: 'dns' | 'ip'; value: string } {
   return { type: isIP(domain) === 0 ? 'dns' : 'ip', value: domain }
-}
-
-async function webKeys(key: string) {
-  const privateKey = createPrivateKey(key)
-  const pkcs8 = privateKey.export({ type: 'pkcs8', format: 'der' })
-  const spki = createPublicKey(key).export({ type: 'spki', format: 'der' })
-  return {
-    privateKey: await crypto.subtle.importKey('pkcs8', pkcs8, signatureAlgorithm, false, ['sign']),
-    publicKey: await crypto.subtle.importKey('spki', spki, signatureAlgorithm, true, ['verify']),
-  }
 }

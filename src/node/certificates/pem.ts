@@ -2,6 +2,7 @@
 import { createPrivateKey, createPublicKey, type KeyObject, X509Certificate } from 'node:crypto'
 import { isIP } from 'node:net'
 import { fail } from '#src/errors.ts'
+import { spkiHash } from '#src/trust/peer.ts'
 
 /** A chain that has been looked at. */
 export interface ReadChain {
@@ -49,10 +50,7 @@ export function readPair(
 
 /** Whether two chains begin with certificates of one key. */
 export function haveSameKey(chain: string, other: string): boolean {
-  const [a, b] = [chain, other].map((pem) =>
-    new X509Certificate(pem).publicKey.export({ type: 'spki', format: 'der' }),
-  )
-  return a !== undefined && b !== undefined && a.equals(b)
+  return spkiHash(new X509Certificate(chain)) === spkiHash(new X509Certificate(other))
 }
 
 function readKey(text: string): KeyObject {

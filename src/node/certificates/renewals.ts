@@ -2,12 +2,12 @@ import type { Certificate } from '#src/contract/index.ts'
 import { toFleetError } from '#src/errors.ts'
 import type { Log } from '#src/log.ts'
 import { type Runtime, randomId } from '#src/runtime.ts'
+import { DAY_MS } from '../limits.ts'
 import { daysLeft, isSoonDue, retryAt } from './renewal.ts'
 import type { CertificateRows, CertificateSettings } from './rows.ts'
 
 /** Nothing here is urgent to the minute. When to do what stands in the rows, so a restart forgets nothing. */
 const LOOK_EVERY_MS = 10 * 60 * 1000
-const DAY_MS = 24 * 60 * 60 * 1000
 
 export interface RenewalsDeps {
   rows: CertificateRows
