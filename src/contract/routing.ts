@@ -121,14 +121,7 @@ const routingState = z.object({
 export type RoutingDocument = Omit<z.output<typeof routingState>, 'rowVersion'>
 
 /** A server that nothing was said to: everything leaves directly, and nothing reaches a private network. */
-export const plainRouting: RoutingDocument = {
-  outbounds: [],
-  rules: [],
-  balancers: [],
-  defaultOutbound: 'direct',
-  domainStrategy: 'IPIfNonMatch',
-  privateAccess: [],
-}
+export const plainRouting: RoutingDocument = z.object(document).parse({})
 
 /** What it took to bring a change into effect. */
 const applied = z.object({

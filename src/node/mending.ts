@@ -2,7 +2,7 @@
 import type { Log } from '#src/log.ts'
 import { takesUsersWhileRunning } from '#src/xray/account.ts'
 import type { XrayApi } from '#src/xray/api.ts'
-import { diffConfigs, type RenderedConfig } from '#src/xray/diff.ts'
+import { atStartOnly, type RenderedConfig } from '#src/xray/diff.ts'
 import { type HeldBack, portReason } from '#src/xray/held-back.ts'
 import type { XrayInbound, XrayModel } from '#src/xray/model.ts'
 import type { XrayProcess } from '#src/xray/process.ts'
@@ -101,8 +101,7 @@ export function createMending(deps: MendingDeps) {
   async function strayed(rowsToBe = rows.inbounds()): Promise<number[]> {
     const file = (await process.readConfig()) as RenderedConfig | null
     const { inbounds = [] } = file ?? {}
-    const { restart } =
-      file === null ? { restart: [] } : diffConfigs(file, renderConfig(model(undefined, false)))
+    const restart = file === null ? [] : atStartOnly(file, renderConfig(model(undefined, false)))
     if (restart.length > 0) log.warn({ restart }, 'Xray runs with what it will not have after its next start')
     const told = new Map(inbounds.map((inbound) => [inbound.tag, inbound]))
     const astray = rowsToBe.filter((row) => {

@@ -7,7 +7,6 @@ import type { SeenConnection } from '#src/xray/access-pipe.ts'
 import { addInbound } from '#src/xray/add-inbound.ts'
 import { type XrayApi, connectXrayApi } from '#src/xray/api.ts'
 import { type CompiledParts, compileParts } from '#src/xray/compile.ts'
-import { writeFileAtomically } from '#src/xray/config-file.ts'
 import { type Download, downloadByHttps } from '#src/xray/download.ts'
 import {
   type GeoFileName,
@@ -82,15 +81,8 @@ export function realXray(options: RealXrayOptions): XrayParts {
   const program = (): XrayProgram => ({ binary: programs.current(), assets: geo.inUse() })
 
   const test: XrayParts['testConfig'] = async (config, other = {}) => {
-    const file = join(tested, `${randomId(runtime, 64)}.json`)
-    try {
-      await mkdir(tested, { recursive: true, mode: 0o700 })
-      await writeFileAtomically(file, JSON.stringify(config))
-      const { binary: tester, assets } = { ...program(), ...other }
-      await testConfig(tester, file, assets)
-    } finally {
-      await rm(file, { force: true })
-    }
+    const { binary: tester, assets } = { ...program(), ...other }
+    await testConfig(tester, config, assets)
   }
 
   return {
@@ -130,7 +122,7 @@ export function realXray(options: RealXrayOptions): XrayParts {
     },
 
     async tidy() {
-      // A configuration that was being tested: it holds keys.
+      // Parts of a configuration that were being compiled: they hold keys.
       await rm(tested, { recursive: true, force: true })
       await tidyGeoFiles(geo.folder)
       await programs.tidy()

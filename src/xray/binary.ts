@@ -9,6 +9,7 @@ import { xrayEnvironment } from './command.ts'
 import { type Download, downloadByHttps, reasonOf } from './download.ts'
 import { installAtomically, makeFromRelease } from './install.ts'
 import { isProgram } from './program.ts'
+import { programPath } from './programs.ts'
 
 /**
  * The Xray that is fetched when none is there: the one every test here runs against. Later ones rename fields and
@@ -62,7 +63,7 @@ export async function findXray(options: FindXrayOptions): Promise<string> {
   }
   const installed = await onPath('xray', env)
   if (installed !== null) return installed
-  const places = [cacheDir].flat().map((dir) => join(resolve(dir), `xray-${pinnedXrayVersion}`, 'xray'))
+  const places = [cacheDir].flat().map((dir) => programPath(resolve(dir), pinnedXrayVersion))
   for (const place of places) if (await isProgram(place)) return place
 
   const cached = await firstWritable(places)

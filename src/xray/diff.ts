@@ -65,7 +65,8 @@ export function diffConfigs(before: RenderedConfig, after: RenderedConfig): Conf
   return { steps, restart, changed }
 }
 
-function atStartOnly(before: RenderedConfig, after: RenderedConfig): string[] {
+/** Parts that differ, of those that Xray reads only at its start. */
+export function atStartOnly(before: RenderedConfig, after: RenderedConfig): string[] {
   const hot = new Set(['inbounds', 'outbounds', 'routing'])
   const parts = [...new Set([...Object.keys(before), ...Object.keys(after)])].filter((part) => !hot.has(part))
   const isApi = ({ tag }: { tag: string }): boolean => tag === apiTag

@@ -18,11 +18,7 @@ beforeEach(() => {
 afterEach(() => rmSync(dir, { recursive: true, force: true }))
 
 /** Has the real Xray read a configuration with the files of a folder. */
-async function loads(config: object, assets: string): Promise<void> {
-  const file = join(dir, 'config.json')
-  writeFileSync(file, JSON.stringify(config))
-  await testConfig(xrayBinary(), file, assets)
-}
+const loads = (config: object, assets: string): Promise<void> => testConfig(xrayBinary(), config, assets)
 
 const routing = (ip: string[], domain: string[] = []): object => ({
   outbounds: [{ protocol: 'freedom', tag: 'direct' }],

@@ -35,7 +35,8 @@ export function validateRouting(routing: RoutingDocument): FleetError | null {
       return bad(at, 'a loopback needs the tag of an inbound, and not that of the API')
     }
   }
-  const circle = findCircle(new Map(outbounds.map((outbound) => [outbound.tag, carriersOf(outbound)])))
+  const carriers = new Map(outbounds.map((outbound) => [outbound.tag, carriersOf(outbound)]))
+  const circle = findCircle(carriers)
   if (circle !== null) return bad('outbounds', `they go through each other: ${circle.join(' → ')}`)
 
   for (const [index, balancer] of balancers.entries()) {
@@ -59,7 +60,7 @@ export function validateRouting(routing: RoutingDocument): FleetError | null {
   const wrong = rules.map((_, index) => wrongInRule(routing, index, known)).find((each) => each !== null)
   if (wrong !== undefined) return wrong
   if (!known.has(defaultOutbound)) return bad('defaultOutbound', `there is no outbound ${defaultOutbound}`)
-  return goesRound(routing)
+  return goesRound(routing, carriers)
 }
 
 /** What is wrong between the ways out and the inbounds of one server, from whichever side it came. */
@@ -129,9 +130,11 @@ function isPattern(text: string): boolean {
  * A loopback sends a connection through the rules once more, and Xray counts no rounds. So it must be told which
  * inbounds' connections it takes, and what comes back from it must never be led to it again.
  */
-function goesRound(routing: RoutingDocument): FleetError | null {
+function goesRound(
+  routing: RoutingDocument,
+  carriers: ReadonlyMap<string, readonly string[]>,
+): FleetError | null {
   const { outbounds, rules, balancers, defaultOutbound } = routing
-  const carriers = new Map(outbounds.map((outbound) => [outbound.tag, carriersOf(outbound)]))
   const loopbacks = new Map(outbounds.map((outbound) => [outbound.tag, loopbackOf(outbound)]))
   /** Inbounds at which a connection may come in again that leaves through one of these outbounds. */
   const comesBack = (tags: readonly string[]): string[] => {

@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises'
 import { flows } from '#src/contract/clients.ts'
 import { FleetError, fail } from '#src/errors.ts'
 import { lastMeaningfulLine, runXray } from './command.ts'
@@ -65,8 +64,10 @@ function validateInbound(inbound: Inbound): FleetError | null {
 function validateAgainst(inbound: Inbound, others: readonly Inbound[]): FleetError | null {
   for (const other of others) {
     if (other.tag === inbound.tag) return new FleetError('INBOUND_TAG_TAKEN', { tag: inbound.tag })
-    const sharesNetwork = networksOf(other).some((network) => networksOf(inbound).includes(network))
-    if (other.port === inbound.port && sharesNetwork && listensOverlap(other.listen, inbound.listen)) {
+    if (other.port !== inbound.port) continue
+    const networks = networksOf(inbound)
+    const sharesNetwork = networksOf(other).some((network) => networks.includes(network))
+    if (sharesNetwork && listensOverlap(other.listen, inbound.listen)) {
       return new FleetError('PORT_TAKEN', { port: inbound.port, by: `the inbound ${other.tag}` })
     }
   }
@@ -100,18 +101,17 @@ function bad(field: string, reason: string): FleetError {
 }
 
 /**
- * Lets Xray itself read a configuration file, and what it names, without opening a port or a log file.
+ * Lets Xray itself read a configuration, and what it names, without opening a port or a log file.
  * @param assets the folder of its geo files, where it is not to look for them itself
  * @throws XRAY_REFUSED with its reason; XRAY_NOT_FOUND when this is no Xray
  */
 export async function testConfig(
   binary: string,
-  configPath: string,
+  config: object,
   assets: string | null = null,
 ): Promise<void> {
-  const config: unknown = JSON.parse(await readFile(configPath, 'utf8'))
   // Xray opens its log files even for a test, those of the running one, and fails where their folder is still missing.
-  const input = JSON.stringify({ ...(config as object), log: { access: 'none', loglevel: 'error' } })
+  const input = JSON.stringify({ ...config, log: { access: 'none', loglevel: 'error' } })
   const { exitCode, output } = await runXray(binary, ['run', '-test', '-c', 'stdin:'], { input, assets })
   // What it cannot read of a rule it only mentions, and the rule then lets through what it was to block.
   const ignored = /ignore domain rule (.*)/.exec(output)?.[1]
