@@ -12,6 +12,7 @@ import { loadOrCreateAgentKey, writeIdentity } from '#src/trust/agent-identity.t
 import { createXrayProcess } from '#src/xray/process.ts'
 import { silentLog } from '#test/support/silent-log.ts'
 import { createTestFleetCa, newRequest } from '#test/support/test-fleet-ca.ts'
+import { fixedProgram } from '#src/xray/program.ts'
 import { freePort } from '#test/support/xray-client.ts'
 
 const root = join(import.meta.dirname, '..')
@@ -31,7 +32,7 @@ export async function memoryAtRest(
   const dir = await mkdtemp(join(tmpdir(), 'fleetgram-bench-'))
   const [dist, data] = [join(dir, 'dist'), join(dir, 'data')]
   const xray = createXrayProcess({
-    program: () => ({ binary, assets: null }),
+    program: fixedProgram(binary),
     dir: join(data, 'xray'),
     runtime: systemRuntime(),
     log: silentLog(),

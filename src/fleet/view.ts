@@ -5,7 +5,7 @@ import { clients, inboundTraffics, inbounds } from '#src/store/schema.ts'
 import type { SecretBox } from '#src/trust/secret-box.ts'
 import { shareLink } from '#src/xray/links.ts'
 import type { InboundSecrets, LinkSecrets } from '#src/xray/model.ts'
-import { linkSecretsOf } from '#src/xray/secrets.ts'
+import { hasLinkSecrets, linkSecretsOf } from '#src/xray/secrets.ts'
 import { selectClients, toClientRow } from './client-rows.ts'
 import { paged } from './paging.ts'
 import { linkSecretsPlace } from './mirror-rows.ts'
@@ -67,10 +67,10 @@ export function createView({ db, box, servers, server, syncedAt, localHost, arri
     )
     .orderBy(asc(inbounds.id))
     .prepare()
-  const linkSecretRows = db
-    .select({ id: inbounds.id, secrets: inbounds.secrets })
+  const secretsRow = db
+    .select({ secrets: inbounds.secrets })
     .from(inbounds)
-    .where(eq(inbounds.serverId, slot('server')))
+    .where(and(eq(inbounds.serverId, slot('server')), eq(inbounds.id, slot('id'))))
     .prepare()
   const tagRows = db
     .select({ tag: inbounds.tag, port: inbounds.port, serverId: inbounds.serverId })
@@ -137,13 +137,15 @@ export function createView({ db, box, servers, server, syncedAt, localHost, arri
   // The protocol of a row decides the shape of its settings.
   const inboundsOf = (serverId: number): InboundRow[] =>
     inboundRows.all({ server: serverId, id: 0 }) as InboundRow[]
-  const secretsOf = (serverId: number): Map<number, LinkSecrets> => {
-    const sealed = linkSecretRows.all({ server: serverId }).flatMap(({ id, secrets }) => {
-      if (secrets === null) return []
-      const opened = JSON.parse(box.open(secrets, linkSecretsPlace(serverId, id))) as InboundSecrets
-      return [[id, linkSecretsOf(opened)] as const]
-    })
-    return new Map(sealed)
+  // Most links need none, and opening costs as much as reading the row.
+  const secretsIn = (serverId: number, inbound: InboundRow): LinkSecrets => {
+    const sealed = hasLinkSecrets(inbound)
+      ? secretsRow.get({ server: serverId, id: inbound.id })?.secrets
+      : null
+    if (sealed === null || sealed === undefined) return {}
+    return linkSecretsOf(
+      JSON.parse(box.open(sealed, linkSecretsPlace(serverId, inbound.id))) as InboundSecrets,
+    )
   }
 
   const view: View = {
@@ -190,14 +192,13 @@ export function createView({ db, box, servers, server, syncedAt, localHost, arri
       const host = here && linkHost(here, localHost)
       if (client === undefined || here === undefined || host === undefined) return []
       const single = servers().length === 1
-      const secrets = secretsOf(serverId)
       return inboundsOf(serverId)
         .filter((inbound) => client.inbounds.includes(inbound.id))
         .flatMap((inbound) => {
           // Several servers in one app must be told apart by name.
           const name = `${here.name}-${inbound.remark || inbound.tag}-${client.email}`
           const link = shareLink({
-            inbound: { ...inbound, linkSecrets: secrets.get(inbound.id) ?? {} },
+            inbound: { ...inbound, linkSecrets: secretsIn(serverId, inbound) },
             client,
             host,
             ...(single ? {} : { name }),

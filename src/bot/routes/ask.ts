@@ -5,7 +5,7 @@ import { namesOf } from '../format.ts'
 import { type ConfirmModel, confirmScreen } from '../screens/confirm.ts'
 import type { Intent, Services } from '../services.ts'
 import type { BotContext } from '../types.ts'
-import { personAt } from './client.ts'
+import { everywhere, personAt } from './client.ts'
 import { ownerOf, type Routes } from './route.ts'
 
 type Asking =
@@ -152,8 +152,8 @@ export function askRoutes(s: Services): Routes<Asking> {
         const person = personAt(s, fields)
         if (person === undefined) return { text: t('client.gone'), alert: true }
         // Also where it has yet to arrive: its addition waits in that server's queue, and this comes after it.
-        const everywhere = [...person.placements.map(({ server }) => server), ...person.waiting]
-        const targets = everywhere.map(({ id }) => ({ serverId: id, input: { email: person.email } }))
+        const { email } = person
+        const targets = everywhere(person, email).map((serverId) => ({ serverId, input: { email } }))
         await ask(
           ctx,
           encodeTap('deleteClient', fields),

@@ -1,6 +1,6 @@
 import type { BlockReason, Client } from '#src/contract/index.ts'
 import type { Person } from '#src/fleet/types.ts'
-import { button } from '../buttons.ts'
+import { button, inRows } from '../buttons.ts'
 import { bar, bytes, moment, namesOf, percent } from '../format.ts'
 import { HERE, type Html, html, lines, placed } from '../html.ts'
 import type { T } from '../i18n/texts.ts'
@@ -109,8 +109,10 @@ export function limitsScreen({ person, at, reset }: LimitsModel, t: T): Screen {
     ),
     nonces: [reset],
     keyboard: [
-      limitKinds.slice(0, 2).map((limit) => button(t(`limits.kind.${limit}`), 'editLimit', { ...at, limit })),
-      limitKinds.slice(2).map((limit) => button(t(`limits.kind.${limit}`), 'editLimit', { ...at, limit })),
+      ...inRows(
+        limitKinds.map((limit) => button(t(`limits.kind.${limit}`), 'editLimit', { ...at, limit })),
+        2,
+      ),
       [button(t('button.resetTraffic'), 'do', { nonce: reset })],
       [button(t('button.back'), 'client', { ...at, page: 0 })],
     ],

@@ -49,7 +49,7 @@ function inboundOf(answers: Answers, random = '0'.repeat(16)): OperationInput<'i
 
 /** Of these the first server on which another inbound has this port. */
 function portUser(fleet: Fleet, servers: Server[], answers: Answers): Server | undefined {
-  const wanted = { ...inboundOf({ ...answers, tag: 'new' }) }
+  const wanted = inboundOf({ ...answers, tag: 'new' })
   return servers.find((server) => portHolder(fleet.view.inbounds(server.id), wanted) !== undefined)
 }
 
@@ -73,8 +73,9 @@ const port: Step<Answers> = textStep({
   question: (_, t) => [t('addInbound.port')],
   offers(answers, { fleet }) {
     const looksLikeWeb = asks(answers) === 'site' || asks(answers) === 'certificate'
-    const isFree = portUser(fleet, candidates(fleet), { ...answers, port: HTTPS }) === undefined
-    return [...(looksLikeWeb && isFree ? [HTTPS] : []), answers.offered].map((value) => ({
+    const offersHttps =
+      looksLikeWeb && portUser(fleet, candidates(fleet), { ...answers, port: HTTPS }) === undefined
+    return [...(offersHttps ? [HTTPS] : []), answers.offered].map((value) => ({
       text: String(value),
       value: String(value),
     }))
