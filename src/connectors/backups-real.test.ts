@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { inboundInput, type RestoreBackup } from '#src/contract/index.ts'
-import { FleetError } from '#src/errors.ts'
+import type { RestoreBackup } from '#src/contract/index.ts'
 import { bytesOf, inParts } from '#test/support/backup-files.ts'
+import { plainInput as plain } from '#test/support/inputs.ts'
+import { errorOf } from '#test/support/event-node.ts'
 import { kinds, openRoads, type Roads } from '#test/support/roads.ts'
 import { createTestFleetCa, type TestFleetCa } from '#test/support/test-fleet-ca.ts'
 import { startTestNode, type TestNode } from '#test/support/test-node.ts'
@@ -24,23 +25,6 @@ afterAll(async () => {
 
 const key = () => ({ context: { idempotencyKey: randomUUID() } })
 const person = (email: string) => ({ email, uuid: randomUUID(), subscriptionId: randomUUID() })
-const plain = (tag: string, port: number) =>
-  inboundInput.parse({
-    tag,
-    protocol: 'vless',
-    listen: '127.0.0.1',
-    port,
-    stream: { transport: { type: 'raw' }, security: { type: 'none' } },
-  })
-
-async function errorOf(promise: Promise<unknown>): Promise<FleetError> {
-  const error = await promise.then(
-    (answer) => new Error(`answered ${JSON.stringify(answer)}`),
-    (reason: unknown) => reason,
-  )
-  if (!(error instanceof FleetError)) throw error
-  return error
-}
 
 describe.each(kinds)('a real node by the %s connector', (kind) => {
   const tag = `${kind}-in`

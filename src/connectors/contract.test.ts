@@ -13,6 +13,7 @@ import {
 import { FleetError } from '#src/errors.ts'
 import { defaultAcme } from '#src/node/certificates/acme/settings.ts'
 import type { NodeOperations } from '#src/node/operations.ts'
+import { errorOf } from '#test/support/event-node.ts'
 import { kinds, openRoads, type Roads } from '#test/support/roads.ts'
 import { makeTestChain } from '#test/support/test-chain.ts'
 import { geoip, geosite, publish } from '#test/support/geo-data.ts'
@@ -27,15 +28,6 @@ beforeAll(async () => {
 afterAll(() => trust.close())
 
 const key = () => ({ context: { idempotencyKey: randomUUID() } })
-
-async function errorOf(promise: Promise<unknown>): Promise<FleetError> {
-  const error = await promise.then(
-    (answer) => new Error(`answered ${JSON.stringify(answer)}`),
-    (reason: unknown) => reason,
-  )
-  if (!(error instanceof FleetError)) throw error
-  return error
-}
 
 const person = (email: string) => ({ email, uuid: randomUUID(), subscriptionId: randomUUID() })
 

@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import fc from 'fast-check'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { systemRuntime } from '#src/runtime.ts'
+import { closesAfterEach } from '#test/support/closing.ts'
 import {
   createEventNode,
   errorOf,
@@ -23,14 +24,7 @@ beforeAll(async () => {
 })
 afterAll(() => trust.close())
 
-const open: { close(): unknown }[] = []
-afterEach(async () => {
-  for (const one of open.splice(0).toReversed()) await one.close()
-})
-function closing<T extends { close(): unknown }>(one: T): T {
-  open.push(one)
-  return one
-}
+const closing = closesAfterEach()
 
 describe('a stream over the network', () => {
   test('that is cut breaks; what happened meanwhile follows, once', async () => {

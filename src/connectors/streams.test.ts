@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { getEventMeta } from '@orpc/client'
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { FleetError } from '#src/errors.ts'
+import { closesAfterEach } from '#test/support/closing.ts'
 import {
   createEventNode,
   errorOf,
@@ -23,14 +24,7 @@ beforeAll(async () => {
 })
 afterAll(() => trust.close())
 
-const open: { close(): unknown }[] = []
-afterEach(async () => {
-  for (const one of open.splice(0).toReversed()) await one.close()
-})
-function closing<T extends { close(): unknown }>(one: T): T {
-  open.push(one)
-  return one
-}
+const closing = closesAfterEach()
 
 describe('a real node', () => {
   let it: TestNode

@@ -2,11 +2,11 @@ import { randomUUID } from 'node:crypto'
 import { appendFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { clientInput, inboundInput } from '#src/contract/index.ts'
+import { inboundInput } from '#src/contract/index.ts'
+import { person, plainInput as plain } from '#test/support/inputs.ts'
 import { type TestNode, startTestNode } from '#test/support/test-node.ts'
-import { type WebTarget, freePort, startWebTarget, startXrayClient } from '#test/support/xray-client.ts'
+import { type WebTarget, fetchPage, freePort, startWebTarget } from '#test/support/xray-client.ts'
 import { xrayPaths } from '#src/xray/process-types.ts'
-import { xrayBinary } from '#test/support/xray-binary.ts'
 
 let it: TestNode
 let web: WebTarget
@@ -23,26 +23,7 @@ afterEach(async () => {
 
 const key = () => ({ idempotencyKey: randomUUID() })
 
-const plain = (tag: string, port: number) =>
-  inboundInput.parse({
-    tag,
-    protocol: 'vless',
-    port,
-    listen: '127.0.0.1',
-    stream: { transport: { type: 'raw' }, security: { type: 'none' } },
-  })
-
-const person = (email: string) =>
-  clientInput.parse({ email, uuid: randomUUID(), subscriptionId: randomUUID() })
-
-async function fetchThrough(link: string): Promise<string> {
-  const app = await startXrayClient({ binary: xrayBinary(), link })
-  try {
-    return (await app.get(web.pageUrl)).body
-  } finally {
-    await app.stop()
-  }
-}
+const fetchThrough = (link: string): Promise<string> => fetchPage(link, web.pageUrl)
 
 describe('a node with a real Xray', () => {
   test('carries traffic for a client, counts it, and stops when the client is deleted', async () => {

@@ -1,5 +1,5 @@
 /** All of a node that has to do with limits, over a database in memory: Xray is a set of names that may enter. */
-import type { ClientInput, Inbound } from '#src/contract/index.ts'
+import type { ClientInput } from '#src/contract/index.ts'
 import { fail } from '#src/errors.ts'
 import { createAccounting } from '#src/node/accounting.ts'
 import { createAnswers } from '#src/node/answers.ts'
@@ -112,7 +112,6 @@ export function openLimitsHouse(db: Sqlite, clocks: FakeRuntime) {
           .pluck()
           .get(email),
       ),
-    inbound: () => parts.rows.inboundSettings(INBOUND),
     async restart(): Promise<void> {
       hangs = false
       parts = begin()
@@ -148,13 +147,6 @@ export function openLimitsHouse(db: Sqlite, clocks: FakeRuntime) {
     update: (email: string, changes: Partial<Omit<ClientInput, 'email' | 'subscriptionId'>>) =>
       parts.clients['clients.update']({ email, ...changes }, call()),
     reset: (email: string) => parts.clients['clients.resetTraffic']({ email }, call()),
-    /** The one inbound, with these limits. */
-    limitInbound(
-      limits: Partial<Pick<Inbound, 'limitBytes' | 'expiresAt' | 'trafficReset' | 'nextResetAt'>>,
-    ): void {
-      const row = parts.rows.inbound(INBOUND)
-      if (row !== undefined) parts.rows.saveInbound({ ...row, ...limits })
-    },
   }
 }
 

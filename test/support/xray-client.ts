@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { freePort, startClientProcess } from './client-process.ts'
 import { outboundOf } from './parse-link.ts'
 import { getThroughSocks } from './socks-http.ts'
+import { xrayBinary } from './xray-binary.ts'
 
 export { freePort } from './client-process.ts'
 export { startWebTarget, type WebTarget } from './web-target.ts'
@@ -76,5 +77,15 @@ export async function startXrayClient(options: XrayClientOptions): Promise<XrayC
     },
 
     stop,
+  }
+}
+
+/** The body of a page, fetched by an app of its own. */
+export async function fetchPage(link: string, url: string): Promise<string> {
+  const app = await startXrayClient({ binary: xrayBinary(), link })
+  try {
+    return (await app.get(url)).body
+  } finally {
+    await app.stop()
   }
 }

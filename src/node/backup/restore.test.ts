@@ -5,12 +5,19 @@ import { existsSync, readFileSync, readdirSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { clientInput, inboundInput } from '#src/contract/index.ts'
+import { inboundInput } from '#src/contract/index.ts'
 import { keyId } from '#src/trust/secret-box.ts'
 import { backupOf, restoreTo } from '#test/support/backup-files.ts'
+import { person, plainInput as plain } from '#test/support/inputs.ts'
 import { type TestNode, startTestNode } from '#test/support/test-node.ts'
 import { startTlsTarget } from '#test/support/tls-target.ts'
-import { type WebTarget, freePort, startWebTarget, startXrayClient } from '#test/support/xray-client.ts'
+import {
+  type WebTarget,
+  fetchPage,
+  freePort,
+  startWebTarget,
+  startXrayClient,
+} from '#test/support/xray-client.ts'
 import { xrayBinary } from '#test/support/xray-binary.ts'
 
 let it: TestNode
@@ -26,26 +33,7 @@ afterEach(async () => {
 
 const key = () => ({ idempotencyKey: randomUUID() })
 
-const plain = (tag: string, port: number) =>
-  inboundInput.parse({
-    tag,
-    protocol: 'vless',
-    port,
-    listen: '127.0.0.1',
-    stream: { transport: { type: 'raw' }, security: { type: 'none' } },
-  })
-
-const person = (email: string) =>
-  clientInput.parse({ email, uuid: randomUUID(), subscriptionId: randomUUID() })
-
-async function fetchThrough(link: string): Promise<string> {
-  const app = await startXrayClient({ binary: xrayBinary(), link })
-  try {
-    return (await app.get(web.pageUrl)).body
-  } finally {
-    await app.stop()
-  }
-}
+const fetchThrough = (link: string): Promise<string> => fetchPage(link, web.pageUrl)
 
 /** A download that is to go on through what happens next. */
 async function longDownload(link: string): Promise<{ goesOn(): Promise<void> }> {
