@@ -4,7 +4,8 @@ import { fail } from '#src/errors.ts'
 import type { Engine } from './engine.ts'
 import { createSerial } from './serial.ts'
 import type { Command } from './snapshot.ts'
-import type { Plan, Writes } from './writes.ts'
+import type { Plan } from './plan.ts'
+import type { Writes } from './writes.ts'
 
 /** How a kind of command comes to its end. */
 export interface CommandKind {

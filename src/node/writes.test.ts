@@ -10,7 +10,8 @@ import { createPosition } from './position.ts'
 import type { ClientRecord } from './records.ts'
 import { createRows } from './rows.ts'
 import { viewRows } from './rows-view.ts'
-import { type WriteDeps, type WriteRequest, createWrites } from './writes.ts'
+import type { WriteRequest } from './plan.ts'
+import { type WriteDeps, createWrites } from './writes.ts'
 
 function setup() {
   const db = openStore({ file: ':memory:', migrations: readMigrations('migrations'), now: 0 })
@@ -182,6 +183,34 @@ describe('the write path', () => {
     const request = { operation: 'xray.restart', input: null, call: { idempotencyKey: 'k2' }, plan: restart }
     await it.writesWith(works, answers).run(request)
     expect(order).toEqual(['effect', 'answer'])
+  })
+
+  test('the disk is waited for when there is an outcome, and before an effect that would survive a power cut', async () => {
+    const durability = (): unknown => it.db.pragma('synchronous', { simple: true })
+    const [normal, full] = [1, 2]
+    const during: unknown[] = []
+    const watched = ({ plan, ...request }: WriteRequest, effect?: () => Promise<void>): WriteRequest => ({
+      ...request,
+      async plan() {
+        const planned = await plan()
+        return {
+          ...planned,
+          ...(effect === undefined ? {} : { effect }),
+          commit(changeSeq) {
+            during.push(durability())
+            return planned.commit(changeSeq)
+          },
+        }
+      },
+    })
+    const writes = it.writesWith(async () => void during.push(durability()))
+    await writes.run(watched(it.add('anna', 'k1')))
+    await writes.run(watched(it.add('bert', 'k2'), works))
+    expect(during).toEqual([normal, full, full, full])
+
+    const broken = watched(it.add('anna', 'k3'))
+    await expect(writes.run(broken)).rejects.toThrow('UNIQUE')
+    expect(durability()).toBe(full)
   })
 
   test('an answer that cannot be made leaves the change open, unless Xray refuses it', async () => {

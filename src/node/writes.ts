@@ -9,41 +9,20 @@
  * start. A repeated key gets that outcome, never a second change. At most one change is `applying` at any time.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import type { CallContext } from '#src/contract/index.ts'
 import { FleetError, fail, toFleetError } from '#src/errors.ts'
 import { type Faults, noFaults } from '#src/faults.ts'
 import type { Log } from '#src/log.ts'
 import { type Runtime, randomId } from '#src/runtime.ts'
-import type { Sqlite } from '#src/store/open.ts'
+import { type Sqlite, withNextCommit } from '#src/store/open.ts'
 import type { SecretBox } from '#src/trust/secret-box.ts'
 import { hashOf } from './canonical.ts'
 import { createDoubt } from './doubt.ts'
 import { createOutcomes } from './outcomes.ts'
+import type { Plan, WriteRequest } from './plan.ts'
 import type { PositionStore } from './position.ts'
 import type { KnownRows, RowsView } from './rows-view.ts'
 import { createSerial } from './serial.ts'
-import { type Command, type Scope, type Snapshot, createSnapshots, standingsOf } from './snapshot.ts'
-
-export interface Plan {
-  /** Rows as they are now that the change touches. */
-  before: Scope
-  /** Writes the rows, inside the transaction. Returns every row touched, new ones too. */
-  commit(changeSeq: number): Scope
-  /** What is done instead of telling Xray of rows; not repeated after a kill. */
-  effect?: () => Promise<void>
-  /** Beside an effect: what `push` knows by whether it was done. */
-  command?: Command | undefined
-  /** Rows as `commit` leaves them, where the change has them at hand: they are not read again. */
-  known?: KnownRows
-}
-
-export interface WriteRequest {
-  operation: string
-  input: unknown
-  call: CallContext
-  /** Checks the request against rows and Xray. Changes nothing; throws coded errors. */
-  plan: () => Promise<Plan>
-}
+import { type Snapshot, createSnapshots, standingsOf } from './snapshot.ts'
 
 export interface WriteDeps {
   db: Sqlite
@@ -103,6 +82,15 @@ export function createWrites(deps: WriteDeps) {
       else outcomes.refused(change, error)
     },
   )
+
+  /**
+   * A power cut ends Xray too, which then begins with the rows: of a change whose outcome is not on the disk nothing
+   * is left but perhaps an effect, and that must find its beginning.
+   */
+  function begun(change: Change, planned: Plan): Snapshot {
+    const commit = (): Snapshot => commitApplying.immediate(change, planned)
+    return planned.effect === undefined ? withNextCommit(db, commit) : commit()
+  }
 
   /** Puts the rows back and tells Xray so. */
   async function compensate(change: Change, snapshot: Snapshot, error: FleetError): Promise<void> {
@@ -184,7 +172,7 @@ export function createWrites(deps: WriteDeps) {
     await mend()
     const change = { key, operation, inputHash }
     const planned = await planOrRefuse(change, plan)
-    const snapshot = commitApplying.immediate(change, planned)
+    const snapshot = begun(change, planned)
     await faults.at('applying committed', operation)
     return settleOne<R>(change, snapshot, planned)
   }
