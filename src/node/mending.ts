@@ -8,6 +8,7 @@ import type { XrayInbound, XrayModel } from '#src/xray/model.ts'
 import type { XrayProcess } from '#src/xray/process.ts'
 import { renderInbound } from '#src/xray/render-inbound.ts'
 import { renderConfig } from '#src/xray/render.ts'
+import { apiTag } from '#src/xray/tags.ts'
 import { isOpen, listenerOf } from './listeners.ts'
 import type { InboundRecord } from './records.ts'
 import type { Rows } from './rows.ts'
@@ -78,7 +79,7 @@ export function createMending(deps: MendingDeps) {
     const wanted = rows.inbounds().filter(isOpen)
     const present = new Set(await api.inboundTags())
     for (const tag of present) {
-      if (tag === 'api') continue
+      if (tag === apiTag) continue
       if (wanted.some((inbound) => inbound.tag === tag && !reopen.includes(inbound.id))) continue
       await closeInbound(tag)
       present.delete(tag)

@@ -33,11 +33,7 @@ export interface ConfigFile {
 }
 
 export function configFile(path: string, previousPath: string): ConfigFile {
-  /** What a file says; null unless it is one whole configuration: a torn one must never take a good one's place. */
-  const read = async (file: string): Promise<string | null> => {
-    const content = await readFile(file, 'utf8').catch(() => '')
-    return parse(content) === null ? null : content
-  }
+  const textIn = (file: string): Promise<string> => readFile(file, 'utf8').catch(() => '')
   const textOf = (json: object): string => `${JSON.stringify(json, null, 2)}\n`
 
   return {
@@ -45,19 +41,20 @@ export function configFile(path: string, previousPath: string): ConfigFile {
 
     async write(json) {
       const content = textOf(json)
-      const current = await read(path)
+      const current = await textIn(path)
       if (current === content) return
-      if (current !== null) await writeFileAtomically(previousPath, current)
+      // A torn one must never take a good one's place.
+      if (parse(current) !== null) await writeFileAtomically(previousPath, current)
       await writeFileAtomically(path, content)
     },
 
     replace: (json) => writeFileAtomically(path, textOf(json)),
 
-    read: async () => parse((await read(path)) ?? ''),
+    read: async () => parse(await textIn(path)),
 
     async restorePrevious() {
-      const [current, previous] = await Promise.all([read(path), read(previousPath)])
-      if (previous === null || previous === current) return false
+      const [current, previous] = await Promise.all([textIn(path), textIn(previousPath)])
+      if (previous === current || parse(previous) === null) return false
       await rm(`${path}.new`, { force: true })
       // A second name for it needs no room on a full disk; not every file system has them.
       await link(previousPath, `${path}.new`).catch(() => copyFile(previousPath, `${path}.new`))
@@ -67,6 +64,7 @@ export function configFile(path: string, previousPath: string): ConfigFile {
   }
 }
 
+/** What a file says; null unless it is one whole configuration. */
 function parse(content: string): object | null {
   try {
     const json: unknown = JSON.parse(content)

@@ -6,6 +6,7 @@
  * would cost more than telling Xray of it.
  */
 import { isDeepStrictEqual } from 'node:util'
+import { apiTag } from './tags.ts'
 
 export type Step =
   | { do: 'close inbound'; tag: string }
@@ -35,9 +36,6 @@ export interface RenderedConfig {
   routing: { domainStrategy: string; rules: object[]; balancers: object[] }
   [part: string]: unknown
 }
-
-/** The inbound of the API itself, which cannot be closed through it. */
-const apiTag = 'api'
 
 export function diffConfigs(before: RenderedConfig, after: RenderedConfig): ConfigDiff {
   const inbounds = diffByTag(before.inbounds.filter(notApi), after.inbounds.filter(notApi))
@@ -69,7 +67,6 @@ export function diffConfigs(before: RenderedConfig, after: RenderedConfig): Conf
 export function atStartOnly(before: RenderedConfig, after: RenderedConfig): string[] {
   const hot = new Set(['inbounds', 'outbounds', 'routing'])
   const parts = [...new Set([...Object.keys(before), ...Object.keys(after)])].filter((part) => !hot.has(part))
-  const isApi = ({ tag }: { tag: string }): boolean => tag === apiTag
   return [
     ...parts.filter((part) => !same(before[part], after[part])),
     ...(same(before.inbounds.filter(isApi), after.inbounds.filter(isApi)) ? [] : ['api inbound']),
@@ -103,7 +100,9 @@ const told = (kind: string, { fresh, other, gone }: TagDiff): string[] => [
   ...gone.map((tag) => `${kind} ${tag} removed`),
 ]
 
-const notApi = ({ tag }: { tag: string }): boolean => tag !== apiTag
+/** Of the API itself: it cannot be closed through itself. */
+const isApi = ({ tag }: { tag: string }): boolean => tag === apiTag
+const notApi = (inbound: { tag: string }): boolean => !isApi(inbound)
 
 /** Whether they are the same as JSON: in a file an undefined field is none, and the order of keys means nothing. */
 function same(a: unknown, b: unknown): boolean {

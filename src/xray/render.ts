@@ -4,10 +4,8 @@ import type { Outbound, RoutingDocument } from '#src/contract/index.ts'
 import type { XrayModel } from './model.ts'
 import type { RenderedConfig } from './diff.ts'
 import { renderInbound } from './render-inbound.ts'
+import { apiTag } from './tags.ts'
 import { nameInXray } from './user-name.ts'
-
-/** Tags fleetgram gives to parts of its own in every configuration. */
-export const reservedTags = ['api', 'direct', 'blocked'] as const
 
 /**
  * Addresses that lead to the server itself or into networks behind it, rather than to the internet. Written out
@@ -43,7 +41,7 @@ export function renderConfig(model: XrayModel): RenderedConfig {
       error: join(model.logDir, 'error.log'),
       access: model.accessLog ?? 'none',
     },
-    api: { tag: 'api', services: ['HandlerService', 'StatsService', 'RoutingService'] },
+    api: { tag: apiTag, services: ['HandlerService', 'StatsService', 'RoutingService'] },
     stats: {},
     policy: {
       levels: { '0': { statsUserUplink: true, statsUserDownlink: true, statsUserOnline: true } },
@@ -108,7 +106,7 @@ function renderRouting({ routing, inbounds, allowPrivateTargets }: XrayModel): R
     rules: [
       // First, and never to be missing: without it the API is gone until a restart. Of its rules Xray tells no more than
       // their names, so this one names all of them.
-      { ruleTag: `api@${digest({ rules, balancers })}`, inboundTag: ['api'], outboundTag: 'api' },
+      { ruleTag: `api@${digest({ rules, balancers })}`, inboundTag: [apiTag], outboundTag: apiTag },
       ...rules,
     ],
     balancers,
@@ -156,7 +154,7 @@ function escapeRegExp(text: string): string {
  */
 function apiInbound(socketPath: string): { tag: string } & Record<string, unknown> {
   return {
-    tag: 'api',
+    tag: apiTag,
     listen: `${socketPath},0600`,
     protocol: 'dokodemo-door',
     settings: { address: '127.0.0.1', port: 1, network: 'unix' },

@@ -30,9 +30,10 @@ export async function startBest({ config, render, launch, log }: StartOptions): 
   if (failure !== null)
     log.error({ error: failure }, 'the configuration of Xray cannot be written; the one on disk is started')
   let refusal: unknown
-  if ((await config.read()) !== null) {
+  const wanted = await config.read()
+  if (wanted !== null) {
     try {
-      return { ...(await startOpen(config, launch, log)), failure }
+      return { ...(await startOpen(wanted, { config, launch, log })), failure }
     } catch (error) {
       // What is no Xray, or cannot be run at all, has no say on a configuration.
       if (!(isRefusal(error) || isHanging(error))) throw failure ?? error
@@ -40,10 +41,11 @@ export async function startBest({ config, render, launch, log }: StartOptions): 
     }
   }
   const reason = failure ?? refusal ?? noConfiguration()
-  if (!(await config.restorePrevious())) throw reason
+  const previous = (await config.restorePrevious()) ? await config.read() : null
+  if (previous === null) throw reason
   log.warn({ error: reason }, 'the configuration of Xray cannot be used; the one before is started')
   try {
-    return { ...(await startOpen(config, launch, log)), failure: reason }
+    return { ...(await startOpen(previous, { config, launch, log })), failure: reason }
   } catch (again) {
     log.warn({ error: again }, 'Xray does not start with that one either')
     throw reason
@@ -62,11 +64,9 @@ async function bringUpToDate(config: ConfigFile, render: StartOptions['render'])
 
 /** Starts what is in the file, less the inbounds that cannot be opened. */
 async function startOpen(
-  config: ConfigFile,
-  launch: StartOptions['launch'],
-  log: Log,
+  wanted: object,
+  { config, launch, log }: Omit<StartOptions, 'render'>,
 ): Promise<Pick<Started, 'running' | 'heldBack'>> {
-  const wanted = (await config.read()) ?? {}
   const heldBack = await findClosed(wanted)
   for (;;) {
     if (heldBack.length > 0) {

@@ -6,10 +6,8 @@ import type { RoutingDocument } from '#src/contract/index.ts'
 import { FleetError } from '#src/errors.ts'
 import type { XrayModel } from './model.ts'
 import { carriersOf, closedIn, loopbackOf } from './outbound-json.ts'
-import { reservedTags } from './render.ts'
+import { apiTag, reservedTags } from './tags.ts'
 
-/** The one tag through which Xray's API is reached. Whoever speaks with it commands this Xray. */
-const apiTag = 'api'
 /** Outbounds of ours that others may lead to. */
 const openTags = reservedTags.filter((tag) => tag !== apiTag)
 

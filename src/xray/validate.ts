@@ -6,7 +6,7 @@ import type { XrayModel } from './model.ts'
 import { networksOf, streamMismatch } from './streams.ts'
 import { publicKeyOf } from './x25519.ts'
 import { xrayVersion } from './program.ts'
-import { reservedTags } from './render.ts'
+import { reservedTags } from './tags.ts'
 import { validateBeside } from './validate-routing.ts'
 
 /**
