@@ -3,6 +3,7 @@ import { pipeline } from 'node:stream/promises'
 import {
   apiPrefix,
   type CallContext,
+  type ParsedRestore,
   parseInput,
   streamed,
   type StreamedInput,
@@ -38,7 +39,10 @@ export function createStreamedRoutes(
 ): Record<StreamedName, (exchange: Exchange) => Promise<void>> {
   return {
     async 'backups.create'({ request, response }) {
-      const input = await parsed('backups.create', await readJson(request))
+      const input = (await parseInput(
+        'backups.create',
+        await readJson(request),
+      )) as StreamedInput<'backups.create'>
       const { stream } = await inspectBackup(await operations['backups.create'](input))
       response.setTimeout(IDLE_MS, () => void response.destroy())
       response.writeHead(200, { 'content-type': 'application/octet-stream', 'cache-control': 'no-store' })
@@ -53,7 +57,7 @@ export function createStreamedRoutes(
       const body = arriving(request)
       try {
         const { parameters, file } = await readRestoreBody(body)
-        const input = await parsed('backups.restore', parameters)
+        const input = (await parseInput('backups.restore', parameters)) as ParsedRestore
         const report = await operations['backups.restore'](input, context, file)
         response.writeHead(200, { 'content-type': 'application/json' })
         response.end(JSON.stringify(report))
@@ -74,10 +78,4 @@ async function* arriving(request: IncomingMessage): AsyncGenerator<Uint8Array, v
   } finally {
     request.resume()
   }
-}
-
-async function parsed<N extends StreamedName>(name: N, input: unknown): Promise<StreamedInput<N>> {
-  const result = await parseInput(name, input)
-  if (!result.ok) fail('BAD_INPUT', { field: result.field, reason: result.reason })
-  return result.value as StreamedInput<N>
 }

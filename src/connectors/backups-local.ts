@@ -1,7 +1,7 @@
 import type { BackupCalls } from '#src/contract/index.ts'
 import { inspectBackup } from '#src/node/backup/format.ts'
 import type { StreamedOperations } from '#src/node/operations.ts'
-import { reworded, type StreamedCall, streamedCall, watched } from './streamed-call.ts'
+import { relayed, type StreamedCall, streamedCall, watched } from './streamed-call.ts'
 
 /** Backups of the node of this process. */
 export function createLocalBackups(options: {
@@ -18,7 +18,7 @@ export function createLocalBackups(options: {
       try {
         return await streamedCall({ name, input, signal, runtime }, async (parsed, gone) => {
           const file = await inspectBackup(await operations[name](parsed))
-          const stream = reworded(file.stream, (error) => words(error, name))
+          const stream = relayed(file.stream, { failed: (error) => words(error, name) })
           if (gone.aborted) await stream.return?.()
           return { ...file, stream }
         })

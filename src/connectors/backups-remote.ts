@@ -12,7 +12,7 @@ import { FleetError, fail } from '#src/errors.ts'
 import { inspectBackup, limited } from '#src/node/backup/format.ts'
 import { fromWire } from './errors.ts'
 import { restoreBody } from './restore-body.ts'
-import { reworded, type StreamedCall, streamedCall, watched } from './streamed-call.ts'
+import { relayed, type StreamedCall, streamedCall, watched } from './streamed-call.ts'
 import { toTransportError } from './unreachable.ts'
 
 /** Of answers that are no file. */
@@ -51,7 +51,7 @@ export function createRemoteBackups(options: {
           const headers = { 'content-type': 'application/json' }
           const body = await send(name, { headers, body: JSON.stringify(parsed), signal: gone })
           const file = await inspectBackup(body)
-          return { ...file, stream: reworded(file.stream, lost) }
+          return { ...file, stream: relayed(file.stream, { failed: lost }) }
         })
       } catch (error) {
         throw signal?.aborted === true && error === signal.reason ? error : lost(error)

@@ -12,10 +12,10 @@ import {
   isStream,
   operationMeta,
   type OperationName,
-  parseInput,
+  parseCall,
   type ServerConnector,
 } from '#src/contract/index.ts'
-import { FleetError, fail } from '#src/errors.ts'
+import { FleetError } from '#src/errors.ts'
 import type { Runtime } from '#src/runtime.ts'
 import { createRemoteBackups } from './backups-remote.ts'
 import { fromWire } from './errors.ts'
@@ -87,13 +87,11 @@ export function createRemoteConnector(options: RemoteOptions): ServerConnector {
     interceptors: [
       async (call) => {
         const name = call.path.join('.') as OperationName
-        const { timeout, kind } = operationMeta(name)
+        const { timeout } = operationMeta(name)
         const start = async (signal: AbortSignal): Promise<unknown> => {
           const input = call.input ?? {}
           // Before it is sent: parts of it become the path, where a wrong one would name another operation.
-          const parsed = await parseInput(name, input)
-          if (!parsed.ok) fail('BAD_INPUT', { field: parsed.field, reason: parsed.reason })
-          if (kind !== 'read' && call.context.idempotencyKey === undefined) fail('IDEMPOTENCY_KEY_REQUIRED')
+          await parseCall(name, input, call.context)
           return call.next({ ...call, input, signal })
         }
         const limits = { timeout, signal: call.signal, runtime }

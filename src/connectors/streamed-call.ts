@@ -1,11 +1,10 @@
 import {
   type CallContext,
   operationMeta,
-  parseInput,
+  parseCall,
   type StreamedInput,
   type StreamedName,
 } from '#src/contract/index.ts'
-import { fail } from '#src/errors.ts'
 import { withDeadline } from './deadline.ts'
 
 export interface StreamedCall<N extends StreamedName> {
@@ -26,14 +25,12 @@ export async function streamedCall<N extends StreamedName, T>(
   carryOut: (input: StreamedInput<N>, signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
   const { name, input, context, signal, runtime } = call
-  const { timeout, kind } = operationMeta(name)
+  const { timeout } = operationMeta(name)
   const work = new AbortController()
   try {
     return await withDeadline({ timeout, signal, runtime }, async () => {
-      const parsed = await parseInput(name, input)
-      if (!parsed.ok) fail('BAD_INPUT', { field: parsed.field, reason: parsed.reason })
-      if (kind !== 'read' && context?.idempotencyKey === undefined) fail('IDEMPOTENCY_KEY_REQUIRED')
-      return carryOut(parsed.value as StreamedInput<N>, work.signal)
+      const parsed = await parseCall(name, input, context)
+      return carryOut(parsed as StreamedInput<N>, work.signal)
     })
   } catch (error) {
     work.abort(error)
@@ -72,10 +69,20 @@ export function watched(
   return { stream: stream(), failure: () => failure }
 }
 
-/** A stream whose failures are told in other words. To be returned from, also before it is begun. */
-export function reworded(
+/** What is done as a file goes by. */
+export interface Passing {
+  /** It broke; what is returned is thrown. */
+  failed: (error: unknown) => unknown
+  /** It has come to its end. */
+  ended?: () => void
+  /** Whoever read it wants no more of it, perhaps before it was begun. */
+  left?: () => void
+}
+
+/** A file on its way, seen by somebody on that way. To be returned from, also before it is begun. */
+export function relayed(
   source: AsyncIterable<Uint8Array>,
-  words: (error: unknown) => Error,
+  { failed, ended, left }: Passing,
 ): AsyncIterableIterator<Uint8Array, undefined, undefined> {
   const iterator = source[Symbol.asyncIterator]()
   const stream: AsyncIterableIterator<Uint8Array, undefined, undefined> = {
@@ -83,12 +90,15 @@ export function reworded(
     async next() {
       try {
         const next = await iterator.next()
-        return next.done === true ? { done: true, value: undefined } : { done: false, value: next.value }
+        if (next.done !== true) return { done: false, value: next.value }
+        ended?.()
+        return { done: true, value: undefined }
       } catch (error) {
-        throw words(error)
+        throw failed(error)
       }
     },
     async return() {
+      left?.()
       await iterator.return?.()
       return { done: true, value: undefined }
     },

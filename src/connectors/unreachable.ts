@@ -1,5 +1,6 @@
 import { errors } from 'undici'
 import { FleetError } from '#src/errors.ts'
+import { networkWords } from '#src/trust/network-words.ts'
 
 /** Raised by a transport when the peer proves to be someone else, before anything is sent to it. */
 export class WrongIdentity extends Error {
@@ -48,16 +49,8 @@ function chain(error: unknown): Error[] {
 }
 
 const reasons: Record<string, string> = {
-  ENOTFOUND: 'its name was not found',
-  EAI_AGAIN: 'its name could not be looked up',
-  ECONNREFUSED: 'nothing listens there (connection refused)',
-  EHOSTUNREACH: 'there is no route to it',
-  ENETUNREACH: 'there is no route to its network',
-  EHOSTDOWN: 'the machine is down',
-  ETIMEDOUT: 'connecting timed out',
+  ...networkWords,
   UND_ERR_CONNECT_TIMEOUT: 'connecting timed out',
-  ECONNRESET: 'the connection was cut',
-  EPIPE: 'the connection was cut',
   UND_ERR_SOCKET: 'the connection was cut',
   UND_ERR_DESTROYED: 'the connection was closed',
   UND_ERR_CLOSED: 'the connection was closed',

@@ -1,4 +1,5 @@
 import { type AnyContractProcedure, getEventIteratorSchemaDetails, type Schema } from '@orpc/contract'
+import { fail } from '#src/errors.ts'
 import { type StreamedName, streamed } from './backups.ts'
 import { type CallContext, type Contract, contract, type ServerConnector } from './contract.ts'
 import type { OperationMeta } from './meta.ts'
@@ -71,17 +72,28 @@ export function isStream(name: OperationName): boolean {
 
 /**
  * Checks an input against the contract before anything is journaled or sent.
- * @returns the parsed value, or the first thing wrong with it.
+ * @returns the parsed value
+ * @throws FleetError BAD_INPUT with the first thing that is wrong with it
  */
-export async function parseInput(
+export async function parseInput(name: AnyOperationName, input: unknown): Promise<unknown> {
+  const schema = isStreamed(name) ? streamed[name].input : procedure(name)['~orpc'].inputSchema
+  if (schema === undefined) return undefined
+  const result = await schema['~standard'].validate(input)
+  if (result.issues !== undefined) fail('BAD_INPUT', describeIssue(result.issues[0]))
+  return result.value
+}
+
+/** Checks a call, before any of it is sent or carried out: its input, and that a change comes with a key. */
+export async function parseCall(
   name: AnyOperationName,
   input: unknown,
-): Promise<{ ok: true; value: unknown } | { ok: false; field: string; reason: string }> {
-  const schema = isStreamed(name) ? streamed[name].input : procedure(name)['~orpc'].inputSchema
-  if (schema === undefined) return { ok: true, value: undefined }
-  const result = await schema['~standard'].validate(input)
-  if (result.issues === undefined) return { ok: true, value: result.value }
-  return { ok: false, ...describeIssue(result.issues[0]) }
+  context: CallContext | undefined,
+): Promise<unknown> {
+  const parsed = await parseInput(name, input)
+  if (operationMeta(name).kind !== 'read' && context?.idempotencyKey === undefined) {
+    fail('IDEMPOTENCY_KEY_REQUIRED')
+  }
+  return parsed
 }
 
 /** Checks the settings of an inbound against the schema of its protocol. */

@@ -1,8 +1,9 @@
 import type { BackupFile, RestoreReport, ServerConnector } from '#src/contract/index.ts'
+import { relayed } from '#src/connectors/streamed-call.ts'
 import { inspectBackup } from '#src/node/backup/format.ts'
 import type { Runtime } from '#src/runtime.ts'
 import type { Sqlite } from '#src/store/open.ts'
-import { type OnRecord, createAudit } from './audit.ts'
+import { createAudit } from './audit.ts'
 import { createDeletions } from './deletions.ts'
 import type { Journal } from './journal.ts'
 import type { Actor } from './types.ts'
@@ -58,7 +59,15 @@ export function createBackups(deps: {
       const record = onRecord({ id: runtime.uuid(), serverId, operation: 'backups.create', input: {}, actor })
       try {
         const file = await backups.create({ passphrase }, signal === undefined ? {} : { signal })
-        return { ...file, stream: followed(file.stream, record) }
+        const stream = relayed(file.stream, {
+          ended: () => record.applied(),
+          left: () => record.cancelled(),
+          failed(error) {
+            record.failed(error)
+            return error
+          },
+        })
+        return { ...file, stream }
       } catch (error) {
         record.failed(error)
         throw error
@@ -82,32 +91,4 @@ export function createBackups(deps: {
       return report
     },
   }
-}
-
-/** A file on its way, which says on record how it ended. */
-function followed(
-  file: AsyncIterable<Uint8Array>,
-  record: OnRecord,
-): AsyncIterableIterator<Uint8Array, undefined, undefined> {
-  const iterator = file[Symbol.asyncIterator]()
-  const stream: AsyncIterableIterator<Uint8Array, undefined, undefined> = {
-    [Symbol.asyncIterator]: () => stream,
-    async next() {
-      try {
-        const next = await iterator.next()
-        if (next.done !== true) return { done: false, value: next.value }
-        record.applied()
-        return { done: true, value: undefined }
-      } catch (error) {
-        record.failed(error)
-        throw error
-      }
-    },
-    async return() {
-      record.cancelled()
-      await iterator.return?.()
-      return { done: true, value: undefined }
-    },
-  }
-  return stream
 }

@@ -6,7 +6,7 @@ import {
   operationMeta,
   parseInput,
 } from '#src/contract/index.ts'
-import { FleetError, fail } from '#src/errors.ts'
+import { FleetError } from '#src/errors.ts'
 import type { Faults } from '#src/faults.ts'
 import type { Runtime } from '#src/runtime.ts'
 import type { Sqlite } from '#src/store/open.ts'
@@ -74,9 +74,7 @@ export function createTasks(deps: TasksDeps): Tasks {
       const inputs: { server: Server; input: unknown }[] = []
       for (const target of targets) {
         const server = deps.server(target.serverId)
-        const parsed = await parseInput(operation, target.input)
-        if (!parsed.ok) fail('BAD_INPUT', { field: parsed.field, reason: parsed.reason })
-        inputs.push({ server, input: parsed.value })
+        inputs.push({ server, input: await parseInput(operation, target.input) })
       }
       write(
         id,

@@ -8,6 +8,7 @@ import { type Address, formatAddress } from './address.ts'
 import { type AgentIdentity, loadOrCreateAgentKey, writeIdentity } from './agent-identity.ts'
 import { joinAnswer, joinRefusal } from './join-protocol.ts'
 import { parseJoinToken } from './join-tokens.ts'
+import { networkWords } from './network-words.ts'
 import { hashSpki, isController, serverUri, spkiHash } from './peer.ts'
 import { loadX509, signatureAlgorithm, webKeys } from './x509.ts'
 
@@ -206,12 +207,9 @@ function unreachable(address: Address, error: unknown): FleetError {
   )
 }
 
+/** Whoever joins may not have opened the controller's port yet. */
 const reasons: Record<string, string> = {
-  ENOTFOUND: 'its name was not found',
-  EAI_AGAIN: 'its name could not be looked up',
+  ...networkWords,
   ECONNREFUSED: 'nothing listens there; is the port open in the firewall?',
-  EHOSTUNREACH: 'there is no route to it',
-  ENETUNREACH: 'there is no route to its network',
   ETIMEDOUT: 'connecting timed out; is the port open in the firewall?',
-  ECONNRESET: 'the connection was cut',
 }

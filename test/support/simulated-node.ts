@@ -89,12 +89,11 @@ export function createSimulatedNode(name: string): SimulatedNode {
     signal?.throwIfAborted()
     if (node.offline) fail('SERVER_UNREACHABLE', { reason: 'connection refused' })
     const parsed = await parseInput(operation, input ?? {})
-    if (!parsed.ok) fail('BAD_INPUT', { field: parsed.field, reason: parsed.reason })
     const isWrite = operationMeta(operation).kind !== 'read'
     if (isWrite) node.mostAtOnce = Math.max(node.mostAtOnce, ++running)
     try {
       // Over a wire: what is answered is never the object that is kept.
-      return structuredClone(await carryOut(operation, parsed.value, context?.idempotencyKey))
+      return structuredClone(await carryOut(operation, parsed, context?.idempotencyKey))
     } finally {
       if (isWrite) running--
     }

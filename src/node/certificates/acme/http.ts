@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { type RequestOptions, Agent, request } from 'node:https'
 import { FleetError, fail } from '#src/errors.ts'
+import { networkWords } from '#src/trust/network-words.ts'
 import type { AcmeSettings } from './settings.ts'
 
 /** Authorities answer within seconds; one that is overloaded may take a while. */
@@ -110,20 +111,10 @@ function send(url: string, options: RequestOptions, body: string | undefined): P
   })
 }
 
-const reasons: Record<string, string> = {
-  ENOTFOUND: 'its name was not found',
-  EAI_AGAIN: 'its name could not be looked up',
-  ECONNREFUSED: 'nothing listens there (connection refused)',
-  ECONNRESET: 'the connection was cut',
-  ETIMEDOUT: 'connecting timed out',
-  EHOSTUNREACH: 'there is no route to it',
-  ENETUNREACH: 'there is no route to its network',
-}
-
 function reasonOf(error: unknown): string {
   // Where several addresses were tried, each has its own; the first is as good as any.
   const first = error instanceof AggregateError ? (error.errors as unknown[])[0] : error
   if (!(first instanceof Error)) return 'the connection failed'
   const code = 'code' in first ? String(first.code) : ''
-  return (reasons[code] ?? (first.message || code)).slice(0, 300)
+  return (networkWords[code] ?? (first.message || code)).slice(0, 300)
 }
