@@ -32,6 +32,14 @@ describe('what was deleted since', () => {
     ).toEqual({ clients: [{ email: 'Anna' }], inbounds: [{ inbound: 'a' }, { inbound: '7' }] })
   })
 
+  test('tells of many that were deleted in one call', () => {
+    const many: [string, object] = ['clients.deleteMany', { emails: ['anna', 'bert'] }]
+    expect(since(START, add('anna', 'bert', 'carl'), many, add('bert')).clients).toEqual([
+      { email: 'anna' },
+      { email: 'bert', at: START + 1_000 },
+    ])
+  })
+
   test('leaves out what was deleted more than a day before: clocks differ by less', () => {
     expect(since(START + 30 * DAY, remove('anna')).clients).toEqual([])
     expect(since(START + DAY - 60_000, remove('anna')).clients).toEqual([{ email: 'anna' }])

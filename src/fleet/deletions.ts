@@ -36,12 +36,16 @@ export function deletedSince(since: number, changes: Iterable<Done>): Deleted {
     const mark = marks.get(key)
     if (mark !== undefined) mark.until ??= mark.deletedAt
   }
+  const bury = (email: string, at: number): void => {
+    clients.set(emailKey(email), { name: email, deletedAt: at })
+  }
   const work: Record<string, (input: never, at: number) => void> = {
     'clients.add': (input: { clients: { email: string }[] }) => {
       for (const { email } of input.clients) revive(clients, emailKey(email))
     },
-    'clients.delete': ({ email }: { email: string }, at) => {
-      clients.set(emailKey(email), { name: email, deletedAt: at })
+    'clients.delete': ({ email }: { email: string }, at) => bury(email, at),
+    'clients.deleteMany': ({ emails }: { emails: string[] }, at) => {
+      for (const email of emails) bury(email, at)
     },
     'inbounds.add': ({ tag }: { tag: string }) => {
       formerly.delete(tag)
@@ -79,7 +83,8 @@ export function createDeletions(sqlite: Sqlite): (serverId: number, since: numbe
     // unchanged: it was gone already.
     `select operation, input, finished_at as at from server_tasks
      where server_id = ? and status in ('applied', 'unchanged')
-       and operation in ('clients.add', 'clients.delete', 'inbounds.add', 'inbounds.update', 'inbounds.delete')
+       and operation in ('clients.add', 'clients.delete', 'clients.deleteMany', 'inbounds.add', 'inbounds.update',
+         'inbounds.delete')
      order by seq`,
   )
   function* parsed(rows: Iterable<unknown>): Generator<Done> {
