@@ -87,11 +87,11 @@ export function createEventStreams(deps: EventStreamsDeps) {
       const place = places.get(serverId)
       const asked = place === undefined ? {} : { epoch: place.epoch, after: place.seq }
       const stream = await deps.connector(serverId).sync.events(asked, { signal })
-      openedAt = runtime.now()
+      openedAt = runtime.monotonic()
       if (again) deps.turned(serverId)
       let [windowEnds, count] = [0, 0]
       for await (const event of stream) {
-        const now = runtime.now()
+        const now = runtime.monotonic()
         if (now >= windowEnds) [windowEnds, count] = [now + FLOOD_WINDOW, 0]
         if (++count > FLOOD) {
           log.warn(
@@ -111,7 +111,7 @@ export function createEventStreams(deps: EventStreamsDeps) {
       else log.debug(details, 'an event stream broke')
       soon = error.retryable || error.code === 'INTERNAL'
     }
-    const stood = openedAt === undefined ? undefined : runtime.now() - openedAt
+    const stood = openedAt === undefined ? undefined : runtime.monotonic() - openedAt
     if (stood !== undefined && !signal.aborted) deps.turned(serverId)
     return { soon, steady: stood !== undefined && stood >= STEADY }
   }

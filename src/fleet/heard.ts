@@ -12,7 +12,7 @@ const TRAFFIC_PER_SECOND = 10
 const TRAFFIC_AT_ONCE = 20
 
 export interface HeardDeps {
-  runtime: Pick<Runtime, 'now'>
+  runtime: Pick<Runtime, 'monotonic'>
   mirror: Pick<Mirror, 'note' | 'sync'>
   events: Emitter<FleetEvents>
   /** Writes down up to where a server was listened to. */
@@ -21,10 +21,10 @@ export interface HeardDeps {
 
 /** What follows from an event of a server. */
 export function createHeard({ runtime, mirror, events, keep }: HeardDeps) {
-  let [tokens, filledAt] = [TRAFFIC_AT_ONCE, runtime.now()]
+  let [tokens, filledAt] = [TRAFFIC_AT_ONCE, runtime.monotonic()]
 
   function mayFetchTraffic(): boolean {
-    const now = runtime.now()
+    const now = runtime.monotonic()
     tokens = Math.min(TRAFFIC_AT_ONCE, tokens + ((now - filledAt) / 1_000) * TRAFFIC_PER_SECOND)
     filledAt = now
     if (tokens < 1) return false

@@ -41,7 +41,7 @@ export function createHealthMonitor(options: MonitorOptions): HealthMonitor {
   const probing = new Map<number, Promise<void>>()
   const reprobes = new Map<number, AbortController>()
   const greeting = new Set<number>()
-  /** Servers that will be looked at because of what was pushed, and when each last was, ms. */
+  /** Servers that will be looked at because of what was pushed, and when each last was, ms by the monotonic clock. */
   const pushed = new Set<number>()
   const pushedAt = new Map<number, number>()
   const switchedOff = new Set<number>()
@@ -49,7 +49,8 @@ export function createHealthMonitor(options: MonitorOptions): HealthMonitor {
   /** A sweep may itself last as long as its slowest probe, however short the interval is. */
   const stalledAfterMs = INTERVALS_UNTIL_STALLED * intervalMs + policy.probeTimeoutMs
   let sweeping: Promise<void> | undefined
-  let startedAt = runtime.now()
+  /** On the clock that only goes forward: a machine's clock that is set says nothing of whether we are awake. */
+  let wokeAt = runtime.monotonic()
   let sweptAt: number | null = null
   let endings: (() => void)[] = []
 
@@ -116,7 +117,9 @@ export function createHealthMonitor(options: MonitorOptions): HealthMonitor {
     // A message that was on its way when its server went may wait again by now.
     observer.hush()
     await Promise.all(servers.filter((server) => server.enabled).map((server) => look(server.id)))
-    if (!stopping.signal.aborted) sweptAt = runtime.now()
+    if (stopping.signal.aborted) return
+    sweptAt = runtime.now()
+    wokeAt = runtime.monotonic()
   }
 
   const sweep = (): Promise<void> => {
@@ -131,8 +134,8 @@ export function createHealthMonitor(options: MonitorOptions): HealthMonitor {
     if (greeting.has(id)) return
     greeting.add(id)
     try {
-      const until = runtime.now() + GREET_FOR_MS
-      while (!stopping.signal.aborted && runtime.now() < until) {
+      const until = runtime.monotonic() + GREET_FOR_MS
+      while (!stopping.signal.aborted && runtime.monotonic() < until) {
         await look(id)
         if (observer.stateOf(id).lastProof !== null || fleet.servers.find(id) === undefined) return
         await runtime.sleep(GREET_EVERY_MS, stopping.signal)
@@ -150,16 +153,15 @@ export function createHealthMonitor(options: MonitorOptions): HealthMonitor {
     pushed.add(id)
     try {
       await probing.get(id)
-      const wait = (pushedAt.get(id) ?? -Infinity) + PUSHED_LOOK_EVERY_MS - runtime.now()
-      // A clock that was set back must not make it wait for hours.
-      if (wait > 0) await runtime.sleep(Math.min(wait, PUSHED_LOOK_EVERY_MS), stopping.signal)
+      const wait = (pushedAt.get(id) ?? -Infinity) + PUSHED_LOOK_EVERY_MS - runtime.monotonic()
+      if (wait > 0) await runtime.sleep(wait, stopping.signal)
     } catch {
       // We are stopping.
       return
     } finally {
       pushed.delete(id)
     }
-    pushedAt.set(id, runtime.now())
+    pushedAt.set(id, runtime.monotonic())
     await look(id)
   }
 
@@ -167,9 +169,9 @@ export function createHealthMonitor(options: MonitorOptions): HealthMonitor {
     sweep,
     check: look,
     lastSweepEndedAt: () => sweptAt,
-    isAwake: () => runtime.now() - (sweptAt ?? startedAt) <= stalledAfterMs,
+    isAwake: () => runtime.monotonic() - wokeAt <= stalledAfterMs,
     start: () => {
-      startedAt = runtime.now()
+      wokeAt = runtime.monotonic()
       observer.begin()
       const sweeps = schedule(intervalMs, sweep)
       endings = [
