@@ -2,6 +2,7 @@ import type { Changes, MirroredInbound } from '#src/contract/index.ts'
 import { LOCAL_SERVER_ID, type Sqlite } from '#src/store/open.ts'
 import type { PositionStore } from './position.ts'
 import type { Rows } from './rows.ts'
+import { createTombstones } from './tombstones.ts'
 
 const S = LOCAL_SERVER_ID
 
@@ -19,7 +20,7 @@ export interface ChangesQuery {
 export function createChanges(db: Sqlite, rows: Rows, position: PositionStore) {
   const inboundIds = db.prepare(`select id from inbounds where server_id = ${S} and change_seq > ?`).pluck()
   const clientIds = db.prepare(`select id from clients where server_id = ${S} and change_seq > ?`).pluck()
-  const deleted = db.prepare(`select kind, id from tombstones where server_id = ${S} and change_seq > ?`)
+  const tombstones = createTombstones(db)
   const clientTraffic = db.prepare(
     `select client_id as id, up, down, reset_up as resetUp, reset_down as resetDown from client_traffics
      where server_id = ${S} and traffic_seq > ?`,
@@ -46,7 +47,7 @@ export function createChanges(db: Sqlite, rows: Rows, position: PositionStore) {
           .flatMap((id) => present(rows.inboundSettings(id)))
           .map((row) => withoutSeq(row) as MirroredInbound),
         clients: (clientIds.all(since) as number[]).flatMap((id) => present(rows.client(id))).map(withoutSeq),
-        deleted: full ? [] : (deleted.all(since) as Changes['deleted']),
+        deleted: full ? [] : tombstones.since(since).map(({ kind, id }) => ({ kind, id })),
         traffic: {
           clients: clientTraffic.all(trafficSince) as Changes['traffic']['clients'],
           inbounds: inboundTraffic.all(trafficSince) as Changes['traffic']['inbounds'],

@@ -1,4 +1,5 @@
 import { LOCAL_SERVER_ID, type Sqlite } from '#src/store/open.ts'
+import { createCounts } from './counts.ts'
 import { type ClientLimits, DAY_MS, type InboundLimits } from './limits.ts'
 import { nearest } from './nearness.ts'
 import type { PositionStore } from './position.ts'
@@ -31,7 +32,7 @@ interface Raw extends Record<string, unknown> {
 
 const S = LOCAL_SERVER_ID
 
-const counts = `coalesce(up + down - reset_up - reset_down, 0) as bytes, coalesce(reset_up + reset_down, 0) as countedFrom`
+const counted = `coalesce(up + down - reset_up - reset_down, 0) as bytes, coalesce(reset_up + reset_down, 0) as countedFrom`
 /** What holds of every row there is something to do or to say about, and of few others. */
 const isRemarkable = `blocked is not null or expires_at <= @now + ${nearest.ms} or next_reset_at <= @now
   or up + down - reset_up - reset_down >= limit_bytes * ${nearest.share}`
@@ -44,7 +45,7 @@ export function createLimitRows(db: Sqlite, position: PositionStore) {
   const clients = db.prepare(
     `select 'client' as of, c.id, email as name, enabled, limit_bytes as limitBytes, expires_at as expiresAt,
        lasts_days as lastsDays, reset_days as resetDays, next_reset_at as nextResetAt, ip_limit as ipLimit,
-       started_at as startedAt, blocked, ${counts}, coalesce(last_active_at >= updated_at, 0) as isUsed
+       started_at as startedAt, blocked, ${counted}, coalesce(last_active_at >= updated_at, 0) as isUsed
      from clients c left join client_traffics t on t.server_id = c.server_id and t.client_id = c.id
      where c.server_id = ${S} and (${isRemarkable} or next_reset_at > @now + 2 * reset_days * ${DAY_MS}
        or (started_at is null and last_active_at >= updated_at)
@@ -52,7 +53,7 @@ export function createLimitRows(db: Sqlite, position: PositionStore) {
   )
   const inbounds = db.prepare(
     `select 'inbound' as of, i.id, tag as name, enabled, limit_bytes as limitBytes, expires_at as expiresAt,
-       traffic_reset as trafficReset, next_reset_at as nextResetAt, blocked, ${counts}
+       traffic_reset as trafficReset, next_reset_at as nextResetAt, blocked, ${counted}
      from inbounds i left join inbound_traffics t on t.server_id = i.server_id and t.inbound_id = i.id
      where i.server_id = ${S} and (${isRemarkable} or traffic_reset <> 'never')`,
   )
@@ -66,14 +67,7 @@ export function createLimitRows(db: Sqlite, position: PositionStore) {
     `update inbounds set blocked = @blocked, next_reset_at = @nextResetAt, change_seq = @changeSeq
      where server_id = ${S} and id = @id`,
   )
-  const reset = (table: string, key: string) =>
-    db.prepare(
-      `update ${table} set reset_up = up, reset_down = down, traffic_seq = @seq where server_id = ${S} and ${key} = @id`,
-    )
-  const resets = {
-    client: reset('client_traffics', 'client_id'),
-    inbound: reset('inbound_traffics', 'inbound_id'),
-  }
+  const counts = { client: createCounts(db, 'client'), inbound: createCounts(db, 'inbound') }
 
   return {
     /**
@@ -100,7 +94,7 @@ export function createLimitRows(db: Sqlite, position: PositionStore) {
         const { startedAt, expiresAt } = row
         saveClient.run({ id, blocked, nextResetAt, startedAt, expiresAt, changeSeq })
       }
-      if (row.resets) resets[row.of].run({ id, seq: position.nextTraffic() })
+      if (row.resets) counts[row.of].reset(id, position.nextTraffic())
     },
   }
 }

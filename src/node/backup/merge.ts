@@ -4,6 +4,7 @@ import { LOCAL_SERVER_ID, type Sqlite } from '#src/store/open.ts'
 import type { SecretBox } from '#src/trust/secret-box.ts'
 import type { PositionStore } from '../position.ts'
 import { emailKey } from '../rows.ts'
+import { createTombstones } from '../tombstones.ts'
 import type { CheckedCopy } from './check-copy.ts'
 import { type Known, decideFates } from './fates.ts'
 import { createLine } from './line.ts'
@@ -75,12 +76,9 @@ function joinLine(db: Sqlite, line: ReturnType<typeof createLine>, copy: Checked
   const used = db.prepare(`select next_id > 1 from sync_states where server_id = ${S}`).pluck().get()
   if (used === 1) return false
   line.set(copy.line)
-  const buried = copy.db.prepare(`select kind, id, change_seq from tombstones where server_id = ${S}`)
-  const bury = db.prepare(
-    `insert into tombstones (server_id, kind, id, change_seq) values (${S}, @kind, @id, @change_seq)
-     on conflict do nothing`,
-  )
-  for (const row of buried.iterate() as IterableIterator<Raw>) bury.run(row)
+  const theirs = createTombstones(copy.db).since(-1)
+  const ours = createTombstones(db)
+  for (const { kind, id, changeSeq } of theirs) ours.bury(kind, id, changeSeq)
   return true
 }
 
@@ -109,13 +107,13 @@ function mergeEntity(
       )
       .all() as Known[]
   const [theirs, ours] = [knownIn(copy), knownIn(db)]
-  const buried = db.prepare(`select id from tombstones where server_id = ${S} and kind = ?`).pluck()
+  const buried = createTombstones(db).since(-1)
   const put = createPut(context, entity)
   const fates = decideFates({
     ...how,
     theirs,
     ours,
-    buried: new Set(buried.all(entity.kind) as number[]),
+    buried: new Set(buried.filter(({ kind }) => kind === entity.kind).map(({ id }) => id)),
     isSame: (there, here) => put.isSame(there, here),
   })
 
