@@ -103,8 +103,14 @@ describe('add inbound, of another kind', () => {
     await alice.taps('More…')
     const others = await alice.seesScreen('WireGuard:')
     expect(others.buttons.flat()).not.toContain('VLESS + REALITY')
-    await alice.taps('‹ The usual ones')
+    await alice.taps('WireGuard')
+    await alice.seesScreen('On which port?')
+    await alice.taps('Back')
+    await alice.seesScreen('WireGuard:')
+    await alice.taps('Back')
     await alice.seesScreen('VLESS + REALITY:')
+    await alice.taps('Back')
+    await alice.seesScreen(/^Fleet › Default Local Server\n/)
   })
 
   test('a certificate of its own by one tap, or one of the server by its domain; a port of UDP beside TCP', async () => {

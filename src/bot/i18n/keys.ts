@@ -54,7 +54,6 @@ export interface Texts {
   'button.copyCommand': none
   'button.toClients': none
   'button.more': none
-  'button.common': none
   'button.limits': none
   'button.setLimits': none
   'button.resetTraffic': none

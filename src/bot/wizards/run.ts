@@ -72,6 +72,8 @@ export function advance(wizard: AnyWizard, run: Run, input: Input, env: WizardEn
   const moved = { ...run, turn: run.turn + 1, error: undefined }
   if (input.kind === 'tap' && input.verb === 'cancel') return { ...moved, status: 'cancelled' }
   if (input.kind === 'tap' && input.verb === 'back') {
+    const within = steps[run.step]?.back?.(answers)
+    if (within !== undefined) return { ...moved, answers: within }
     return run.step === 0 ? { ...moved, status: 'cancelled' } : { ...moved, step: run.step - 1 }
   }
   const step = steps[run.step]

@@ -20,22 +20,24 @@ export function templateStep<A extends TemplateChoice>(): Step<A> {
       const rows: Choice[][] = shown.map((id) => [
         { text: templateName(id, t), verb: 'use', arg: id, ...(id === first ? { style: 'primary' } : {}) },
       ])
-      const turn = more ? t('button.common') : t('button.more')
+      // Back leads from the rest to the handful.
+      const turn: Choice[][] = more ? [] : [[{ text: t('button.more'), verb: 'more' }]]
       return {
         lines: [
           t('addInbound.template'),
           ...shown.map((id) => html`\n<b>${templateName(id, t)}</b>: ${t(`template.${id}.hint`)}`),
         ],
-        rows: [...rows, [{ text: turn, verb: 'turn' }]],
+        rows: [...rows, ...turn],
       }
     },
     answer(answers, input) {
       if (input.kind !== 'tap') return again(answers)
-      if (input.verb === 'turn') return again({ ...answers, more: !answers.more })
+      if (input.verb === 'more') return again({ ...answers, more: true })
       const id = templateIds.find((known) => known === input.arg)
       return input.verb === 'use' && id !== undefined
         ? { next: { ...answers, template: id } }
         : again(answers)
     },
+    back: (answers) => (answers.more ? { ...answers, more: false } : undefined),
   }
 }

@@ -39,6 +39,8 @@ export type Answered<A> = { next: A } | { stay: A; error?: string }
 export interface Step<A> {
   ask(answers: A, env: WizardEnv): Question
   answer(answers: A, input: Input, env: WizardEnv): Answered<A>
+  /** Where Back leads within the question, as to its first page; undefined: to the question before. */
+  back?(answers: A): A | undefined
 }
 
 /** A few questions that end in one change. Answers are JSON: they live in a sealed draft between two updates. */
