@@ -168,9 +168,10 @@ export function createEngine(deps: EngineDeps) {
     return new Set(opened.filter((id) => id !== undefined))
   }
 
-  /** Once: after a kill that came later, another Xray runs than before, and it began with the rows as they are. */
+  /** Once: after a kill that came later, another Xray may run than before, which began with the rows as they are. */
   async function restartFor({ restart }: ConfigDiff, { command }: Snapshot): Promise<void> {
-    if (command !== undefined && command.xrayBefore !== process.state().startedAt) return
+    const isAnother = command !== undefined && command.xrayBefore !== process.state().startedAt
+    if (isAnother && (await mending.missedAtStart()).length === 0) return
     log.info({ restart }, 'Xray restarts, as a change needs it')
     await deps.beforeRestart()
     await process.restart(render)
@@ -186,9 +187,11 @@ export function createEngine(deps: EngineDeps) {
 
     /**
      * Makes the running Xray agree with the rows of a change. Without a running Xray there is nothing to tell: the
-     * next start renders the rows. Repeating it is harmless.
+     * next start renders the rows. One that is starting may have been rendered before them, and is told when it runs.
+     * Repeating it is harmless.
      */
     async push(before: Snapshot, now: RowsView): Promise<void> {
+      await process.settled()
       const difference = differenceSince(before)
       const altered = users.alteredFixed(before, now)
       const { changed, restart } = difference

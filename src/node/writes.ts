@@ -21,7 +21,7 @@ import { createOutcomes } from './outcomes.ts'
 import type { Plan, WriteRequest } from './plan.ts'
 import type { PositionStore } from './position.ts'
 import type { KnownRows, RowsView } from './rows-view.ts'
-import { createSerial } from './serial.ts'
+import { createSerial } from '#src/xray/serial.ts'
 import { type Snapshot, createSnapshots, standingsOf } from './snapshot.ts'
 
 export interface WriteDeps {

@@ -66,6 +66,11 @@ export interface XrayProcess {
   /** Ends it and starts it with a new configuration. Fails like `start`. */
   restart(render: () => object): Promise<void>
   state(): XrayState
+  /**
+   * Resolves when no start or end is under way, one after a crash included: what it began with may be older than what
+   * is asked for by now, and only then `state()` tells whether it runs. Waits up to a minute for one that hangs.
+   */
+  settled(): Promise<void>
   /** Notes that it runs without an inbound. */
   holdBack(held: HeldBack): void
   /** Notes that an inbound was opened, or is not wanted any more. */

@@ -11,6 +11,7 @@ import { isStillRunning, lifeOf } from './proc.ts'
 import type { XrayChange, XrayProcess, XrayProcessOptions } from './process-types.ts'
 import { xrayArguments, xrayPaths } from './process-types.ts'
 import { createRecovery } from './recovery.ts'
+import { createSerial } from './serial.ts'
 import { startBest } from './start.ts'
 
 export { xrayArguments, xrayPaths } from './process-types.ts'
@@ -35,13 +36,7 @@ export function createXrayProcess(options: XrayProcessOptions): XrayProcess {
   let onPreviousConfig = false
   let heldBack: HeldBack[] = []
   let tell: (change: XrayChange) => void = () => undefined
-  let queue: Promise<unknown> = Promise.resolve()
-
-  const exclusive = <T>(work: () => Promise<T>): Promise<T> => {
-    const result = queue.then(work)
-    queue = result.catch(() => undefined)
-    return result
-  }
+  const exclusive = createSerial()
 
   const recovery = createRecovery({
     runtime,
@@ -220,6 +215,8 @@ export function createXrayProcess(options: XrayProcessOptions): XrayProcess {
       onPreviousConfig,
       heldBack,
     }),
+
+    settled: () => exclusive(async () => undefined),
 
     holdBack(held) {
       heldBack = [...heldBack.filter(({ tag }) => tag !== held.tag), held]
