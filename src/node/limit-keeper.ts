@@ -9,6 +9,7 @@ import { createEnforcement } from './enforce.ts'
 import type { Engine } from './engine.ts'
 import { type PublishLimit, calmly, turnedBy } from './limit-events.ts'
 import type { PositionStore } from './position.ts'
+import { type Present, lookWho } from './presence.ts'
 import { createQuietRestart } from './quiet-restart.ts'
 import type { RowsView } from './rows-view.ts'
 import type { Snapshot } from './snapshot.ts'
@@ -20,7 +21,7 @@ export interface LimitKeeperDeps {
   writes: Writes
   position: PositionStore
   xray: Pick<XrayParts, 'api' | 'openCutting'>
-  engine: Pick<Engine, 'state' | 'online'>
+  engine: Pick<Engine, 'state'>
   /** Ends all connections, once the counters are read. */
   restartXray: () => Promise<void>
   /** Connections are cut, where that is possible, unless told. */
@@ -39,7 +40,7 @@ export function createLimitKeeper(deps: LimitKeeperDeps) {
   const mayStay = createAdmission(db)
   const cutter = createCutter({ db, mayStay, now: () => runtime.now(), log })
   const quietRestart = createQuietRestart({
-    connected: async () => (await xray.api.online()).map(({ email }) => email),
+    connected: () => xray.api.online(),
     mayStay,
     restart: restartXray,
     now: () => runtime.now(),
@@ -47,9 +48,9 @@ export function createLimitKeeper(deps: LimitKeeperDeps) {
   })
   let cutting: Cutting | undefined
 
-  async function online(): Promise<Awaited<ReturnType<Engine['online']>> | null> {
+  async function online(choose: Parameters<typeof lookWho>[1]): Promise<Present[] | null> {
     if (!engine.state().running) return []
-    return engine.online().catch(() => null)
+    return lookWho(xray.api, choose).catch(() => null)
   }
 
   return {
