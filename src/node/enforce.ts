@@ -129,8 +129,9 @@ export function createEnforcement(deps: EnforceDeps) {
     /**
      * Looks at all limits, and at who is connected. Never rejects: what fails keeps nothing else from its turn, and is
      * tried again the next time.
+     * @returns whether all that was due has come about
      */
-    async run(): Promise<void> {
+    async run(): Promise<boolean> {
       const failures: unknown[] = []
       const attempt = async (step: () => void | Promise<void>): Promise<void> => {
         try {
@@ -149,6 +150,7 @@ export function createEnforcement(deps: EnforceDeps) {
       await attempt(() => addresses.note(online ?? [], runtime.now()))
       await attempt(tellWhoIsNear)
       report(failures)
+      return failures.length === 0
     },
   }
 }
