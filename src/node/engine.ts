@@ -10,7 +10,6 @@ import type { XrayProcess } from '#src/xray/process.ts'
 import { type RenderedInbound, renderInbound } from '#src/xray/render-inbound.ts'
 import { renderConfig } from '#src/xray/render.ts'
 import { maskSecrets } from '#src/xray/secret-keys.ts'
-import { parseXrayName } from '#src/xray/user-name.ts'
 import { isOpen } from './listeners.ts'
 import type { InboundRecord } from './records.ts'
 import type { Rows } from './rows.ts'
@@ -221,16 +220,6 @@ export function createEngine(deps: EngineDeps) {
     state: () => process.state(),
     setRender: () => process.setRender(render),
     counters: () => api.counters(),
-
-    /** Who is connected, a client of several inbounds once; addresses with when they were last seen, s. */
-    async online(): Promise<{ email: string; ips: { ip: string; lastSeen: number }[] }[]> {
-      const byClient = new Map<string, { ip: string; lastSeen: number }[]>()
-      for (const { email: name, ips } of await api.online()) {
-        const email = parseXrayName(name)?.email
-        if (email !== undefined) byClient.set(email, [...(byClient.get(email) ?? []), ...ips])
-      }
-      return [...byClient].map(([email, ips]) => ({ email, ips }))
-    },
 
     /** The configuration for people: keys and credentials masked unless they are asked for. */
     config: (reveal: boolean): Record<string, unknown> =>

@@ -142,6 +142,7 @@ export function createNode(options: NodeOptions, xray: XrayParts = realXray(opti
     position,
     xray,
     engine,
+    accounting,
     restartXray: () => control.restart(),
     publish(event) {
       events.publish(happeningOf(event))
@@ -183,8 +184,8 @@ export function createNode(options: NodeOptions, xray: XrayParts = realXray(opti
     steps: [
       ['note the time', () => clock.note()],
       // Not amid a change: one that is taken back would take along what was counted meanwhile.
-      ['count traffic', () => writes.exclusive(() => control.account())],
-      ['keep limits', () => limits.round()],
+      ['count traffic', () => limits.whileWaiting(() => writes.exclusive(() => control.account()))],
+      ['keep limits', () => limits.whileWaiting(() => limits.round())],
       ['mend Xray', () => writes.mend()],
       ['heal Xray', () => control.heal()],
       ['rotate logs', () => xray.rotateLogs()],

@@ -29,10 +29,9 @@ export interface FakeXray extends Pick<FakeLife, 'die' | 'revive' | 'orphan'> {
 }
 
 /** How this Xray is told of ways out and rules: their JSON, in the place of messages. */
-const messageOf = (value: object): TypedMessage => ({
-  type: 'json',
-  value: Buffer.from(JSON.stringify(value)),
-})
+const messageOf = (value: object): TypedMessage => {
+  return { type: 'json', value: Buffer.from(JSON.stringify(value)) }
+}
 
 export function createFakeXray(): FakeXray {
   const inbounds = new Map<string, OpenInbound>()
@@ -133,6 +132,7 @@ export function createFakeXray(): FakeXray {
       ruleTags: async () => rules.map(({ ruleTag }) => ruleTag),
       counters: async () => new Map(counters),
       online: async () => [],
+      addresses: async () => [],
       uptime: async () => life.starts(),
       close: () => undefined,
     },

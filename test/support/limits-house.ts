@@ -30,6 +30,10 @@ export function openLimitsHouse(db: Sqlite, clocks: FakeRuntime) {
   let refusals = 0
   let refused: string | null = null
   let hangs = false
+  let isSilent = false
+  let isUntold = false
+  /** Of how many it was asked from where they are connected, each time. */
+  const asked: number[] = []
   let keys = 0
   let parts = begin()
 
@@ -80,14 +84,23 @@ export function openLimitsHouse(db: Sqlite, clocks: FakeRuntime) {
         writes,
         position,
         runtime,
-        engine: { requireRunning: () => undefined, online: async () => [] },
+        engine: { requireRunning: () => undefined },
+        api: { online: async () => [], addresses: async () => [] },
       }),
       enforcement: createEnforcement({
         db,
         writes,
         position,
-        online: async () =>
-          [...connected].map(([email, ips]) => ({ email, ips: ips.map((ip) => ({ ip, lastSeen: 0 })) })),
+        async online(choose) {
+          const chosen = new Set(choose([...connected.keys()]))
+          asked.push(chosen.size)
+          if (isSilent) await new Promise(() => undefined)
+          if (isUntold) return null
+          return [...connected].map(([email, ips]) => ({
+            email,
+            ips: chosen.has(email) ? ips.map((ip) => ({ ip })) : null,
+          }))
+        },
         publish,
         runtime,
         log: silentLog(),
@@ -100,6 +113,7 @@ export function openLimitsHouse(db: Sqlite, clocks: FakeRuntime) {
   return {
     served,
     events,
+    asked,
     now: () => parts.clock.now(),
     client: (email: string) => parts.rows.clientByEmail(email),
     used: (email: string): number =>
@@ -129,6 +143,14 @@ export function openLimitsHouse(db: Sqlite, clocks: FakeRuntime) {
     refuse(times: number): void {
       refusals = times
     },
+    /** Who is connected is told later than anybody waits. */
+    fallSilent(): void {
+      isSilent = true
+    },
+    /** Whether Xray does not tell who is connected. */
+    tellNothing(silent: boolean): void {
+      isUntold = silent
+    },
     connect(email: string, ips: string[]): void {
       connected.set(email, ips)
     },
@@ -142,8 +164,8 @@ export function openLimitsHouse(db: Sqlite, clocks: FakeRuntime) {
       await parts.enforcement.run()
       await parts.writes.mend()
     },
-    add: (client: ClientInput) =>
-      parts.clients['clients.add']({ id: String(INBOUND), clients: [client] }, call()),
+    add: (...clients: ClientInput[]) =>
+      parts.clients['clients.add']({ id: String(INBOUND), clients }, call()),
     update: (email: string, changes: Partial<Omit<ClientInput, 'email' | 'subscriptionId'>>) =>
       parts.clients['clients.update']({ email, ...changes }, call()),
     reset: (email: string) => parts.clients['clients.resetTraffic']({ email }, call()),
