@@ -2,8 +2,11 @@
 import type { Deleted, RestoredRows } from '#src/contract/index.ts'
 import { LOCAL_SERVER_ID, type Sqlite } from '#src/store/open.ts'
 import type { SecretBox } from '#src/trust/secret-box.ts'
+import { createCertificateUsers } from '../certificate-users.ts'
+import { createCertificateRows } from '../certificates/rows.ts'
+import { pinFor } from '../certificates/shown.ts'
 import type { PositionStore } from '../position.ts'
-import { emailKey } from '../rows.ts'
+import { type Rows, emailKey } from '../rows.ts'
 import { createTombstones } from '../tombstones.ts'
 import type { CheckedCopy } from './check-copy.ts'
 import { type Known, decideFates } from './fates.ts'
@@ -21,6 +24,7 @@ export interface MergeDeps {
   db: Sqlite
   /** Seals here. */
   box: SecretBox
+  rows: Rows
   position: PositionStore
   now: number
 }
@@ -37,9 +41,9 @@ export interface Merged {
   clients: RestoredRows
 }
 
-/** @param only stops after these: to see what would come of the inbounds, before it is taken back */
-export function merge(deps: MergeDeps, merging: Merging, only?: Kind): Merged {
-  const { db, box, position, now } = deps
+/** @param part structure: all but clients and what is theirs, to see what would come of it before it is taken back */
+export function merge(deps: MergeDeps, merging: Merging, part: 'all' | 'structure' = 'all'): Merged {
+  const { db, box, rows, position, now } = deps
   const { copy, theirBox, deleted } = merging
   const line = createLine(db)
   const sameLine = joinLine(db, line, copy)
@@ -57,15 +61,14 @@ export function merge(deps: MergeDeps, merging: Merging, only?: Kind): Merged {
     resealing: createResealing(box, theirBox),
   }
   const counts = new Map<Kind, RestoredRows>()
-  for (const entity of entities) {
+  const isPart = (each: { structural?: true }): boolean => part === 'all' || each.structural === true
+  for (const entity of entities.filter(isPart)) {
     const isDeleted = deletions(entity.kind, deleted, sameLine)
     counts.set(entity.kind, mergeEntity(context, entity, { sameLine, isDeleted }))
-    if (entity.kind === only) break
   }
-  if (only === undefined) {
-    const trafficSeq = position.nextTraffic()
-    for (const dependent of dependents) putDependent({ ...context, trafficSeq }, dependent)
-  }
+  const trafficSeq = position.nextTraffic()
+  for (const dependent of dependents.filter(isPart)) putDependent({ ...context, trafficSeq }, dependent)
+  repinAll({ db, box, rows, changeSeq: context.changeSeq, now })
   return { inbounds: counts.get('inbound') ?? nothing(), clients: counts.get('client') ?? nothing() }
 }
 
@@ -143,6 +146,21 @@ function mergeEntity(
     tell(result.names.kept, String(name.get(row.id)))
   }
   return result
+}
+
+/** Which certificate is shown is told by its own row, and links must pin that one, whatever an inbound's row was put back with. */
+function repinAll({
+  db,
+  box,
+  rows,
+  changeSeq,
+  now,
+}: Omit<MergeDeps, 'position'> & { changeSeq: number }): void {
+  const users = createCertificateUsers(rows)
+  for (const certificate of createCertificateRows(db, box).all()) {
+    const pin = pinFor(certificate)
+    users.repin(users.pinningOther(certificate.domain, pin), pin, changeSeq, now)
+  }
 }
 
 function nothing(): RestoredRows {

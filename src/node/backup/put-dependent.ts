@@ -7,7 +7,7 @@ const S = LOCAL_SERVER_ID
 /** Carries rows over that belong to others, or stand for themselves; those whose owner was left out are too. */
 export function putDependent(context: Context & { trafficSeq: number }, dependent: Dependent): void {
   const { db, copy, ids, changeSeq, trafficSeq, now, resealing } = context
-  const { table, key, refers, sealed, subject } = dependent
+  const { table, key, refers, sealed, subject, merge } = dependent
   const columns = columnsOf(db, table)
   const isKey = key.map((name) => ` and ${quoted(name)} = @${name}`).join('')
   const present = db.prepare(`select * from ${table} where server_id = ${S}${isKey}`)
@@ -16,7 +16,9 @@ export function putDependent(context: Context & { trafficSeq: number }, dependen
      values (${columns.map((name) => `@${name}`).join(', ')})`,
   )
   const stamps: Raw = { server_id: S, change_seq: changeSeq, traffic_seq: trafficSeq, updated_at: now }
-  const kept = Object.fromEntries(Object.entries(stamps).filter(([name]) => columns.includes(name)))
+  const isStamped = (name: string): boolean =>
+    columns.includes(name) && (merge === 'largest' || merge.newer !== name)
+  const kept = Object.fromEntries(Object.entries(stamps).filter(([name]) => isStamped(name)))
 
   const rows = copy.prepare(`select * from ${table} where server_id = ${S}`)
   for (const row of rows.iterate() as IterableIterator<Raw>) {
