@@ -77,3 +77,53 @@ test('one of the backup that is newer takes the place of what is here, and is sh
   expect(await held()).toMatchObject([{ sha256 }])
   expect(await fetchThrough(link)).toBe(web.pageText)
 })
+
+test('a certificate that was deleted since stays deleted, and an inbound that needs it says so', async () => {
+  await generate()
+  await addShowing()
+  const file = await backupOf(it.node)
+  const { operations } = it.node
+  await operations['inbounds.delete']({ id: 'in-1' }, key())
+  await operations['certificates.delete']({ domain }, key())
+  expect((await restoreTo(it.node, file)).certificates).toMatchObject({
+    deleted: 1,
+    names: { deleted: [domain] },
+  })
+  expect(await held()).toEqual([])
+  const later = await backupOf(it.node)
+  await it.stop()
+
+  // A new machine knows it from a backup from after that, or from the journal, and else from nobody.
+  it = await startTestNode()
+  await restoreTo(it.node, later)
+  expect((await restoreTo(it.node, file)).certificates?.deleted).toBe(1)
+  expect(await held()).toEqual([])
+  await it.stop()
+  it = await startTestNode()
+  const deleted = { clients: [], inbounds: [], certificates: [{ domain }] }
+  await expect(restoreTo(it.node, file, { deleted })).rejects.toMatchObject({
+    code: 'CERTIFICATE_NOT_FOUND',
+    details: { domain },
+  })
+  const made = await generate()
+  expect(await restoreTo(it.node, file, { deleted })).toMatchObject({
+    inbounds: { restored: 1 },
+    certificates: { taken: 1, kept: 0 },
+  })
+  expect(await held()).toEqual([made])
+  expect(await fetchThrough(await linkNow())).toBe(web.pageText)
+})
+
+test('a name that was given up and given again is another certificate', async () => {
+  const old = await generate()
+  await it.node.operations['certificates.delete']({ domain }, key())
+  const made = await generate()
+  const file = await backupOf(it.node)
+  await it.stop()
+  it = await startTestNode()
+  const at = made.createdAt
+  expect(old.createdAt).toBeLessThan(at)
+  const deleted = { clients: [], inbounds: [], certificates: [{ domain, at }] }
+  expect((await restoreTo(it.node, file, { deleted })).certificates?.restored).toBe(1)
+  expect(await held()).toEqual([made])
+})

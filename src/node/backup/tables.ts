@@ -117,7 +117,7 @@ export const dependents: readonly Dependent[] = [
 ]
 
 /** In a backup too, but for what they tell of the rest: they do not replace what stands here. */
-const facts: readonly string[] = ['servers', 'sync_states', 'tombstones']
+const facts: readonly string[] = ['servers', 'sync_states', 'tombstones', 'deleted_certificates']
 
 /** Every table of a backup that holds rows of the node, parents first. */
 export const copied: readonly string[] = [
