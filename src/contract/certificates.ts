@@ -17,7 +17,7 @@ const host = z.string().trim().toLowerCase().regex(dnsName, 'a full name such as
 const plainIpv6 = z.ipv6().transform((address) => new URL(`http://[${address}]/`).hostname.slice(1, -1))
 
 /** What a certificate is held for. */
-const certificateDomain = z.union([host, z.ipv4(), plainIpv6], {
+export const certificateDomain = z.union([host, z.ipv4(), plainIpv6], {
   error: 'a full name such as vpn.example.org, or an IP',
 })
 

@@ -1,6 +1,8 @@
 import { beforeEach, describe, expect, test } from 'vitest'
 import { readMigrations } from '#src/store/migrate.ts'
 import { openStore, type Sqlite } from '#src/store/open.ts'
+import { secretBoxFor } from '#src/trust/secret-box.ts'
+import { createCertificateRows, createDeletedCertificates } from './certificates/rows.ts'
 import { createSnapshots } from './snapshot.ts'
 
 /** Later than everything these tests write. */
@@ -92,5 +94,31 @@ describe('taking a change back', () => {
       { kind: 'client', id: 2, change_seq: moved.changeSeq },
       { kind: 'inbound', id: 1, change_seq: moved.changeSeq },
     ])
+  })
+
+  test('a certificate that was deleted is there again, and what was deleted before it still is', () => {
+    const rows = createCertificateRows(db, secretBoxFor(Buffer.alloc(32, 7)))
+    const gone = createDeletedCertificates(db)
+    const own = {
+      challenge: null,
+      directory: null,
+      email: null,
+      nextTryAt: null,
+      lastError: null,
+      failures: 0,
+    }
+    const times = { notBefore: 0, notAfter: 1, createdAt: 0, updatedAt: 0 }
+    const more = { kind: 'imported', issuer: '', sha256: '', chain: '', key: 'k', autoRenew: false } as const
+    const make = (domain: string): void => rows.save({ domain, ...own, ...times, ...more })
+    make('here.example')
+    gone.bury('gone.example', 5)
+    const certificates = ['here.example', 'gone.example']
+    const before = snapshots.take({ inbounds: [], clients: [], certificates })
+    rows.remove('here.example', 9)
+    make('gone.example')
+    expect(gone.all()).toEqual([{ domain: 'here.example', deletedAt: 9 }])
+    snapshots.restore(before, moved)
+    expect(rows.all().map(({ domain }) => domain)).toEqual(['here.example'])
+    expect(gone.all()).toEqual([{ domain: 'gone.example', deletedAt: 5 }])
   })
 })

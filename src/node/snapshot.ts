@@ -30,6 +30,8 @@ export interface Snapshot {
   clientTraffics: Raw[]
   inboundTraffics: Raw[]
   certificates?: Raw[]
+  /** That were deleted before, of the domains in the scope. */
+  deletedCertificates?: Raw[]
   /** None: nothing was ever said of it, or it is not in the scope. */
   routings?: Raw[]
   command?: Command | undefined
@@ -55,12 +57,14 @@ export function createSnapshots(db: Sqlite) {
     clientTraffics: select('client_traffics', 'client_id'),
     inboundTraffics: select('inbound_traffics', 'inbound_id'),
     certificates: select('certificates', 'domain'),
+    deletedCertificates: select('deleted_certificates', 'domain'),
     routings: select('routings', 'server_id'),
   }
   const dropInbound = db.prepare(`delete from inbounds where server_id = ${S} and id = ?`)
   const dropRouting = db.prepare(`delete from routings where server_id = ${S}`)
   const dropClient = db.prepare(`delete from clients where server_id = ${S} and id = ?`)
   const dropCertificate = db.prepare(`delete from certificates where server_id = ${S} and domain = ?`)
+  const dropDeleted = db.prepare(`delete from deleted_certificates where server_id = ${S} and domain = ?`)
   const tombstones = createTombstones(db)
 
   const rowsOf = <Id>(statement: { all(id: Id): unknown[] }, ids: Id[]): Raw[] =>
@@ -92,7 +96,10 @@ export function createSnapshots(db: Sqlite) {
         inboundTraffics: rowsOf(sources.inboundTraffics, scope.inbounds),
         ...(scope.certificates === undefined
           ? {}
-          : { certificates: rowsOf(sources.certificates, scope.certificates) }),
+          : {
+              certificates: rowsOf(sources.certificates, scope.certificates),
+              deletedCertificates: rowsOf(sources.deletedCertificates, scope.certificates),
+            }),
         routings: scope.routing === true ? rowsOf(sources.routings, [S]) : [],
       }
     },
@@ -114,8 +121,12 @@ export function createSnapshots(db: Sqlite) {
         dropInbound.run(id)
         tombstones.bury('inbound', id, changeSeq)
       }
-      for (const domain of snapshot.scope.certificates ?? []) dropCertificate.run(domain)
+      for (const domain of snapshot.scope.certificates ?? []) {
+        dropCertificate.run(domain)
+        dropDeleted.run(domain)
+      }
       insert('certificates', snapshot.certificates ?? [])
+      insert('deleted_certificates', snapshot.deletedCertificates ?? [])
       if (snapshot.scope.routing === true) dropRouting.run()
       insert('routings', snapshot.routings ?? [])
       insert('inbounds', snapshot.inbounds, { change_seq: changeSeq })

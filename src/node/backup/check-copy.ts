@@ -6,6 +6,7 @@ import { closeSync, openSync, readSync } from 'node:fs'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import Database from 'better-sqlite3'
 import { z } from 'zod'
+import { certificate, certificateDomain } from '#src/contract/certificates.ts'
 import { clientInput } from '#src/contract/index.ts'
 import { email } from '#src/contract/primitives.ts'
 import { mirroredClient, mirroredInbound } from '#src/contract/sync.ts'
@@ -13,6 +14,8 @@ import { FleetError, fail, toFleetError } from '#src/errors.ts'
 import { type Migration, migrate, pendingMigrations } from '#src/store/migrate.ts'
 import { LOCAL_SERVER_ID, type Sqlite } from '#src/store/open.ts'
 import type { SecretBox } from '#src/trust/secret-box.ts'
+import { createCertificateRows, createDeletedCertificates } from '../certificates/rows.ts'
+import { shown } from '../certificates/shown.ts'
 import { createRows, emailKey } from '../rows.ts'
 import { createLine } from './line.ts'
 import { shapeAfter, shapeOf } from './shape.ts'
@@ -173,6 +176,10 @@ const counter = z
 const tombstone = z.object({ kind: z.enum(['inbound', 'client']), id: counter.min(1) })
 const positionRow = z.object({ changeSeq: counter, trafficSeq: counter, nextId: counter })
 
+/** A file is named for it: spelled in another way it could lie anywhere. */
+const isDomain = (text: string): boolean => certificateDomain.safeParse(text).data === text
+const certificateRow = certificate.extend({ domain: z.string().refine(isDomain) })
+
 function positionIn(db: Sqlite): CheckedCopy['position'] {
   const row = db
     .prepare(
@@ -216,6 +223,14 @@ export async function checkRows({ db, position }: CheckedCopy, box: SecretBox): 
   const buried = db.prepare(`select kind, id from tombstones where server_id = ${LOCAL_SERVER_ID}`)
   for (const grave of sound(() => buried.all())) {
     if (!tombstone.safeParse(grave).success) damaged('it buries what never was')
+  }
+  const held = createCertificateRows(db, box).all
+  for (const row of sound(held)) {
+    if (!certificateRow.safeParse(shown(row, 0)).success) damaged('a certificate in it is not one')
+  }
+  const gone = createDeletedCertificates(db).all
+  for (const { domain } of sound(gone)) {
+    if (!isDomain(domain)) damaged('it buries what never was')
   }
   for (const dependent of dependents) {
     await nextTurn()
