@@ -182,6 +182,7 @@ const screens: Record<string, Screen> = {
     {
       id: '0'.repeat(36),
       tasks,
+      disabled: new Set(fleet.map(({ id }) => id)),
       settled: true,
       path: [NASTY, NASTY],
       name: NASTY,
