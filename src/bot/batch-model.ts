@@ -26,6 +26,7 @@ export function batchModel(fleet: Fleet, id: string, tasks: TaskView[], settled:
   const model = {
     id,
     tasks: perServer(tasks),
+    disabled: new Set(fleet.servers.list().flatMap((server) => (server.enabled ? [] : [server.id]))),
     settled,
     name,
     doing: t(`batch.${words}.doing`, { name }),

@@ -9,6 +9,7 @@ import type { Actor, TaskStatus } from '#src/store/schema.ts'
 import type { SecretBox } from '#src/trust/secret-box.ts'
 import { chainHash } from './journal-chain.ts'
 import { type RawTask, type TaskRow, errorJson, toRow } from './journal-rows.ts'
+import type { Switch } from './retry.ts'
 import { type SecretField, putSecrets, takeSecrets } from './secret-fields.ts'
 import type { TaskView } from './types.ts'
 
@@ -84,6 +85,10 @@ export function createJournal(deps: {
     `update server_tasks set status = 'pending', next_attempt_at = ? where ${OPEN} and status = 'running'`,
   )
   const serversWithOpen = sqlite.prepare(`select distinct server_id from server_tasks where ${OPEN}`).pluck()
+  const switches = sqlite.prepare(
+    `select input ->> '$.enabled' as enabled, created_at as at from server_tasks
+     where seq > ? and server_id = ? and operation = 'servers.enable' order by seq`,
+  )
   const forgetSecrets = sqlite.prepare('update server_tasks set secrets = null where id = ?')
   const forgetServer = sqlite.prepare(
     'update server_tasks set secrets = null where server_id = ? and secrets is not null',
@@ -156,6 +161,12 @@ export function createJournal(deps: {
     openOf: (operation: string) => rows(openOf.all(operation)),
     /** Carried out, and their server's mirror may not show it. A walk over the whole journal. */
     unseen: (operation: string) => rows(unseen.all(operation)),
+    /** How a server was switched off and on since the task `seq`. A walk over the journal from there. */
+    switches: (serverId: number, seq: number): Switch[] =>
+      (switches.all(seq, serverId) as { enabled: number; at: number }[]).map(({ enabled, at }) => ({
+        enabled: enabled === 1,
+        at,
+      })),
     serversWithOpen: () => serversWithOpen.all() as number[],
 
     /** The input as it was asked for, secrets included. */

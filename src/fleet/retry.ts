@@ -19,6 +19,22 @@ export function expiryOf(meta: Pick<OperationMeta, 'timeout' | 'whenOffline'>, n
   return now + (meta.whenOffline === 'refuse' ? meta.timeout : meta.whenOffline.queue)
 }
 
+/** A server was switched off, or on again, `at` ms. */
+export interface Switch {
+  enabled: boolean
+  at: number
+}
+
+/** For how long a server that is enabled now was not since `since`, ms, by how it was switched from then on, in order. */
+export function disabledFor(switches: readonly Switch[], since: number): number {
+  let [total, from] = [0, since]
+  for (const { enabled, at } of switches) {
+    if (enabled) total += at - from
+    from = at
+  }
+  return total
+}
+
 /** Why a server cannot be sent anything at all, or undefined. */
 export function heldBy(
   server: { kind: string; enabled: boolean; status: string; endpoint: string | null } | undefined,

@@ -6,7 +6,6 @@ import {
   operationMeta,
   parseInput,
 } from '#src/contract/index.ts'
-import { FleetError } from '#src/errors.ts'
 import type { Faults } from '#src/faults.ts'
 import type { Runtime } from '#src/runtime.ts'
 import type { Sqlite } from '#src/store/open.ts'
@@ -39,8 +38,6 @@ export function createTasks(deps: TasksDeps): Tasks {
   ): Pick<NewTask, 'status' | 'error' | 'nextAttemptAt'> {
     const now = runtime.now()
     const held = heldBy(server)
-    if (held === 'SERVER_DISABLED')
-      return { status: 'skipped', error: new FleetError('SERVER_DISABLED'), nextAttemptAt: now }
     const away = isAway(server) || queue.isWaiting(server.id)
     if (away && meta.whenOffline === 'refuse')
       return { status: 'failed', error: unreachable(held), nextAttemptAt: now }

@@ -52,6 +52,16 @@ describe('what a probe comes to', () => {
     expect(result).toMatchObject({ type: 'xrayDown', reason })
   })
 
+  test.each([
+    ['says of its Xray', () => Promise.resolve({ ...well, xrayRunning: false, lastError: 'x'.repeat(1e6) })],
+    ['refuses with', () => Promise.reject(new FleetError('SERVER_REFUSED', { reason: 'x'.repeat(1e6) }))],
+  ])('what a server %s is cut to what a person reads', async (_, health) => {
+    const result = await outcome(() => target(health))
+    const reason = 'reason' in result ? String(result.reason.details['reason']) : ''
+    expect(reason).toMatch(/^x{500,}…$/)
+    expect(reason.length).toBeLessThanOrEqual(1_000)
+  })
+
   test('no connector to be had', async () => {
     const result = await outcome(() => {
       throw new FleetError('SERVER_NOT_JOINED')

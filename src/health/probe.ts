@@ -1,4 +1,5 @@
 import type { Health, ServerConnector, ServerInfo } from '#src/contract/index.ts'
+import { clipDetails } from '#src/clip.ts'
 import { FleetError } from '#src/errors.ts'
 import type { Reason } from '#src/notify/messages.ts'
 import type { Runtime } from '#src/runtime.ts'
@@ -34,8 +35,8 @@ export async function probe(
     return { type: 'xrayDown', askedAt, health, reason: xrayReason(health) }
   } catch (error) {
     if (error instanceof FleetError) {
-      const { code, details } = error
-      return { type: 'missed', askedAt, reason: { code, details }, cause: error.cause }
+      const reason = { code: error.code, details: clipDetails(error.details) }
+      return { type: 'missed', askedAt, reason, cause: error.cause }
     }
     const trace = runtime.uuid()
     return { type: 'missed', askedAt, reason: { code: 'INTERNAL', details: { trace } }, cause: error }
@@ -56,11 +57,11 @@ export function askInfo(
   })
 }
 
-function xrayReason(health: Health): Reason {
-  if (health.xrayRunning) {
-    return { code: 'XRAY_REFUSED', details: { reason: health.lastError ?? 'it did not say why' } }
-  }
-  return { code: 'XRAY_UNAVAILABLE', details: { reason: health.lastError ?? 'it is not running' } }
+function xrayReason({ xrayRunning, lastError }: Health): Reason {
+  const said = (otherwise: string): Reason['details'] => clipDetails({ reason: lastError ?? otherwise })
+  return xrayRunning
+    ? { code: 'XRAY_REFUSED', details: said('it did not say why') }
+    : { code: 'XRAY_UNAVAILABLE', details: said('it is not running') }
 }
 
 /** Does not trust the call to heed its signal: a connection that hangs must not hold up a sweep. */

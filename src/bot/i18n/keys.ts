@@ -338,6 +338,7 @@ export interface Texts {
   'batch.other.doing': none
   'batch.other.done': none
   'batch.follows': none
+  'batch.followsEnabled': none
   'batch.working': { done: string | number; total: string | number }
   'batch.done': { done: string | number; total: string | number }
   'batch.countDone': { n: string | number }

@@ -34,8 +34,8 @@ function server(id: number, change: Partial<Server> = {}): Server {
     enabled: true,
     lastSeen: 1,
     lastError: NASTY.repeat(5),
-    version: '1',
-    xrayVersion: '2',
+    version: NASTY.repeat(1e3),
+    xrayVersion: NASTY.repeat(1e3),
     osInfo: null,
     createdAt: 1,
     ...change,
@@ -182,6 +182,7 @@ const screens: Record<string, Screen> = {
     {
       id: '0'.repeat(36),
       tasks,
+      disabled: new Set(fleet.map(({ id }) => id)),
       settled: true,
       path: [NASTY, NASTY],
       name: NASTY,

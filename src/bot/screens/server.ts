@@ -49,7 +49,7 @@ export function serverScreen(model: ServerModel, t: T): Screen {
       away &&
         server.lastSeen !== null &&
         placed(t('server.seen', { time: HERE }), moment(server.lastSeen, 'ago')),
-      t('server.versions', { xray: server.xrayVersion ?? '–', agent: server.version ?? '–' }),
+      t('server.versions', { xray: short(server.xrayVersion ?? '–'), agent: short(server.version ?? '–') }),
       server.publicAddress !== null && html`${t('server.address')} <code>${server.publicAddress}</code>`,
       server.region !== '' && t('server.region', { region: server.region }),
       server.enabled && server.status !== 'pending' && loadLine(model.load, t),
