@@ -62,6 +62,7 @@ export interface Texts {
   'button.certificates': none
   'button.getCertificate': none
   'button.renew': none
+  'button.allInbounds': none
   'command.start': none
   'command.servers': none
   'command.add': none
@@ -226,6 +227,10 @@ export interface Texts {
   'wizard.reply': none
   'wizard.pickServers': none
   'wizard.pickInbounds': none
+  'wizard.typeToSearch': none
+  'wizard.searched': { search: string | number }
+  'wizard.noServer': { search: string | number }
+  'wizard.noInbound': { search: string | number }
   'addServer.name': none
   'addServer.nameHint': none
   'addServer.badName': { max: string | number }
