@@ -7,6 +7,7 @@ import type { Keyboard } from './types.ts'
 interface KnownInput {
   id?: string
   tag?: string
+  domain?: string
   email?: string
   enabled?: boolean
   clients?: { email: string }[]
@@ -14,14 +15,18 @@ interface KnownInput {
 
 /** What a batch was about, from its tasks alone: so it can be shown after a restart. */
 export function batchModel(fleet: Fleet, id: string, tasks: TaskView[], settled: boolean, t: T): BatchModel {
-  const first = tasks[0]
+  // The change itself comes last: what it needs, such as a certificate for an inbound, stands before it.
+  const last = tasks.at(-1)
+  const main = tasks.filter(({ operation }) => operation === last?.operation)
+  const first = main[0]
   const input = (first?.input ?? {}) as KnownInput
   const email = input.email ?? input.clients?.[0]?.email
   const serverId = first?.serverId ?? 0
   const tag = input.tag ?? (input.id === undefined ? '' : tagOf(fleet, serverId, input.id))
   const words = wordsOf(first?.operation, input)
   const isInbound = first?.operation.startsWith('inbounds.') === true
-  const name = isInbound ? tag : (email ?? '')
+  const isCertificate = first?.operation.startsWith('certificates.') === true
+  const name = isInbound ? tag : isCertificate ? (input.domain ?? '') : (email ?? '')
   const home = [button(t('button.home'), 'home', {})]
   const model = {
     id,
@@ -37,7 +42,7 @@ export function batchModel(fleet: Fleet, id: string, tasks: TaskView[], settled:
   // One server: its own inbound. Several: they have the name in common.
   const ofInbound = {
     ...model,
-    path: [...(tasks.length === 1 ? [first?.serverName ?? ''] : []), t('crumb.inbounds'), name],
+    path: [...(main.length === 1 ? [first?.serverName ?? ''] : []), t('crumb.inbounds'), name],
   }
   switch (words) {
     case 'addClient': {
@@ -58,19 +63,28 @@ export function batchModel(fleet: Fleet, id: string, tasks: TaskView[], settled:
       const add = button(
         t('button.addClient'),
         'addClient',
-        { server: tasks.length === 1 ? serverId : 0 },
+        { server: main.length === 1 ? serverId : 0 },
         'primary',
       )
-      const isThere = settled && tasks.some(({ status }) => status === 'applied' || status === 'unchanged')
-      const next = isThere ? [...inboundButtons(fleet, tasks, tag, t), [add], home] : [home]
+      const isThere = settled && main.some(({ status }) => status === 'applied' || status === 'unchanged')
+      const next = isThere ? [...inboundButtons(fleet, main, tag, t), [add], home] : [home]
       return { ...ofInbound, next }
     }
     case 'enableInbound':
     case 'disableInbound':
-      return { ...ofInbound, next: [...inboundButtons(fleet, tasks, tag, t), home] }
+      return { ...ofInbound, next: [...inboundButtons(fleet, main, tag, t), home] }
     case 'deleteInbound': {
       const list = [button(t('button.inbounds'), 'inbounds', { server: serverId, page: 0 })]
       return { ...ofInbound, next: [list, home] }
+    }
+    case 'getCertificate':
+    case 'renewCertificate':
+    case 'deleteCertificate': {
+      const list = [
+        button(t('button.certificates'), 'certificates', { server: serverId, page: 0 }, 'primary'),
+      ]
+      const path = [first?.serverName ?? '', t('crumb.certificates'), name]
+      return { ...model, path, next: [list, home] }
     }
     case 'restart': {
       const back = tasks.length === 1 ? [[button(t('button.back'), 'server', { server: serverId })]] : []
@@ -99,6 +113,12 @@ function wordsOf(operation: string | undefined, { enabled }: KnownInput) {
       return enabled === false ? 'disableInbound' : 'enableInbound'
     case 'inbounds.delete':
       return 'deleteInbound'
+    case 'certificates.generate':
+      return 'getCertificate'
+    case 'certificates.renew':
+      return 'renewCertificate'
+    case 'certificates.delete':
+      return 'deleteCertificate'
     case 'xray.restart':
       return 'restart'
     default:
@@ -106,15 +126,19 @@ function wordsOf(operation: string | undefined, { enabled }: KnownInput) {
   }
 }
 
-/** A line per task; where one server has several, they differ by inbound. */
+/** A line per task; where one server has several, they differ by inbound, or by domain. */
 function perServer(tasks: TaskView[]): TaskView[] {
   const seen = new Map<number, number>()
   for (const task of tasks) seen.set(task.serverId, (seen.get(task.serverId) ?? 0) + 1)
   return tasks.map((task) =>
     (seen.get(task.serverId) ?? 0) > 1
-      ? { ...task, serverName: `${task.serverName} · ${(task.input as KnownInput).id ?? ''}` }
+      ? { ...task, serverName: `${task.serverName} · ${subjectOf(task.input as KnownInput)}` }
       : task,
   )
+}
+
+function subjectOf({ id, tag, domain }: KnownInput): string {
+  return id ?? tag ?? domain ?? ''
 }
 
 function tagOf(fleet: Fleet, serverId: number, ref: string): string {

@@ -43,6 +43,10 @@ const verbs = {
   removeServer: ['sr', server],
   editServer: ['e', server],
   join: ['j', server],
+  certificates: ['cf', { server: int, page: int }],
+  /** By a key that stands for its domain, which may be longer than a button's data. */
+  certificate: ['ct', { server: int, cert: word }],
+  deleteCertificate: ['cx', { server: int, cert: word }],
   inbounds: ['is', { server: int, page: int }],
   inbound: ['i', { server: int, inbound: int }],
   disableInbound: ['ix', { server: int, inbound: int }],
@@ -65,6 +69,7 @@ const verbs = {
   /** Server 0: ask which. */
   addInbound: ['wi', server],
   addClient: ['wc', server],
+  getCertificate: ['wg', server],
   editField: ['we', { server: int, field: oneOf(...editFields) }],
   help: ['?', {}],
 } as const

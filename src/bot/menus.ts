@@ -88,6 +88,7 @@ function serverMenu(fleet: Fleet, go: (ctx: BotContext, tap: Tap) => Promise<voi
     })).row()
     add('button.addInbound', (server) => ({ verb: 'addInbound', fields: { server } }))
     add('button.addClient', (server) => ({ verb: 'addClient', fields: { server } })).row()
+    add('button.certificates', (server) => ({ verb: 'certificates', fields: { server, page: 0 } })).row()
     add('button.usage', (server) => ({ verb: 'usage', fields: { server } }))
     add('button.restart', (server) => ({ verb: 'restart', fields: { server } })).row()
     add('button.edit', (server) => ({ verb: 'editServer', fields: { server } }))

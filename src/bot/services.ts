@@ -1,5 +1,5 @@
 import type { OperationName } from '#src/contract/index.ts'
-import type { Target } from '#src/fleet/types.ts'
+import type { Change, Target } from '#src/fleet/types.ts'
 import type { Live } from './live.ts'
 import type { Chats } from './store/chats.ts'
 import type { Taps } from './store/taps.ts'
@@ -23,7 +23,7 @@ export interface Services extends BotDeps {
   /** Starts a batch, or finds it already started, and shows its progress. Returns when it is journaled. */
   runBatch<N extends OperationName>(
     ctx: BotContext,
-    request: { operation: N; targets: Target<N>[]; id: string },
+    request: { operation: N; targets: Target<N>[]; before?: Change; id: string },
   ): Promise<void>
   /** The screen at an address; where there is none that only looks, that of a server, or with 0 the fleet's. */
   goBack(ctx: BotContext, address: string, server: number): Promise<void>

@@ -11,13 +11,17 @@ const label = '[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?'
 const dnsName = new RegExp(`^(?=.{1,253}$)(?:${label}\\.)+[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?$`)
 
 /** A full name such as vpn.example.org; one in other letters is written as xn--…. No wildcard: it names one host. */
-const host = z.string().trim().toLowerCase().regex(dnsName, 'a full name such as vpn.example.org, without *')
+export const fullName = z
+  .string()
+  .trim()
+  .toLowerCase()
+  .regex(dnsName, 'a full name such as vpn.example.org, without *')
 
 // One address has many spellings in IPv6, and a certificate is found by its domain.
 const plainIpv6 = z.ipv6().transform((address) => new URL(`http://[${address}]/`).hostname.slice(1, -1))
 
 /** What a certificate is held for. */
-export const certificateDomain = z.union([host, z.ipv4(), plainIpv6], {
+export const certificateDomain = z.union([fullName, z.ipv4(), plainIpv6], {
   error: 'a full name such as vpn.example.org, or an IP',
 })
 
@@ -83,7 +87,7 @@ export const certificates = {
           days: z.number().int().min(1).max(SELF_SIGNED_DAYS).default(SELF_SIGNED_DAYS),
         }),
         z.strictObject({
-          domain: host,
+          domain: fullName,
           method: z.enum(challenges),
           /** Where the certificate authority may write to. */
           email: z.email().max(254).optional(),

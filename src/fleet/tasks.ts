@@ -64,28 +64,33 @@ export function createTasks(deps: TasksDeps): Tasks {
   }
 
   const tasks: Tasks = {
-    async run({ operation, targets, actor, id = runtime.uuid() }) {
+    async run({ operation, targets, before, actor, id = runtime.uuid() }) {
       // First of all: what was asked for again may be about a server that is gone by now.
       if (journal.batch(id).length > 0) return handle(id)
-      const meta = operationMeta(operation)
-      const inputs: { server: Server; input: unknown }[] = []
-      for (const target of targets) {
-        const server = deps.server(target.serverId)
-        inputs.push({ server, input: await parseInput(operation, target.input) })
+      const inputs: { operation: OperationName; server: Server; input: unknown }[] = []
+      for (const change of [...(before === undefined ? [] : [before]), { operation, targets }]) {
+        for (const target of change.targets) {
+          const server = deps.server(target.serverId)
+          const input = await parseInput(change.operation, target.input)
+          inputs.push({ operation: change.operation, server, input })
+        }
       }
       write(
         id,
-        inputs.map(({ server, input }) => ({
-          id: runtime.uuid(),
-          batch: id,
-          serverId: server.id,
-          operation,
-          input,
-          actor,
-          secretPaths: meta.secrets,
-          expiresAt: expiryOf(meta, runtime.now()),
-          ...beginning(server, meta),
-        })),
+        inputs.map((each) => {
+          const meta = operationMeta(each.operation)
+          return {
+            id: runtime.uuid(),
+            batch: id,
+            serverId: each.server.id,
+            operation: each.operation,
+            input: each.input,
+            actor,
+            secretPaths: meta.secrets,
+            expiresAt: expiryOf(meta, runtime.now()),
+            ...beginning(each.server, meta),
+          }
+        }),
       )
       await faults.at('task committed', operation)
       return handle(id)

@@ -95,6 +95,11 @@ export interface Target<N extends OperationName> {
   input: OperationInput<N>
 }
 
+/** One operation on some servers. */
+export type Change<N extends OperationName = OperationName> = {
+  [Name in N]: { operation: Name; targets: Target<Name>[] }
+}[N]
+
 export interface Batch {
   id: string
   /** One per target, in the order asked for: nothing is left out. */
@@ -106,12 +111,14 @@ export interface Batch {
 export interface Tasks {
   /**
    * Journals one task per target in one transaction, then carries them out, per server in order.
+   * `before` is carried out first, in the same batch: what the change itself needs.
    * `id` makes the request repeatable: a batch that is there already is returned, not run again.
    * @throws FleetError BAD_INPUT (nothing journaled), SERVER_NOT_FOUND
    */
   run<N extends OperationName>(request: {
     operation: N
     targets: Target<N>[]
+    before?: Change
     actor: Actor
     id?: string
   }): Promise<Batch>

@@ -12,10 +12,11 @@ import type {
 } from '#src/contract/index.ts'
 import { fail } from '#src/errors.ts'
 import { changedLimits } from '#src/node/limits.ts'
+import { type SimulatedCertificates, createSimulatedCertificates } from './simulated-certificates.ts'
 
 type Kind = 'inbound' | 'client'
 
-export interface SimulatedRows {
+export interface SimulatedRows extends Omit<SimulatedCertificates, 'operations'> {
   clients: Map<number, MirroredClient>
   inbounds: Map<number, MirroredInbound>
   /** What the tests of the fleet use of the contract; anything else is a mistake of the test. */
@@ -45,6 +46,7 @@ function secured(security: InboundInput['stream']['security']): MirroredInbound[
 }
 
 export function createSimulatedRows(name: string): SimulatedRows {
+  const { operations: ofCertificates, ...certificates } = createSimulatedCertificates()
   const inbounds = new Map<number, MirroredInbound>()
   const clients = new Map<number, MirroredClient>()
   const deleted = new Map<string, { kind: Kind; id: number; seq: number }>()
@@ -122,10 +124,16 @@ export function createSimulatedRows(name: string): SimulatedRows {
   }
 
   const operations: SimulatedRows['operations'] = {
+    ...ofCertificates,
     'sync.changes': changes,
     'inbounds.add': (input: InboundInput) => {
       if ([...inbounds.values()].some((row) => row.tag === input.tag))
         fail('INBOUND_TAG_TAKEN', { tag: input.tag })
+      const { security } = input.stream
+      if (security.type === 'tls' && security.certificate.source === 'store') {
+        const { domain } = security.certificate
+        if (!certificates.certificates.has(domain)) fail('CERTIFICATE_NOT_FOUND', { domain })
+      }
       const row = {
         ...input,
         settings: input.protocol === 'wireguard' ? { ...input.settings, publicKey } : input.settings,
@@ -190,6 +198,7 @@ export function createSimulatedRows(name: string): SimulatedRows {
   }
 
   return {
+    ...certificates,
     clients,
     inbounds,
     operations,

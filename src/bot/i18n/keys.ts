@@ -17,6 +17,7 @@ export interface Texts {
   'crumb.addInbound': none
   'crumb.addClient': none
   'crumb.limits': none
+  'crumb.certificates': none
   'button.allServers': none
   'button.servers': none
   'button.clients': none
@@ -58,6 +59,10 @@ export interface Texts {
   'button.setLimits': none
   'button.resetTraffic': none
   'button.done': none
+  'button.certificates': none
+  'button.getCertificate': none
+  'button.renew': none
+  'button.allInbounds': none
   'command.start': none
   'command.servers': none
   'command.add': none
@@ -222,6 +227,10 @@ export interface Texts {
   'wizard.reply': none
   'wizard.pickServers': none
   'wizard.pickInbounds': none
+  'wizard.typeToSearch': none
+  'wizard.searched': { search: string | number }
+  'wizard.noServer': { search: string | number }
+  'wizard.noInbound': { search: string | number }
   'addServer.name': none
   'addServer.nameHint': none
   'addServer.badName': { max: string | number }
@@ -253,6 +262,9 @@ export interface Texts {
   'addInbound.sumForward': { target: string | number }
   'addInbound.sumOwn': none
   'addInbound.sumDomain': { domain: string | number }
+  'addInbound.getsFirst': { domain: string | number; port: string | number; servers: string | number }
+  'addInbound.noneGiven': { domain: string | number; servers: string | number }
+  'addInbound.notSaid': { domain: string | number; servers: string | number }
   'template.vless-reality.name': none
   'template.vless-reality.hint': none
   'template.vless-xhttp-reality.name': none
@@ -352,6 +364,12 @@ export interface Texts {
   'batch.limitClient.done': { name: string | number }
   'batch.resetClient.doing': { name: string | number }
   'batch.resetClient.done': { name: string | number }
+  'batch.getCertificate.doing': { name: string | number }
+  'batch.getCertificate.done': { name: string | number }
+  'batch.renewCertificate.doing': { name: string | number }
+  'batch.renewCertificate.done': { name: string | number }
+  'batch.deleteCertificate.doing': { name: string | number }
+  'batch.deleteCertificate.done': { name: string | number }
   'alert.offline': { name: string | number }
   'alert.error': { name: string | number }
   'alert.up': { name: string | number }
@@ -434,6 +452,32 @@ export interface Texts {
   'errors.RESTART_NEEDED': { reasons: string | number }
   'errors.CHANGE_UNSETTLED': { reason: string | number }
   'errors.INTERNAL': { trace: string | number }
+  'certificates.none': none
+  'certificates.count': { count: number }
+  'certificates.daysLeft': { count: number }
+  'certificates.ended': none
+  'certificates.asking': none
+  'certificates.unreachable': none
+  'certificates.gone': none
+  'certificates.kind.acme': { issuer: string | number }
+  'certificates.kind.self-signed': none
+  'certificates.kind.imported': none
+  'certificates.until': { time: string | number }
+  'certificates.renews': { time: string | number }
+  'certificates.staysAsIs': none
+  'certificates.lastError': { reason: string | number }
+  'certificates.usedBy': { inbounds: string | number }
+  'certificates.unused': none
+  'certificates.deleteQuestion': { domain: string | number; server: string | number }
+  'certificates.deleteEffect': none
+  'getCertificate.domain': none
+  'getCertificate.domainHint': none
+  'getCertificate.badDomain': none
+  'getCertificate.proof': { domain: string | number }
+  'getCertificate.leadsTo': { address: string | number; domain: string | number }
+  'getCertificate.free': none
+  'getCertificate.inTheWay': { port: string | number; tag: string | number }
+  'getCertificate.through': { port: string | number }
 }
 
 export type TextKey = keyof Texts

@@ -1,5 +1,5 @@
 import type { OperationName } from '#src/contract/index.ts'
-import type { Target } from '#src/fleet/types.ts'
+import type { Change, Target } from '#src/fleet/types.ts'
 import { authorize, type Need } from '../access.ts'
 import { batchAddress, type Followers } from '../batches.ts'
 import type { Fields } from '../callback-data.ts'
@@ -99,7 +99,7 @@ export async function runBatch<N extends OperationName>(
   s: Services,
   followers: Followers,
   ctx: BotContext,
-  request: { operation: N; targets: Target<N>[]; id: string },
+  request: { operation: N; targets: Target<N>[]; before?: Change; id: string },
 ): Promise<void> {
   const batch = await s.fleet.tasks.run({ ...request, actor: ctx.who.actor })
   s.log.info(

@@ -3,6 +3,7 @@ import type { Services } from '../services.ts'
 import type { BotContext } from '../types.ts'
 import { askRoutes } from './ask.ts'
 import { browseRoutes } from './browse.ts'
+import { certificateRoutes } from './certificates.ts'
 import { changeRoutes } from './change.ts'
 import { startRoutes } from './join.ts'
 import type { Routes } from './route.ts'
@@ -13,5 +14,11 @@ export function createRoutes(
   followers: Followers,
   redraw: (ctx: BotContext) => Promise<void>,
 ): Routes {
-  return { ...browseRoutes(s), ...askRoutes(s), ...changeRoutes(s, followers, redraw), ...startRoutes(s) }
+  return {
+    ...browseRoutes(s),
+    ...askRoutes(s),
+    ...certificateRoutes(s),
+    ...changeRoutes(s, followers, redraw),
+    ...startRoutes(s),
+  }
 }

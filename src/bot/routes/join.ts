@@ -13,6 +13,7 @@ type Starting =
   | 'addServer'
   | 'addInbound'
   | 'addClient'
+  | 'getCertificate'
   | 'editField'
   | 'editLimit'
   | 'alertOpen'
@@ -60,6 +61,10 @@ export function startRoutes(s: Services): Routes<Starting> {
     addServer: { need: 'admin', run: (ctx) => start(ctx, 'addServer', {}) },
     addInbound: { need: 'inbounds.add', run: (ctx, fields) => start(ctx, 'addInbound', fields) },
     addClient: { need: 'clients.add', run: (ctx, fields) => start(ctx, 'addClient', fields) },
+    getCertificate: {
+      need: 'certificates.generate',
+      run: (ctx, fields) => start(ctx, 'getCertificate', fields),
+    },
     editField: { need: 'admin', run: (ctx, fields) => start(ctx, 'editField', fields) },
     editLimit: { need: 'clients.update', run: (ctx, fields) => start(ctx, 'editLimit', fields) },
     alertOpen: { need: 'viewer', keepsWizard: true, run: (ctx, { server }) => openServer(ctx, server) },

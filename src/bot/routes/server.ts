@@ -1,35 +1,20 @@
+import type { SystemStats } from '#src/contract/index.ts'
 import { encodeTap } from '../callback-data.ts'
 import { type Load, serverScreen, type ServerModel, usageScreen } from '../screens/server.ts'
 import type { Services } from '../services.ts'
 import type { Screen, StageContext } from '../types.ts'
-import { safeFields } from '../api-errors.ts'
 import { persisting } from '../patience.ts'
+import { type Reading, readFrom, showReading } from './reading.ts'
 
-/** A server that does not answer by then is not reachable now. */
-const PATIENCE_MS = 3_000
-/** Most servers answer in this time: then the screen is drawn once. */
-const AT_ONCE_MS = 300
+/** A server's load, as it says it is now. */
+const stats: Parameters<typeof readFrom<SystemStats>>[2] = (connector, options) =>
+  connector.system.stats(undefined, options)
+
+const loadOf = (reading: Reading<SystemStats>): Load =>
+  reading.state === 'known' ? { state: 'known', stats: reading.value } : reading
 
 async function readLoad(s: Services, serverId: number): Promise<Load> {
-  const { enabled, status } = s.fleet.servers.get(serverId)
-  if (!enabled || status === 'pending') return { state: 'unreachable' }
-  const done = new AbortController()
-  const late = s.runtime.sleep(PATIENCE_MS, AbortSignal.any([done.signal, s.signal])).then(
-    () => 'late' as const,
-    () => 'late' as const,
-  )
-  try {
-    const signal = AbortSignal.any([done.signal, s.signal])
-    const answer = await Promise.race([
-      s.fleet.connectorFor(serverId).system.stats(undefined, { signal }),
-      late,
-    ])
-    return answer === 'late' ? { state: 'unreachable' } : { state: 'known', stats: answer }
-  } catch {
-    return { state: 'unreachable' }
-  } finally {
-    done.abort()
-  }
+  return loadOf(await readFrom(s, serverId, stats))
 }
 
 function serverModel(s: Services, serverId: number, load: Load): ServerModel {
@@ -44,30 +29,16 @@ function serverModel(s: Services, serverId: number, load: Load): ServerModel {
   }
 }
 
-/** Draws at once what is known, and the load when it comes. */
-async function showWithLoad(
+function showWithLoad(
   s: Services,
   ctx: StageContext,
   serverId: number,
   address: string,
   screen: (model: ServerModel) => Screen,
 ): Promise<void> {
-  const reading = readLoad(s, serverId)
-  const done = new AbortController()
-  const soon = s.runtime.sleep(AT_ONCE_MS, AbortSignal.any([done.signal, s.signal])).then(
-    (): Load => ({ state: 'asking' }),
-    (): Load => ({ state: 'asking' }),
+  return showReading(s, ctx, { serverId, address, read: stats }, (reading) =>
+    screen(serverModel(s, serverId, loadOf(reading))),
   )
-  const first = await Promise.race([reading, soon])
-  done.abort()
-  await s.live.show(ctx, screen(serverModel(s, serverId, first)), address)
-  if (first.state !== 'asking') return
-  reading
-    .then((load) => s.live.refresh(ctx, screen(serverModel(s, serverId, load)), address))
-    .catch((error: unknown) => {
-      if (!s.signal.aborted)
-        s.log.warn({ serverId, error: safeFields(error) }, 'the load of a server was not shown')
-    })
 }
 
 /** @throws FleetError SERVER_NOT_FOUND */

@@ -1,10 +1,12 @@
 import { describe, expect, test } from 'vitest'
+import type { Certificate } from '#src/contract/index.ts'
 import type { InboundRow, Person, Server, TaskView } from '#src/fleet/types.ts'
 import { parseHtml } from '#src/playground/html.ts'
 import { loadLanguages } from '../i18n/texts.ts'
 import { pageOf } from '../paging.ts'
 import type { Screen } from '../types.ts'
 import { batchScreen } from './batch.ts'
+import { certificateScreen, certificatesScreen } from './certificates.ts'
 import { clientScreen, LINKS_PER_PAGE } from './client.ts'
 import { clientsScreen } from './clients.ts'
 import { confirmScreen } from './confirm.ts'
@@ -136,7 +138,38 @@ const stats = {
   uptime: 1e9,
 }
 
+const certificate: Certificate = {
+  domain: `${'a'.repeat(63)}.${'b'.repeat(63)}.${'c'.repeat(63)}.${'d'.repeat(58)}`,
+  kind: 'acme',
+  challenge: 'http-01',
+  directory: 'https://x',
+  issuer: NASTY.repeat(5),
+  notBefore: 0,
+  notAfter: 8e12,
+  daysLeft: -99_999,
+  sha256: 'a'.repeat(64),
+  autoRenew: true,
+  nextTryAt: 8e12,
+  lastError: NASTY.repeat(50),
+  createdAt: 0,
+  updatedAt: 0,
+}
+
 const screens: Record<string, Screen> = {
+  certificates: certificatesScreen(
+    { server: first, reading: { state: 'known', value: fleet.map(() => certificate) }, page: 999 },
+    t,
+  ),
+  certificate: certificateScreen(
+    {
+      server: first,
+      cert: 'k'.repeat(12),
+      reading: { state: 'known', value: certificate },
+      users: fleet.map(() => inbound.tag),
+      renew: nonce,
+    },
+    t,
+  ),
   home: homeScreen({ servers: fleet, totals, now: 1e12 }, t),
   server: serverScreen(model, t),
   usage: usageScreen({ ...model, load: { state: 'known', stats } }, t),

@@ -1,26 +1,19 @@
-import { createHash } from 'node:crypto'
 import { email as emailSchema } from '#src/contract/primitives.ts'
 import type { Fleet, Server } from '#src/fleet/types.ts'
 import type { Runtime } from '#src/runtime.ts'
+import { namesOf } from '../format.ts'
 import { type LimitsDraft, endInput, noLimits } from '../limit-input.ts'
 import type { Services } from '../services.ts'
+import { type InboundChoice, inboundStep, tagsMeant, tagsOf } from './inbound-step.ts'
 import { limitWords, limitsStep } from './limits-step.ts'
-import {
-  asksServers,
-  choiceWords,
-  chosenServers,
-  noServers,
-  reachLine,
-  type ServerChoice,
-  serverStep,
-} from './server-step.ts'
+import { asksServers, choiceWords, chosenServers, noServers, reachLine, serverStep } from './server-step.ts'
+import { nothingPicked } from './pick-step.ts'
 import { textStep } from './text-step.ts'
 import { again, type Step, type Wizard } from './wizard.ts'
 
-interface Answers extends ServerChoice {
+interface Answers extends InboundChoice {
   name: string
   offered: string
-  tags: string[]
   limits: LimitsDraft
   /** Asked for: most clients have none, and are not asked. */
   wantsLimits: boolean
@@ -32,11 +25,6 @@ function freeName(fleet: Fleet, runtime: Runtime): string {
     const name = `user-${(runtime.randomBytes(3).readUIntBE(0, 3) % 36 ** 4).toString(36).padStart(4, '0')}`
     if (fleet.view.person(name) === undefined) return name
   }
-}
-
-/** A tag may be longer than a button's data: this stands for it. */
-function tagKey(tag: string): string {
-  return createHash('sha256').update(tag).digest('base64url').slice(0, 12)
 }
 
 const name: Step<Answers> = textStep({
@@ -52,49 +40,7 @@ const name: Step<Answers> = textStep({
   },
 })
 
-function tagsOf(answers: Answers, fleet: Fleet): { tag: string; port: number; servers: number[] }[] {
-  return fleet.view.tags(chosenServers(answers, fleet).map((server) => server.id))
-}
-
-/** Only one inbound to stand in: nothing to ask. */
-function tagsMeant(answers: Answers, fleet: Fleet): string[] {
-  const known = tagsOf(answers, fleet).map((entry) => entry.tag)
-  return known.length === 1 ? known : known.filter((tag) => answers.tags.includes(tag))
-}
-
-const inbounds: Step<Answers> = {
-  ask(answers, { fleet, t }) {
-    const all = chosenServers(answers, fleet).length
-    const chosen = answers.tags.length
-    return {
-      lines: [t('addClient.inbounds'), t('wizard.pickInbounds')],
-      rows: [
-        ...tagsOf(answers, fleet).map((entry) => [
-          {
-            text:
-              `${answers.tags.includes(entry.tag) ? '☑' : '☐'} ${entry.tag} · ${entry.port}` +
-              (entry.servers.length < all ? ` · ${entry.servers.length}/${all} 🖥` : ''),
-            verb: 'pick',
-            arg: tagKey(entry.tag),
-          },
-        ]),
-        ...(chosen === 0
-          ? []
-          : [[{ text: t('button.continue', { n: chosen }), verb: 'go', style: 'success' as const }]]),
-      ],
-    }
-  },
-  answer(answers, input, { fleet }) {
-    if (input.kind !== 'tap') return again(answers)
-    if (input.verb === 'go' && tagsMeant(answers, fleet).length > 0) return { next: answers }
-    const found = tagsOf(answers, fleet).find((entry) => tagKey(entry.tag) === input.arg)?.tag
-    if (input.verb !== 'pick' || found === undefined) return again(answers)
-    const tags = answers.tags.includes(found)
-      ? answers.tags.filter((tag) => tag !== found)
-      : [...answers.tags, found]
-    return again({ ...answers, tags })
-  },
-}
+const inbounds = inboundStep<Answers>()
 
 /** A target per server and inbound; servers without any of the inbounds. */
 function placements(
@@ -124,7 +70,7 @@ const summary: Step<Answers> = {
         t('addClient.sumName', { name: answers.name }),
         !fleet.servers.isSingle() &&
           t('addInbound.sumServers', { servers: choiceWords(servers, answers, t) }),
-        t('addClient.sumInbounds', { tags: tagsMeant(answers, fleet).join(', ') }),
+        t('addClient.sumInbounds', { tags: namesOf(tagsMeant(answers, fleet)) }),
         t('addClient.sumLimits', { limits: limitWords(answers.limits, t) }),
         reachLine(servers, t),
         without.length > 0 &&
@@ -160,7 +106,7 @@ export function addClientWizard(s: Services): Wizard<Answers, { server: number }
         ...noServers(server),
         name: '',
         offered: freeName(fleet, runtime),
-        tags: [],
+        tags: nothingPicked,
         limits: noLimits,
         wantsLimits: false,
       }

@@ -1,6 +1,6 @@
 import type { OperationInput } from '#src/contract/index.ts'
 import { port as portSchema, tag as tagSchema } from '#src/contract/primitives.ts'
-import { hostAndPort, hostName } from '#src/contract/stream.ts'
+import { hostAndPort } from '#src/contract/stream.ts'
 import { portHolder } from '#src/fleet/ports.ts'
 import { templates } from '#src/fleet/templates.ts'
 import type { Fleet, Server } from '#src/fleet/types.ts'
@@ -16,18 +16,25 @@ import {
   type ServerChoice,
   serverStep,
 } from './server-step.ts'
+import {
+  type CertificateChoice,
+  certificateLines,
+  certificateOrder,
+  certificateStep,
+  lookAtCertificates,
+  noCertificate,
+} from './certificate-step.ts'
 import { type TemplateChoice, templateName, templateStep } from './template-step.ts'
 import { textStep } from './text-step.ts'
 import { again, type Step, type Wizard } from './wizard.ts'
 
-interface Answers extends ServerChoice, TemplateChoice {
+interface Answers extends ServerChoice, TemplateChoice, CertificateChoice {
   port: number
   /** A free port to offer, drawn once so that the button keeps its meaning. */
   offered: number
   tag: string
   /** Of REALITY's site, or of what a tunnel leads to. */
   target: string
-  domain: string | null
 }
 
 /** Above what other services use, below the ports systems give to outgoing connections (Linux: from 32768). */
@@ -122,18 +129,7 @@ const forward: Step<Answers> = textStep({
       : { stay: answers, error: t('addInbound.badForward') },
 })
 
-const certificate: Step<Answers> = textStep({
-  question: (_, t) => [t('addInbound.certificate'), t('addInbound.certificateHint')],
-  offers: (_, { t }) => [{ text: t('addInbound.ownCertificate'), value: '' }],
-  take(answers, text, { t }) {
-    if (text === '') return { next: { ...answers, domain: null } }
-    return hostName.safeParse(text).success && text.includes('.')
-      ? { next: { ...answers, domain: text } }
-      : { stay: answers, error: t('addInbound.badDomain') }
-  },
-})
-
-const further = { site: [site], forward: [forward], certificate: [certificate], nothing: [] }
+const further = { site: [site], forward: [forward], certificate: [certificateStep<Answers>()], nothing: [] }
 
 /** What would go wrong on these servers, said before anything is made. */
 function clash(answers: Answers, servers: Server[], fleet: Fleet): Server | undefined {
@@ -147,7 +143,7 @@ const summary: Step<Answers> = {
   ask(answers, { fleet, t }) {
     const servers = chosenServers(answers, fleet)
     const taken = clash(answers, servers, fleet)
-    const { target, domain } = answers
+    const { target } = answers
     return {
       lines: [
         templateName(answers.template, t),
@@ -155,8 +151,7 @@ const summary: Step<Answers> = {
         t('addInbound.sumTag', { tag: answers.tag }),
         asks(answers) === 'site' && t('addInbound.sumTarget', { target }),
         asks(answers) === 'forward' && t('addInbound.sumForward', { target }),
-        asks(answers) === 'certificate' &&
-          (domain === null ? t('addInbound.sumOwn') : t('addInbound.sumDomain', { domain })),
+        ...(asks(answers) === 'certificate' ? certificateLines(answers, fleet, t) : []),
         !fleet.servers.isSingle() &&
           t('addInbound.sumServers', { servers: choiceWords(servers, answers, t) }),
         reachLine(servers, t),
@@ -172,6 +167,15 @@ const summary: Step<Answers> = {
 /** Template, port, name, what the template needs, servers; then one inbound per server, with keys made on each. */
 export function addInboundWizard(s: Services): Wizard<Answers, { server: number }> {
   const servers = serverStep<Answers>((t) => t('addInbound.servers'))
+  const lastWord: Step<Answers> = {
+    ...summary,
+    look: async (answers) => ({
+      ...answers,
+      ...(asks(answers) === 'certificate'
+        ? await lookAtCertificates(s, answers.domain, chosenServers(answers, s.fleet))
+        : noCertificate),
+    }),
+  }
   return {
     need: 'inbounds.add',
     begin: ({ server }, { fleet, runtime }) => ({
@@ -183,7 +187,7 @@ export function addInboundWizard(s: Services): Wizard<Answers, { server: number 
         offered: freePort(fleet, runtime),
         tag: '',
         target: '',
-        domain: null,
+        ...noCertificate,
       },
     }),
     crumbs: (answers, { fleet, t }) => {
@@ -196,14 +200,16 @@ export function addInboundWizard(s: Services): Wizard<Answers, { server: number 
       tag,
       ...further[asks(answers)],
       ...(asksServers(answers, fleet) ? [servers] : []),
-      summary,
+      lastWord,
     ],
     origin: (answers) => answers.from,
     async finish(answers, { id }, ctx) {
       // 8 bytes: the longest short id REALITY knows.
       const input = inboundOf(answers, s.runtime.randomBytes(8).toString('hex'))
       const targets = chosenServers(answers, s.fleet).map((server) => ({ serverId: server.id, input }))
-      await s.runBatch(ctx, { operation: 'inbounds.add', targets, id: `wiz_${id}` })
+      const before = certificateOrder(answers, s.fleet)
+      const order = before === undefined ? {} : { before }
+      await s.runBatch(ctx, { operation: 'inbounds.add', targets, ...order, id: `wiz_${id}` })
     },
   }
 }

@@ -14,7 +14,7 @@ import type { Input, WizardEnv } from './wizard.ts'
  * The shape of the replay log below and of Run: a draft of another version is dropped. The log is always
  * external, (wait, external)*, so a change inside a wizard needs no new version unless its answers change shape.
  */
-export const WIZARD_VERSION = 3
+export const WIZARD_VERSION = 5
 
 /** The name under which the one conversation of this bot is known. */
 export const WIZARD = 'wizard'
@@ -92,7 +92,9 @@ export function wizardConversation(s: Services, wizards: Record<string, AnyWizar
     }
     return ask(next)
 
-    async function ask(at: Run): Promise<Run> {
+    async function ask(asked: Run): Promise<Run> {
+      const question = wizard.steps(asked.answers as never, env)[asked.step]
+      const at = { ...asked, answers: (await question?.look?.(asked.answers)) ?? asked.answers }
       await s.live.show(ctx, runScreen(wizard, at, env), WIZARD)
       return at
     }

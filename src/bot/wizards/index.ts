@@ -4,6 +4,7 @@ import { addInboundWizard } from './add-inbound.ts'
 import { addServerWizard } from './add-server.ts'
 import { editFieldWizard } from './edit-field.ts'
 import { editLimitWizard } from './edit-limit.ts'
+import { getCertificateWizard } from './get-certificate.ts'
 import type { AnyWizard } from './run.ts'
 
 /** Every wizard by the name that stands in its drafts. */
@@ -12,6 +13,7 @@ export function createWizards(s: Services): Record<string, AnyWizard> {
     addServer: addServerWizard(s),
     addInbound: addInboundWizard(s),
     addClient: addClientWizard(s),
+    getCertificate: getCertificateWizard(s),
     editField: editFieldWizard(s),
     editLimit: editLimitWizard(s),
   }

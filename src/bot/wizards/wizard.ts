@@ -37,6 +37,8 @@ interface Question {
 export type Answered<A> = { next: A } | { stay: A; error?: string }
 
 export interface Step<A> {
+  /** Asks servers what the question needs to know, each time before it is asked. Never rejects. */
+  look?(answers: A): Promise<A>
   ask(answers: A, env: WizardEnv): Question
   answer(answers: A, input: Input, env: WizardEnv): Answered<A>
   /** Where Back leads within the question, as to its first page; undefined: to the question before. */

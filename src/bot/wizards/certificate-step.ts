@@ -1,0 +1,88 @@
+import { fullName } from '#src/contract/certificates.ts'
+import { hostName } from '#src/contract/stream.ts'
+import type { Change, Fleet, Server } from '#src/fleet/types.ts'
+import { challengeFor, challengePorts } from '../challenges.ts'
+import { namesOf } from '../format.ts'
+import type { T } from '../i18n/texts.ts'
+import { domainsHeld } from '../routes/certificates.ts'
+import type { Services } from '../services.ts'
+import { textStep } from './text-step.ts'
+import type { Step } from './wizard.ts'
+
+export interface CertificateChoice {
+  /** null: the inbound makes its own. */
+  domain: string | null
+  /** Of the chosen servers those that hold no certificate for the domain, and those that do not say. */
+  lacking: number[]
+  silent: number[]
+}
+
+export const noCertificate: CertificateChoice = { domain: null, lacking: [], silent: [] }
+
+/** Which certificate an inbound shows: its own, or that for a domain. */
+export function certificateStep<A extends CertificateChoice>(): Step<A> {
+  return textStep({
+    question: (_, t) => [t('addInbound.certificate'), t('addInbound.certificateHint')],
+    offers: (_, { t }) => [{ text: t('addInbound.ownCertificate'), value: '' }],
+    take(answers, text, { t }) {
+      if (text === '') return { next: { ...answers, domain: null } }
+      return hostName.safeParse(text).success && text.includes('.')
+        ? { next: { ...answers, domain: text.toLowerCase() } }
+        : { stay: answers, error: t('addInbound.badDomain') }
+    },
+  })
+}
+
+/** Asks servers whether they hold the certificate, all at once. */
+export async function lookAtCertificates(
+  s: Services,
+  domain: string | null,
+  servers: readonly Server[],
+): Promise<CertificateChoice> {
+  if (domain === null) return noCertificate
+  const answers = await Promise.all(servers.map(async ({ id }) => ({ id, held: await domainsHeld(s, id) })))
+  return {
+    domain,
+    lacking: answers.filter(({ held }) => held?.includes(domain) === false).map(({ id }) => id),
+    silent: answers.filter(({ held }) => held === undefined).map(({ id }) => id),
+  }
+}
+
+/** What comes before an inbound that shows a certificate which is not there yet: getting it. */
+export function certificateOrder(
+  { domain, lacking }: CertificateChoice,
+  fleet: Fleet,
+): Extract<Change, { operation: 'certificates.generate' }> | undefined {
+  const name = fullName.safeParse(domain)
+  if (!name.success || lacking.length === 0) return undefined
+  const targets = lacking.map((serverId) => ({
+    serverId,
+    input: { domain: name.data, method: challengeFor(fleet.view.inbounds(serverId)) },
+  }))
+  return { operation: 'certificates.generate', targets }
+}
+
+/** What is to be known of the certificate before the inbound is made. */
+export function certificateLines(choice: CertificateChoice, fleet: Fleet, t: T): string[] {
+  const { domain, lacking, silent } = choice
+  if (domain === null) return [t('addInbound.sumOwn')]
+  const names = (ids: number[]): string => namesOf(ids.flatMap((id) => fleet.servers.find(id)?.name ?? []))
+  const order = certificateOrder(choice, fleet)
+  const ports = new Set(
+    order?.targets.flatMap(({ input }) =>
+      input.method === 'self-signed' ? [] : [challengePorts[input.method]],
+    ),
+  )
+  return [
+    t('addInbound.sumDomain', { domain }),
+    ...(order === undefined
+      ? []
+      : [
+          `🔑 ${t('addInbound.getsFirst', { servers: names(lacking), domain, port: [...ports].join(', ') })}`,
+        ]),
+    ...(order === undefined && lacking.length > 0
+      ? [`⚠️ ${t('addInbound.noneGiven', { servers: names(lacking), domain })}`]
+      : []),
+    ...(silent.length === 0 ? [] : [`⚠️ ${t('addInbound.notSaid', { servers: names(silent), domain })}`]),
+  ]
+}

@@ -1,0 +1,82 @@
+import { type Challenge, challenges, fullName } from '#src/contract/certificates.ts'
+import { challengeFor, challengePorts, inTheWay } from '../challenges.ts'
+import { html } from '../html.ts'
+import type { Services } from '../services.ts'
+import { textStep } from './text-step.ts'
+import { again, type Step, type Wizard } from './wizard.ts'
+
+interface Answers {
+  server: number
+  domain: string
+  challenge: Challenge
+}
+
+const domain: Step<Answers> = textStep({
+  question: (_, t) => [t('getCertificate.domain'), t('getCertificate.domainHint')],
+  take(answers, text, { t }) {
+    const parsed = fullName.safeParse(text)
+    return parsed.success
+      ? { next: { ...answers, domain: parsed.data } }
+      : { stay: answers, error: t('getCertificate.badDomain') }
+  },
+})
+
+/** How it is proven, which is also the last word before it is: what must be so is said here. */
+const proof: Step<Answers> = {
+  ask({ server, domain: name }, { fleet, t }) {
+    const inbounds = fleet.view.inbounds(server)
+    const row = fleet.servers.find(server)
+    const best = challengeFor(inbounds)
+    const blocked = challenges.flatMap((challenge) => {
+      const holder = inTheWay(inbounds, challenge)
+      if (holder === undefined) return []
+      return [t('getCertificate.inTheWay', { port: challengePorts[challenge], tag: holder.tag })]
+    })
+    return {
+      lines: [
+        t('getCertificate.proof', { domain: name }),
+        '',
+        // Where it has no address of its own in links, its name says which machine is meant.
+        t('getCertificate.leadsTo', { domain: name, address: row?.publicAddress ?? row?.name ?? '' }),
+        t('getCertificate.free'),
+        ...blocked.map((line) => html`⚠️ ${line}`),
+      ],
+      rows: challenges.map((challenge) => [
+        {
+          text: t('getCertificate.through', { port: challengePorts[challenge] }),
+          verb: 'prove',
+          arg: challenge,
+          ...(challenge === best ? { style: 'success' as const } : {}),
+        },
+      ]),
+    }
+  },
+  answer(answers, input) {
+    const challenge = challenges.find((known) => input.kind === 'tap' && input.arg === known)
+    return challenge === undefined ? again(answers) : { next: { ...answers, challenge } }
+  },
+}
+
+/** A domain and how it is proven; then the server gets a certificate for it from the certificate authority. */
+export function getCertificateWizard(s: Services): Wizard<Answers, { server: number }> {
+  return {
+    need: 'certificates.generate',
+    begin({ server }, { fleet, t }) {
+      const row = fleet.servers.find(server)
+      if (row === undefined) return { refuse: t('errors.SERVER_NOT_FOUND', { server }) }
+      if (!row.enabled) return { refuse: t('errors.SERVER_DISABLED') }
+      return { answers: { server, domain: '', challenge: 'http-01' } }
+    },
+    crumbs: ({ server }, { fleet, t }) => [
+      fleet.servers.find(server)?.name ?? '?',
+      t('crumb.certificates'),
+      t('button.getCertificate'),
+    ],
+    steps: () => [domain, proof],
+    origin: ({ server }) => server,
+    async finish({ server, domain: name, challenge }, { id }, ctx) {
+      const targets = [{ serverId: server, input: { domain: name, method: challenge } }]
+      await s.runBatch(ctx, { operation: 'certificates.generate', targets, id: `wiz_${id}` })
+    },
+  }
+}
