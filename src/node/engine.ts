@@ -17,6 +17,7 @@ import type { Rows } from './rows.ts'
 import type { Placements } from './placements.ts'
 import type { RowsView } from './rows-view.ts'
 import type { Snapshot } from './snapshot.ts'
+import { withinOneLife } from './one-life.ts'
 import { createMending, type MendingDeps } from './mending.ts'
 import { createStructure, type StructureDeps } from './structure.ts'
 import { createUsers } from './users.ts'
@@ -198,13 +199,11 @@ export function createEngine(deps: EngineDeps) {
       if (restart.length > 0 && process.state().running) return restartFor(difference, before)
       if (process.state().running) {
         if (changed.length > 0) log.info({ changed }, 'Xray follows a change while it runs')
-        try {
+        await withinOneLife(process, async () => {
           const opened = await pushStructure(difference)
           await users.push(before, now, opened)
           await users.pushFixed(altered, opened)
-        } catch (error) {
-          if (process.state().running) throw error
-        }
+        })
       }
       // Client changes stay out of the file: it would be megabytes for each of them, and a start renders it anyway.
       // But for users that are told with their inbound: nothing else says later whom Xray knows there.
