@@ -16,6 +16,7 @@ import type { Rows } from './rows.ts'
 import type { Placements } from './placements.ts'
 import type { RowsView } from './rows-view.ts'
 import type { Snapshot } from './snapshot.ts'
+import { withinOneLife } from './one-life.ts'
 import { createMending, type MendingDeps } from './mending.ts'
 import { createStructure, type StructureDeps } from './structure.ts'
 import { createUsers } from './users.ts'
@@ -108,6 +109,7 @@ export function createEngine(deps: EngineDeps) {
     api,
     closeInbound,
     compile: deps.compile,
+    protocolOf: (tag) => rows.inboundByTag(tag)?.protocol,
     async openInbound(tag) {
       const { id } = rows.inboundByTag(tag) ?? {}
       const inbound = id === undefined ? undefined : rows.inbound(id)
@@ -119,13 +121,9 @@ export function createEngine(deps: EngineDeps) {
    * Without users: they are told apart by another way. And with one answer to whether inbounds are counted: Xray reads
    * that at its start, and no inbound is worth a restart for being counted before the next.
    */
-  const structureOf = (
-    inbounds?: InboundRecord[],
-    routing?: RoutingDocument,
-    countsInbounds = false,
-  ): RenderedConfig => {
+  const structureOf = (inbounds?: InboundRecord[], routing?: RoutingDocument): RenderedConfig => {
     const bare = model(inbounds, false)
-    return renderConfig({ ...bare, countsInbounds, routing: routing ?? bare.routing })
+    return renderConfig({ ...bare, countsInbounds: false, routing: routing ?? bare.routing })
   }
 
   const mending = createMending({
@@ -146,12 +144,9 @@ export function createEngine(deps: EngineDeps) {
     const now = rows.inbounds()
     const others = now.filter(({ id }) => !scope.inbounds.includes(id))
     const then = [...others, ...inbounds.map((raw) => rows.inboundOf(raw))].toSorted((a, b) => a.id - b.id)
-    // But Hysteria's clients would be nobody, without limits, until Xray starts without counting: it does so now.
-    const isForgetful = countsInbounds(then) && now.some(({ protocol }) => protocol === 'hysteria2')
     const before = structureOf(
       then,
       scope.routing === true ? deps.openRouting(routings?.[0]?.['document']) : undefined,
-      isForgetful,
     )
     return diffConfigs(before, structureOf())
   }
@@ -168,7 +163,7 @@ export function createEngine(deps: EngineDeps) {
   }
 
   /** Once: after a kill that came later, another Xray may run than before, which began with the rows as they are. */
-  async function restartFor({ restart }: ConfigDiff, { command }: Snapshot): Promise<void> {
+  async function restartFor(restart: readonly string[], { command }: Snapshot): Promise<void> {
     const isAnother = command !== undefined && command.xrayBefore !== process.state().startedAt
     if (isAnother && (await mending.missedAtStart()).length === 0) return
     log.info({ restart }, 'Xray restarts, as a change needs it')
@@ -193,17 +188,16 @@ export function createEngine(deps: EngineDeps) {
       await process.settled()
       const difference = differenceSince(before)
       const altered = users.alteredFixed(before, now)
-      const { changed, restart } = difference
-      if (restart.length > 0 && process.state().running) return restartFor(difference, before)
+      const { changed } = difference
       if (process.state().running) {
+        const restart = await structure.restartReasons(difference)
+        if (restart.length > 0) return restartFor(restart, before)
         if (changed.length > 0) log.info({ changed }, 'Xray follows a change while it runs')
-        try {
+        await withinOneLife(process, async () => {
           const opened = await pushStructure(difference)
           await users.push(before, now, opened)
           await users.pushFixed(altered, opened)
-        } catch (error) {
-          if (process.state().running) throw error
-        }
+        })
       }
       // Client changes stay out of the file: it would be megabytes for each of them, and a start renders it anyway.
       // But for users that are told with their inbound: nothing else says later whom Xray knows there.

@@ -179,11 +179,32 @@ export function createWrites(deps: WriteDeps) {
 
   /**
    * From `applying` to the outcome, the same way at first and after a kill: pushing may be repeated, and what Xray
-   * refuses is taken back.
+   * refuses is taken back. So is what cannot be answered: left open, it would keep every other change from its turn.
    */
   async function settleOne<R>(change: Change, snapshot: Snapshot, planned: Partial<Plan> = {}): Promise<R> {
     unsettled = true
     const now = view(planned.known)
+    let concluded
+    try {
+      concluded = await carriedOut(change, snapshot, now, planned)
+    } catch (thrown) {
+      const error = toFleetError(thrown, randomId(runtime, 64))
+      await compensate(change, snapshot, error)
+      throw error
+    }
+    settled(() => outcomes.applied(change.key, concluded.sealed))
+    applied?.(snapshot, now)
+    await faults.at('result committed', change.operation)
+    return concluded.result as R
+  }
+
+  /** Does it, as far as Xray is concerned, and makes the answer. */
+  async function carriedOut(
+    change: Change,
+    snapshot: Snapshot,
+    now: RowsView,
+    planned: Partial<Plan>,
+  ): Promise<{ result: unknown; sealed: string }> {
     const hotApply = async (): Promise<void> => {
       await planned.effect?.()
       await push(snapshot, now)
@@ -192,23 +213,15 @@ export function createWrites(deps: WriteDeps) {
       const result = answer(change.operation, snapshot, now)
       return { result, sealed: outcomes.seal(change.key, result) }
     }
-    const [pushed, concluded] = await Promise.allSettled([
+    const [pushed, answered] = await Promise.allSettled([
       hotApply(),
       // The rows stand: their answer is made while Xray is at work. A command is answered with what it did.
       snapshot.command === undefined ? nextTurn().then(conclude) : undefined,
     ])
-    if (pushed.status === 'rejected') {
-      const error = toFleetError(pushed.reason, randomId(runtime, 64))
-      await compensate(change, snapshot, error)
-      throw error
-    }
+    if (pushed.status === 'rejected') throw pushed.reason
     await faults.at('hot-applied', change.operation)
-    if (concluded.status === 'rejected') throw concluded.reason
-    const { result, sealed } = concluded.value ?? conclude()
-    settled(() => outcomes.applied(change.key, sealed))
-    applied?.(snapshot, now)
-    await faults.at('result committed', change.operation)
-    return result as R
+    if (answered.status === 'rejected') throw answered.reason
+    return answered.value ?? conclude()
   }
 
   return {

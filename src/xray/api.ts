@@ -48,8 +48,11 @@ export interface XrayApi extends WaysOutApi {
   /** Tags of all inbounds, `api` among them. Answers only after every inbound of a starting Xray is open. */
   inboundTags(): Promise<string[]>
   removeInbound(tag: string): Promise<Outcome>
-  /** All counters in bytes by Xray's names (`user>>>EMAIL>>>traffic>>>uplink`), never reset by reading. */
-  counters(): Promise<Map<string, number>>
+  /**
+   * Counters in bytes by Xray's names (`user>>>EMAIL>>>traffic>>>uplink`), never reset by reading: all of them, or those
+   * alone whose names have this in them.
+   */
+  counters(containing?: string): Promise<Map<string, number>>
   /** Names of who is connected now, by one call. Xray never counts connections from 127.0.0.1 and ::1. */
   online(): Promise<string[]>
   /** From where these are connected, by a call for each; without those who are not. */
@@ -192,9 +195,9 @@ export function connectXrayApi(socketPath: string): XrayApi {
       }
     },
 
-    async counters() {
+    async counters(containing = '') {
       try {
-        const { stat } = await call(methods.queryStats, { pattern: '', reset: false })
+        const { stat } = await call(methods.queryStats, { pattern: containing, reset: false })
         return new Map(stat.map(({ name, value }) => [name, value]))
       } catch (error) {
         throw apiFailure(error)

@@ -71,6 +71,8 @@ export interface XrayProcess {
    * is asked for by now, and only then `state()` tells whether it runs. Waits up to a minute for one that hangs.
    */
   settled(): Promise<void>
+  /** After it did not answer: looks whether it is just ending, for 0.2 s. Resolves at once when its end is in `state()`. */
+  noticeEnd(): Promise<void>
   /** Notes that it runs without an inbound. */
   holdBack(held: HeldBack): void
   /** Notes that an inbound was opened, or is not wanted any more. */

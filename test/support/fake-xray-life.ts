@@ -100,6 +100,7 @@ export function createFakeLife(become: (config: RenderedConfig) => void): FakeLi
         heldBack: [],
       }),
       settled,
+      noticeEnd: settled,
       detach: async () => undefined,
     },
   }
