@@ -256,6 +256,33 @@ test('a kill amid leaves nobody half refused: the next start brings it to its en
   expect(house.events).toMatchObject([{ type: 'limitReached', name: 'anna', reason: 'traffic' }])
 })
 
+test('days from first use begin with it, also where the clock was ahead as they were given', async () => {
+  const { house, clocks } = await withClients(['anna'], { lastsDays: 30 })
+  const stand = async (): Promise<void> => {
+    await house.tick()
+    clocks.skip(61 * MINUTE)
+    await house.tick()
+  }
+  clocks.setAhead(300 * DAY)
+  await stand()
+  await house.update('anna', { lastsDays: 20 })
+  clocks.setAhead(-300 * DAY)
+  await stand()
+  expect(house.client('anna')).toMatchObject({ startedAt: null, expiresAt: null })
+  house.move('anna', 1)
+  await house.tick()
+  const startedAt = clocks.now()
+  expect(house.client('anna')).toMatchObject({ startedAt, expiresAt: startedAt + 20 * DAY })
+  // Given anew, they begin with what is moved from then on.
+  clocks.skip(DAY)
+  await house.update('anna', { lastsDays: 40 })
+  await house.tick()
+  expect(house.client('anna')).toMatchObject({ startedAt: null, expiresAt: null })
+  house.move('anna', 1)
+  await house.tick()
+  expect(house.client('anna')).toMatchObject({ expiresAt: clocks.now() + 40 * DAY })
+})
+
 test('what is near is said at 80 and 95 per cent, three days and one before; once, over restarts too', async () => {
   const { house, clocks } = await withClients(['anna'], { limitBytes: 1_000, expiresAt: START + 10 * DAY })
   const said = async (bytes: number, wait: number): Promise<unknown[]> => {
