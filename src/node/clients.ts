@@ -3,7 +3,7 @@ import { fail } from '#src/errors.ts'
 import type { Runtime } from '#src/runtime.ts'
 import { LOCAL_SERVER_ID, type Sqlite } from '#src/store/open.ts'
 import { hasClients } from '#src/xray/account.ts'
-import { createCounts } from './counts.ts'
+import { createCounts, createFirstUse } from './counts.ts'
 import type { Engine } from './engine.ts'
 import { requireInbound } from './inbounds.ts'
 import { blockReason, changedLimits, unlimited } from './limits.ts'
@@ -37,6 +37,7 @@ type ClientOperations = Pick<NodeOperations, Extract<OperationName, `clients.${s
 export function createClients(deps: ClientDeps): ClientOperations {
   const { db, rows, writes, engine, api, position, runtime } = deps
   const counts = createCounts(db, 'client')
+  const awaitFirstUse = createFirstUse(db)
   const addresses = db.prepare(
     `select address, first_seen_at as firstSeenAt, last_seen_at as lastSeenAt from inbound_client_ips
      where server_id = ${LOCAL_SERVER_ID} and client_id = ? order by last_seen_at desc, address limit 1000`,
@@ -141,6 +142,7 @@ export function createClients(deps: ClientDeps): ClientOperations {
             before: scope,
             commit: (changeSeq) => {
               rows.saveClient({ ...next, changeSeq })
+              if (typeof changes.lastsDays === 'number') awaitFirstUse(before.id)
               return scope
             },
           }

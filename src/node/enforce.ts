@@ -23,6 +23,8 @@ export interface EnforceDeps {
   /** Who is connected now, and from where those are whom `choose` chooses; null: Xray does not tell. */
   online: (choose: (emails: readonly string[]) => readonly string[]) => Promise<Online | null>
   publish: PublishLimit
+  /** Whether it may be much later than the time says. */
+  mayBeLater: () => boolean
   runtime: Runtime
   log: Log
 }
@@ -51,6 +53,7 @@ export function createEnforcement(deps: EnforceDeps) {
   /** Whoever was not asked about is as they were. */
   function judge(online: Online | null): Judged[] {
     const now = runtime.now()
+    const isUncertain = deps.mayBeLater()
     const places = new Map(
       online?.map(({ email, ips }) => [emailKey(email), ips && countPlaces(ips.map(({ ip }) => ip))]),
     )
@@ -61,7 +64,9 @@ export function createEnforcement(deps: EnforceDeps) {
     const crowded = [...places].filter(([, count]) => count !== null && count > 1).map(([key]) => key)
     return rows.read(now, crowded).map((before) => {
       if (before.of === 'inbound') return { before, after: judgeInbound(before, before.bytes, now) }
-      const { bytes, isUsed, name } = before
+      const { bytes, name } = before
+      // Days that begin must not be over by the time it is known how late it is.
+      const isUsed = before.isUsed && !isUncertain
       return { before, after: judgeClient(before, { bytes, isUsed, addresses: placesOf(name) }, now) }
     })
   }

@@ -33,16 +33,18 @@ export interface LimitKeeperDeps {
   /** Connections are cut, where that is possible, unless told. */
   cut?: CutMode | undefined
   publish?: PublishLimit | undefined
+  /** Whether it may be much later than the time says. */
+  mayBeLater: () => boolean
   runtime: Runtime
   log: Log
 }
 
 export function createLimitKeeper(deps: LimitKeeperDeps) {
-  const { db, writes, position, xray, engine, accounting, restartXray, cut = 'sockets', runtime, log } = deps
+  const { db, writes, xray, engine, accounting, restartXray, cut = 'sockets', runtime, log } = deps
   const publish = calmly(deps.publish ?? (() => undefined), (error) =>
     log.error({ error }, 'an event was not published'),
   )
-  const enforcement = createEnforcement({ db, writes, position, online, publish, runtime, log })
+  const enforcement = createEnforcement({ ...deps, online, publish })
   const mayStay = createAdmission(db)
   const cutter = createCutter({ db, mayStay, now: () => runtime.now(), log })
   const quietRestart = createQuietRestart({

@@ -15,6 +15,7 @@ import {
   parseTcpConnections,
 } from './proc-figures.ts'
 import { publicAddresses } from './public-address.ts'
+import type { MachineUptime } from './settings.ts'
 
 /** A processor or network is measured over at least this, ms: in less, a reading would measure itself. */
 const LEAST_MS = 100
@@ -124,6 +125,13 @@ function proc(name: string): string {
   } catch {
     return ''
   }
+}
+
+/** How long this machine has been running, since which of its starts; null where its kernel does not say. */
+export function machineUptime(): MachineUptime | null {
+  const boot = proc('sys/kernel/random/boot_id').trim()
+  const [seconds = ''] = proc('uptime').split(' ')
+  return boot === '' || seconds === '' ? null : { boot, ms: Number(seconds) * 1000 }
 }
 
 /** The distribution's own name, as /etc/os-release tells it. */

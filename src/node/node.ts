@@ -21,6 +21,7 @@ import { createInbounds } from './inbounds.ts'
 import { createInstall } from './install.ts'
 import { happeningOf } from './limit-events.ts'
 import { createLimitKeeper } from './limit-keeper.ts'
+import { machineUptime } from './machine.ts'
 import type { Node, NodeOptions } from './node-options.ts'
 import type { NodeOperations } from './operations.ts'
 import { createPlacements } from './placements.ts'
@@ -49,9 +50,8 @@ const DEFAULT_ACCOUNTING_INTERVAL_MS = 10_000
 /** @param xray what is done with Xray itself; another one than the real is for tests of everything around it */
 export function createNode(options: NodeOptions, xray: XrayParts = realXray(options)): Node {
   const { db, box, log, dir, pinned = false } = options
-  const { api } = xray
   const settings = createSettings(db)
-  const clock = createNodeClock(options.runtime, settings)
+  const clock = createNodeClock(options.runtime, settings, machineUptime)
   const runtime: Runtime = { ...options.runtime, now: clock.now }
   const paths = xrayPaths(dir)
   const rows = createRows(db, box)
@@ -65,7 +65,6 @@ export function createNode(options: NodeOptions, xray: XrayParts = realXray(opti
   tellOfXray(xray.process, paths.output, events)
   const routingRow = createRoutingRow(db, box)
   const answers = createAnswers(db, rows, options.publicAddress ?? os.hostname())
-  const users = createCertificateUsers(rows)
   const engine = createEngine({
     ...xray,
     rows,
@@ -83,6 +82,7 @@ export function createNode(options: NodeOptions, xray: XrayParts = realXray(opti
     db,
     box,
     runtime,
+    age: clock.lived,
     log,
     position,
     view: (known) => viewRows(rows, known),
@@ -124,7 +124,7 @@ export function createNode(options: NodeOptions, xray: XrayParts = realXray(opti
     writes,
     acme: options.acme ?? defaultAcme,
     dir,
-    users,
+    users: createCertificateUsers(rows),
     portHolder(port) {
       const holder = rows.allInboundSettings().find((inbound) => inbound.enabled && inbound.port === port)
       return holder === undefined ? undefined : `the inbound ${holder.tag}`
@@ -149,6 +149,7 @@ export function createNode(options: NodeOptions, xray: XrayParts = realXray(opti
       options.publish?.(event)
     },
     runtime,
+    mayBeLater: clock.mayBeLater,
   })
   const routing = createRouting({ ...xray, row: routingRow, writes, engine, runtime })
   const changes = createChanges(db, rows, position)
@@ -243,7 +244,7 @@ export function createNode(options: NodeOptions, xray: XrayParts = realXray(opti
       await ticking.stop()
       await control.end(stopXray)
       await limits.end()
-      api.close()
+      xray.api.close()
     },
   }
 }

@@ -22,7 +22,10 @@ const KEEP_OUTCOMES_MS = 14 * 24 * 60 * 60 * 1000
 /** Forgetting walks over all outcomes, so it is not done with every change; an agent may run for years. */
 const FORGET_EVERY_MS = 24 * 60 * 60 * 1000
 
-/** What became of the changes of this node, by their keys. */
+/**
+ * What became of the changes of this node, by their keys.
+ * @param now ms by a clock that should not jump: an outcome that is forgotten early is a change that may be made twice
+ */
 export function createOutcomes(db: Sqlite, box: SecretBox, now: () => number) {
   const find = db.prepare(
     'select key, operation, input_hash as inputHash, status, undo, result, error from applied_tasks where key = ?',

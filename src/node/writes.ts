@@ -28,6 +28,8 @@ export interface WriteDeps {
   db: Sqlite
   box: SecretBox
   runtime: Runtime
+  /** ms that never jump: how old an outcome is. As `runtime.now` unless told. */
+  age?: (() => number) | undefined
   log: Log
   position: PositionStore
   /** Rows as they are now. A view is used for one change only, since it remembers. */
@@ -59,7 +61,7 @@ export function createWrites(deps: WriteDeps) {
   const serial = createSerial()
   const snapshots = createSnapshots(db)
   const doubt = createDoubt(db)
-  const outcomes = createOutcomes(db, box, () => runtime.now())
+  const outcomes = createOutcomes(db, box, deps.age ?? (() => runtime.now()))
 
   /** Whether a change stands in the rows whose outcome could not be written, as on a full disk. */
   let unsettled = false

@@ -35,6 +35,8 @@ export function openLimitsHouse(db: Sqlite, clocks: FakeRuntime) {
   /** Of how many it was asked from where they are connected, each time. */
   const asked: number[] = []
   let keys = 0
+  // It has run for long.
+  createSettings(db).setTimeSeen({ time: clocks.now(), lived: null, uptime: null })
   let parts = begin()
 
   /** What a restart of our process is: everything anew over the same file. Xray is as it was. */
@@ -49,6 +51,7 @@ export function openLimitsHouse(db: Sqlite, clocks: FakeRuntime) {
       db,
       box,
       runtime,
+      age: clock.lived,
       log: silentLog(),
       position,
       view: () => viewRows(rows),
@@ -102,6 +105,7 @@ export function openLimitsHouse(db: Sqlite, clocks: FakeRuntime) {
           }))
         },
         publish,
+        mayBeLater: clock.mayBeLater,
         runtime,
         log: silentLog(),
       }),
@@ -115,6 +119,7 @@ export function openLimitsHouse(db: Sqlite, clocks: FakeRuntime) {
     events,
     asked,
     now: () => parts.clock.now(),
+    mayBeLater: () => parts.clock.mayBeLater(),
     client: (email: string) => parts.rows.clientByEmail(email),
     used: (email: string): number =>
       Number(
@@ -148,8 +153,8 @@ export function openLimitsHouse(db: Sqlite, clocks: FakeRuntime) {
       isSilent = true
     },
     /** Whether Xray does not tell who is connected. */
-    tellNothing(silent: boolean): void {
-      isUntold = silent
+    tellNothing(isSo: boolean): void {
+      isUntold = isSo
     },
     connect(email: string, ips: string[]): void {
       connected.set(email, ips)
