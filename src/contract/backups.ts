@@ -77,6 +77,15 @@ export const restoreReport = z.object({
   clients: restored,
   /** By their domains. Servers of an older release do not tell. */
   certificates: restored.optional(),
+  /** Outbounds and routing rules are one document; such servers do not tell of it either. */
+  routing: z
+    .object({
+      /** kept: the backup says nothing of it, and it is as it was before. */
+      outcome: z.enum(['restored', 'unchanged', 'kept']),
+      /** A part of it is one that Xray takes only at its next start. */
+      restartNeeded: z.boolean(),
+    })
+    .optional(),
 })
 export type RestoreReport = z.output<typeof restoreReport>
 export type RestoredRows = z.output<typeof restored>

@@ -115,7 +115,7 @@ export const certificates = {
     .route({
       method: 'POST',
       path: '/certificates/{domain}/renew',
-      summary: 'Renew a certificate now, the way it was made',
+      summary: 'Renew a certificate now, the way it was made; of a self-signed one, links change',
     })
     .input(byDomain)
     .output(certificate),

@@ -19,7 +19,7 @@ export interface Command {
   target: object | null
 }
 
-type Raw = Record<string, string | number | null>
+export type Raw = Record<string, string | number | null>
 
 /** Rows as they stand in the file: sealed columns stay sealed. */
 export interface Snapshot {

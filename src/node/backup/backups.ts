@@ -13,7 +13,8 @@ import type { StreamedOperations } from '../operations.ts'
 import type { PositionStore } from '../position.ts'
 import type { Replacements } from '../replacement.ts'
 import { type ByteReader, createByteReader } from './byte-reader.ts'
-import { type CheckedCopy, checkRows, openCopy } from './check-copy.ts'
+import { type CheckedCopy, openCopy } from './check-copy.ts'
+import { checkRows } from './check-rows.ts'
 import { copyRows } from './copy-out.ts'
 import { type BackupHeader, limited, readHeader, sealBackup, unsealBackup } from './format.ts'
 import { merge } from './merge.ts'
@@ -109,14 +110,18 @@ export function createBackups(deps: BackupDeps): Backups {
         const rehearsed = rehearsal.rehearse(() => merge(mergeDeps, merging, 'structure'))
         await rehearsal.check(rehearsed)
         const { createdAt } = header
+        const { restart } = engine.difference({
+          ...engine.model(undefined, false),
+          routing: rehearsed.routing,
+        })
+        const restartNeeded = restart.length > 0 && engine.state().running
         return {
           reopen: [...(await engine.strayed(rehearsed.inbounds)), ...rehearsed.reshown],
-          commit: () => ({
-            createdAt,
-            release: header.release,
-            schema: copy.schema,
-            ...merge(mergeDeps, merging),
-          }),
+          commit: () => {
+            const { routing: outcome, ...counts } = merge(mergeDeps, merging)
+            const routing = { outcome, restartNeeded }
+            return { createdAt, release: header.release, schema: copy.schema, ...counts, routing }
+          },
         }
       },
     })

@@ -158,6 +158,11 @@ describe('a database in a backup is refused', () => {
       /a certificate/,
     ],
     [
+      'with rules that are something else',
+      (db) => db.exec(`insert into routings select 1, credentials, 1, 0 from clients limit 1`),
+      /secret/,
+    ],
+    [
       'with a deleted certificate that can be none',
       (db) => db.exec(`insert into deleted_certificates values (1, '../../x', 0)`),
       /buries/,

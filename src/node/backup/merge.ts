@@ -16,7 +16,7 @@ import { putDependent } from './put-dependent.ts'
 import { type Context, createPut } from './put-entity.ts'
 import { createResealing } from './reseal.ts'
 import { type Entity, type Kind, type Raw, dependents, entities, quoted } from './tables.ts'
-import { createTally } from './tally.ts'
+import { type Outcome, createTally } from './tally.ts'
 
 const S = LOCAL_SERVER_ID
 
@@ -40,6 +40,8 @@ export interface Merged {
   inbounds: RestoredRows
   clients: RestoredRows
   certificates: RestoredRows
+  /** kept: the backup says nothing of it. */
+  routing: 'restored' | 'unchanged' | 'kept'
 }
 
 /** @param part structure: all but clients and what is theirs, to see what would come of it before it is taken back */
@@ -69,13 +71,19 @@ export function merge(deps: MergeDeps, merging: Merging, part: 'all' | 'structur
   }
   const carrying = { ...context, trafficSeq: position.nextTraffic() }
   let certificates = createTally().rows
+  let routing: Merged['routing'] = 'kept'
   for (const dependent of dependents.filter(isPart)) {
-    if (dependent.table !== 'certificates') putDependent(carrying, dependent)
-    else certificates = putCertificates(carrying, dependent, { deleted, sameLine })
+    if (dependent.table === 'certificates') {
+      certificates = putCertificates(carrying, dependent, { deleted, sameLine })
+    } else if (dependent.table === 'routings') {
+      const tell = (_: Raw, outcome: Outcome): void =>
+        void (routing = outcome === 'restored' ? outcome : 'unchanged')
+      putDependent(carrying, dependent, { tell })
+    } else putDependent(carrying, dependent)
   }
   repinAll({ db, box, rows, changeSeq: context.changeSeq, now })
   const countOf = (kind: Kind): RestoredRows => counts.get(kind) ?? createTally().rows
-  return { inbounds: countOf('inbound'), clients: countOf('client'), certificates }
+  return { inbounds: countOf('inbound'), clients: countOf('client'), certificates, routing }
 }
 
 /** Whether ids mean the same rows there and here. A database that never had a row becomes one of their line. */

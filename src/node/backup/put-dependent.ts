@@ -1,5 +1,5 @@
 import { LOCAL_SERVER_ID } from '#src/store/open.ts'
-import type { Context } from './put-entity.ts'
+import { type Context, bookkeeping } from './put-entity.ts'
 import { type Dependent, type Ids, type Raw, type Subject, columnsOf, quoted } from './tables.ts'
 import type { Outcome } from './tally.ts'
 
@@ -29,7 +29,7 @@ export function putDependent(
   )
   const stamps: Raw = { server_id: S, change_seq: changeSeq, traffic_seq: trafficSeq, updated_at: now }
   const isStamped = (name: string): boolean =>
-    columns.includes(name) && (merge === 'largest' || merge.newer !== name)
+    columns.includes(name) && (typeof merge === 'string' || merge.newer !== name)
   const kept = Object.fromEntries(Object.entries(stamps).filter(([name]) => isStamped(name)))
 
   const rows = copy.prepare(`select * from ${table} where server_id = ${S}`)
@@ -49,7 +49,9 @@ export function putDependent(
       tell?.(moved, 'deleted')
       continue
     }
-    const next = here === undefined ? moved : merged(here, moved, dependent)
+    const isSame = (column: string): boolean =>
+      resealing.isSame(here?.[column], moved[column], { table, key: key.map((name) => moved[name]), column })
+    const next = here === undefined ? moved : merged(here, moved, dependent, isSame)
     if (next !== here) put.run({ ...next, ...kept })
     tell?.(moved, next !== here ? 'restored' : isAsOld(here, moved, dependent) ? 'unchanged' : 'taken')
   }
@@ -63,11 +65,26 @@ function subjectHere(row: Raw, { kind, id }: Subject, ids: Ids): string | undefi
 }
 
 const isAsOld = (here: Raw, there: Raw, { merge }: Dependent): boolean =>
-  merge === 'largest' || here[merge.newer] === there[merge.newer]
+  typeof merge === 'string' || here[merge.newer] === there[merge.newer]
 
-/** @returns `here` itself where nothing of it changes */
-function merged(here: Raw, there: Raw, { merge, key }: Dependent): Raw {
-  if (merge !== 'largest') return Number(there[merge.newer]) > Number(here[merge.newer]) ? there : here
+/**
+ * @param isSame whether a sealed column says the same
+ * @returns `here` itself where nothing of it changes
+ */
+function merged(
+  here: Raw,
+  there: Raw,
+  { merge, key, sealed }: Dependent,
+  isSame: (column: string) => boolean,
+): Raw {
+  if (typeof merge !== 'string') return Number(there[merge.newer]) > Number(here[merge.newer]) ? there : here
+  if (merge === 'theirs') {
+    const content = Object.keys(there).filter((name) => !bookkeeping.includes(name))
+    if (content.every((name) => (sealed.includes(name) ? isSame(name) : here[name] === there[name])))
+      return here
+    const version = Math.max(Number(here['row_version']), Number(there['row_version'])) + 1
+    return { ...there, ...('row_version' in there && { row_version: version }) }
+  }
   const grown = Object.entries(there).filter(
     ([name, value]) =>
       !key.includes(name) &&

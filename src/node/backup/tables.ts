@@ -43,10 +43,10 @@ export interface Dependent {
   /** Rows about entities of either kind, or about something that has a name of its own. */
   subject?: Subject
   /**
-   * Where there is a row already. largest: of every number the larger, since counters only grow; a column: all of the
-   * row in which that is larger, and a time in it is kept, for the next comparison.
+   * Where there is a row already. largest: of every number the larger, since counters only grow; theirs: that of the
+   * backup; a column: all of the row in which that is larger, and a time in it is kept, for the next comparison.
    */
-  merge: 'largest' | { newer: string }
+  merge: 'largest' | 'theirs' | { newer: string }
   /** Numbers that are a part of another: never larger than that. */
   parts?: Readonly<Record<string, string>>
 }
@@ -111,7 +111,7 @@ export const dependents: readonly Dependent[] = [
     key: [],
     refers: {},
     sealed: ['document'],
-    merge: { newer: 'row_version' },
+    merge: 'theirs',
     structural: true,
   },
 ]
