@@ -55,6 +55,27 @@ describe('deliver', () => {
     expect((await alice.sees('de & 1 is offline')).buttons).toHaveLength(1)
   })
 
+  test('an inbound that is closed is no outage', async () => {
+    const { alice, bot } = house
+    await alice.sends('/start')
+    await alice.seesScreen('Default Local Server')
+    const state = 'partly' as const
+    const closed = {
+      code: 'XRAY_PARTLY' as const,
+      details: { reason: 'the inbound main is closed: port 443 is in use' },
+    }
+    const payload = { ...about, state, reason: closed, since: 0 }
+    await bot.deliver({ kind: 'serverDown', payload, chat: '7', silent: true })
+    const alert = await alice.sees('Xray runs on de & 1, but not all of it works')
+    expect(alert.text).toContain('the inbound main is closed: port 443 is in use')
+    await bot.deliver({ ...up, payload: { ...about, state, downSince: 0, upAt: 60_000 } } as Outgoing)
+    expect((await alice.sees('Everything works on de & 1 again')).text).toContain('for 1 min')
+    const both = { ...about, state, reason: closed, downSince: 0, upAt: 60_000 }
+    await bot.deliver({ kind: 'serverDownAndUp', payload: both, chat: '7', silent: true })
+    await alice.sees('Not all of it worked for 1 min, from')
+    expect(alice.messages().some(({ text }) => /down|away|is back/.test(text))).toBe(false)
+  })
+
   test('a reason of any length leaves room for the rest', async () => {
     const { alice, bot } = house
     await alice.sends('/start')

@@ -1,10 +1,10 @@
 import { type Api, GrammyError } from 'grammy'
 import { LONGEST_REASON, clip } from '#src/clip.ts'
-import type { Reason } from '#src/notify/messages.ts'
+import type { IncidentKind, Reason } from '#src/notify/messages.ts'
 import type { Delivery, Outgoing } from '#src/notify/sender.ts'
 import { forApi, isChatGone, isMalformed, retryAfterMs } from './api-errors.ts'
 import { button } from './buttons.ts'
-import { duration, moment } from './format.ts'
+import { duration, moment, statusDot } from './format.ts'
 import { HERE, type Html, html, lines, placed } from './html.ts'
 import { errorWords, type Languages, type T } from './i18n/texts.ts'
 import type { Keyboard } from './types.ts'
@@ -15,6 +15,9 @@ interface Alert {
   more: (Html | string | false)[]
   keyboard: Keyboard
 }
+
+const upTitle = (state: IncidentKind | undefined, name: string, t: T): string =>
+  `🟢 ${state === 'partly' ? t('alert.whole', { name }) : t('alert.up', { name })}`
 
 /** Characters. A name is far shorter, and this can be sent whatever else is not as expected. */
 const LONGEST_TITLE = 200
@@ -28,7 +31,7 @@ function alertOf(message: Outgoing, t: T): Alert {
     case 'serverDown': {
       const { state, reason, since } = message.payload
       return {
-        title: `${state === 'offline' ? '🔴' : '🟠'} ${t(`alert.${state}`, { name })}`,
+        title: `${statusDot({ status: state, enabled: true })} ${t(`alert.${state}`, { name })}`,
         more: [
           why(reason),
           html`${placed(t('alert.since', { time: HERE }), moment(since, 'at'))} · ${moment(since, 'ago')}`,
@@ -38,17 +41,18 @@ function alertOf(message: Outgoing, t: T): Alert {
       }
     }
     case 'serverUp': {
-      const { downSince, upAt } = message.payload
+      const { state, downSince, upAt } = message.payload
+      const time = duration(t, upAt - downSince)
       return {
-        title: `🟢 ${t('alert.up', { name })}`,
-        more: [t('alert.wasDown', { time: duration(t, upAt - downSince) })],
+        title: upTitle(state, name, t),
+        more: [state === 'partly' ? t('alert.wasPartly', { time }) : t('alert.wasDown', { time })],
         keyboard: [[open]],
       }
     }
     case 'serverDownAndUp': {
       const { state, reason, downSince, upAt } = message.payload
       return {
-        title: `🟢 ${t('alert.up', { name })}`,
+        title: upTitle(state, name, t),
         more: [
           placed(
             t(`alert.had.${state}`, { time: duration(t, upAt - downSince), since: HERE }),

@@ -64,7 +64,7 @@ export function createJournal(deps: {
     `select ${columns} ${from} where t.server_id = ? and t.${OPEN} order by t.seq`,
   )
   const openOf = sqlite.prepare(
-    `select ${columns} ${from} where t.operation = ? and t.${OPEN} order by t.seq`,
+    `select ${columns} ${from} where t.operation in (select value from json_each(?)) and t.${OPEN} order by t.seq`,
   )
   // A mirror says since when it is true; in the same ms it may still have been asked before.
   const unseen = sqlite.prepare(
@@ -158,7 +158,8 @@ export function createJournal(deps: {
     batch: (batch: string) => rows(byBatch.all(batch)),
     nextOpen: (serverId: number) => row(firstOpen.get(serverId)),
     open: (serverId: number) => rows(allOpen.all(serverId)),
-    openOf: (operation: string) => rows(openOf.all(operation)),
+    /** Open tasks of these operations, on any server, oldest first. */
+    openOf: (...operations: string[]) => rows(openOf.all(JSON.stringify(operations))),
     /** Carried out, and their server's mirror may not show it. A walk over the whole journal. */
     unseen: (operation: string) => rows(unseen.all(operation)),
     /** How a server was switched off and on since the task `seq`. A walk over the journal from there. */

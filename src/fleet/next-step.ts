@@ -1,7 +1,7 @@
 import { type OperationName, operationMeta } from '#src/contract/index.ts'
 import type { FleetError } from '#src/errors.ts'
 import type { Journal, TaskRow } from './journal.ts'
-import { disabledFor, heldBy, nextStep, unreachable } from './retry.ts'
+import { type Step, disabledFor, heldBy, isAway, nextStep, unreachable } from './retry.ts'
 import type { Server } from './types.ts'
 
 export type Next =
@@ -11,7 +11,10 @@ export type Next =
   /** `until`: ms since the epoch */
   | { do: 'wait'; until: number }
 
-/** What the queue of a server does next, as its journal has it. Only reads. */
+/**
+ * What the queue of a server does next, as its journal has it: its tasks in order, but what is for this moment only
+ * does not wait behind what waits. Only reads.
+ */
 export function createNext(journal: Pick<Journal, 'nextOpen' | 'open' | 'switches'>) {
   /** Until when a task may be sent, ms: while somebody keeps its server disabled, the time for it stands still. */
   function expiryOf(task: TaskRow, { id, enabled }: Server, now: number): number {
@@ -22,19 +25,27 @@ export function createNext(journal: Pick<Journal, 'nextOpen' | 'open' | 'switche
   }
 
   return (server: Server, { kicked, now }: { kicked: boolean; now: number }): Next => {
-    const task = journal.nextOpen(server.id)
-    if (task === undefined) return { do: 'nothing' }
     const held = heldBy(server)
-    const expiresAt = expiryOf(task, server, now)
-    const step = nextStep({ task: { ...task, expiresAt }, held: held !== undefined, kicked, now })
-    if (step.do !== 'wait') return { do: step.do, task }
-    // What is for this moment only must not wait behind what can wait.
-    const refused = journal
-      .open(server.id)
-      // One that was sent may have been carried out: that is for its server to say.
-      .filter((each) => each.attempts === 0 && isForTheMoment(each))
+    const stepOf = (task: TaskRow): Step => {
+      const expiresAt = expiryOf(task, server, now)
+      return nextStep({ task: { ...task, expiresAt }, held: held !== undefined, kicked, now })
+    }
+    const first = journal.nextOpen(server.id)
+    if (first === undefined) return { do: 'nothing' }
+    const step = stepOf(first)
+    if (step.do !== 'wait') return { do: step.do, task: first }
+
+    const ofTheMoment = journal.open(server.id).filter(isForTheMoment)
+    // One that was sent may have been carried out: that is for its server to say.
+    const refused = isAway(server) ? ofTheMoment.filter(({ attempts }) => attempts === 0) : []
     if (refused.length > 0) return { do: 'refuse', tasks: refused, error: unreachable(held) }
-    return step
+    let { until } = step
+    for (const task of ofTheMoment) {
+      const its = stepOf(task)
+      if (its.do !== 'wait') return { do: its.do, task }
+      until = Math.min(until, its.until)
+    }
+    return { do: 'wait', until }
   }
 }
 

@@ -1,4 +1,4 @@
-import { and, asc, eq, ne } from 'drizzle-orm'
+import { and, asc, eq, ne, sql } from 'drizzle-orm'
 import { LONGEST_REASON, clip } from '#src/clip.ts'
 import { fail } from '#src/errors.ts'
 import type { Runtime } from '#src/runtime.ts'
@@ -42,8 +42,12 @@ export function createServers(deps: ServersDeps): ServersService {
   const seen = new Map<number, number>()
 
   const all = db.select().from(table).orderBy(asc(table.id)).prepare()
+  const counted = db
+    .select({ n: sql<number>`count(*)` })
+    .from(table)
+    .prepare()
   const byId = db.query.servers
-    .findFirst({ where: (row, { eq: same, sql }) => same(row.id, sql.placeholder('id')) })
+    .findFirst({ where: (row, { eq: same }) => same(row.id, sql.placeholder('id')) })
     .prepare()
 
   function toServer({ nameKey: _key, updatedAt: _at, ...row }: Row): Server {
@@ -51,6 +55,7 @@ export function createServers(deps: ServersDeps): ServersService {
     return lastSeen === undefined ? row : { ...row, lastSeen: Math.max(lastSeen, row.lastSeen ?? 0) }
   }
 
+  const count = (): number => counted.get()?.n ?? 0
   const list = (): Server[] => all.all().map(toServer)
   function find(id: number): Server | undefined {
     const row = byId.execute({ id }).sync()
@@ -116,7 +121,8 @@ export function createServers(deps: ServersDeps): ServersService {
     list,
     get,
     find,
-    isSingle: () => list().length === 1,
+    count,
+    isSingle: () => count() === 1,
 
     default() {
       const servers = list()

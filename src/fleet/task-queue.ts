@@ -1,6 +1,6 @@
 /**
- * Carries the journal out: per server strictly in order and one at a time, different servers side by side. Nothing is
- * remembered here that is not in the journal too, but whether somebody has just heard of a server.
+ * Carries the journal out: per server one at a time and in the order of next-step.ts, different servers side by side.
+ * Nothing is remembered here that is not in the journal too, but whether somebody has just heard of a server.
  */
 import { type OperationName, type ServerConnector, operationMeta } from '#src/contract/index.ts'
 import { FleetError, toFleetError } from '#src/errors.ts'

@@ -37,11 +37,13 @@ export function createTasks(deps: TasksDeps): Tasks {
     meta: OperationMeta,
   ): Pick<NewTask, 'status' | 'error' | 'nextAttemptAt'> {
     const now = runtime.now()
-    const held = heldBy(server)
-    const away = isAway(server) || queue.isWaiting(server.id)
-    if (away && meta.whenOffline === 'refuse')
-      return { status: 'failed', error: unreachable(held), nextAttemptAt: now }
-    return { status: 'pending', error: null, nextAttemptAt: away ? now + backoff(1) : now }
+    const away = isAway(server)
+    if (meta.whenOffline === 'refuse') {
+      if (away) return { status: 'failed', error: unreachable(heldBy(server)), nextAttemptAt: now }
+      return { status: 'pending', error: null, nextAttemptAt: now }
+    }
+    const waits = away || queue.isWaiting(server.id)
+    return { status: 'pending', error: null, nextAttemptAt: waits ? now + backoff(1) : now }
   }
 
   /** @returns false when the batch is there already */
@@ -58,9 +60,9 @@ export function createTasks(deps: TasksDeps): Tasks {
 
   function handle(id: string): Batch {
     const tasks = journal.batch(id)
-    const settled = progress.settled(id)
+    // Awake first: until then a queue seems to wait, also for what it sends at once.
     for (const serverId of new Set(tasks.map((task) => task.serverId))) queue.wake(serverId)
-    return { id, tasks: tasks.map(toView), settled }
+    return { id, tasks: tasks.map(toView), settled: progress.settled(id) }
   }
 
   const tasks: Tasks = {

@@ -56,6 +56,7 @@ export interface Servers {
   /** @throws FleetError SERVER_NOT_FOUND */
   get(id: number): Server
   find(id: number): Server | undefined
+  count(): number
   /** True while there is one server only: then no screen asks which. */
   isSingle(): boolean
   /** The server meant where none is named: the only one, else the local one while enabled, else the first enabled. */
@@ -171,7 +172,10 @@ export interface View {
   syncedAt(serverId: number): number | null
   inbounds(serverId: number): InboundRow[]
   inbound(serverId: number, id: number): InboundRow | undefined
-  /** Tags of inbounds for clients that exist on all, or only some, of these servers, with on how many. */
+  /**
+   * Tags of inbounds for clients on all, or only some, of these servers, with on which. What waits in a server's queue
+   * counts as done.
+   */
   tags(serverIds: number[]): { tag: string; port: number; servers: number[] }[]
   clients(
     serverId: number,

@@ -9,7 +9,7 @@ export type ProbeTarget = { server: Pick<ServerConnector['server'], 'health' | '
 
 export type ProbeResult =
   | { type: 'answered'; askedAt: number; health: Health }
-  | { type: 'xrayDown'; askedAt: number; health: Health; reason: Reason }
+  | { type: 'xrayDown' | 'partly'; askedAt: number; health: Health; reason: Reason }
   /** `cause` is for the log where `reason` cannot tell. */
   | { type: 'missed'; askedAt: number; reason: Reason; cause?: unknown }
 
@@ -32,7 +32,13 @@ export async function probe(
       signal,
     })
     if (health.status === 'online' && health.xrayRunning) return { type: 'answered', askedAt, health }
-    return { type: 'xrayDown', askedAt, health, reason: xrayReason(health) }
+    const { xrayRunning, lastError } = health
+    const details = clipDetails({
+      reason: lastError ?? (xrayRunning ? 'it did not say why' : 'it is not running'),
+    })
+    return xrayRunning
+      ? { type: 'partly', askedAt, health, reason: { code: 'XRAY_PARTLY', details } }
+      : { type: 'xrayDown', askedAt, health, reason: { code: 'XRAY_UNAVAILABLE', details } }
   } catch (error) {
     if (error instanceof FleetError) {
       const reason = { code: error.code, details: clipDetails(error.details) }
@@ -55,13 +61,6 @@ export function askInfo(
     runtime,
     signal,
   })
-}
-
-function xrayReason({ xrayRunning, lastError }: Health): Reason {
-  const said = (otherwise: string): Reason['details'] => clipDetails({ reason: lastError ?? otherwise })
-  return xrayRunning
-    ? { code: 'XRAY_REFUSED', details: said('it did not say why') }
-    : { code: 'XRAY_UNAVAILABLE', details: said('it is not running') }
 }
 
 /** Does not trust the call to heed its signal: a connection that hangs must not hold up a sweep. */

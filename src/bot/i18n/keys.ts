@@ -82,6 +82,7 @@ export interface Texts {
   'status.online': none
   'status.offline': none
   'status.error': none
+  'status.partly': none
   'status.pending': none
   'status.disabled': none
   'time.seconds': { n: string | number }
@@ -90,6 +91,7 @@ export interface Texts {
   'time.days': { n: string | number }
   'home.offline': none
   'home.error': none
+  'home.partly': none
   'home.pending': none
   'home.disabled': { n: string | number }
   'home.traffic': { down: string | number; up: string | number }
@@ -372,12 +374,16 @@ export interface Texts {
   'batch.deleteCertificate.done': { name: string | number }
   'alert.offline': { name: string | number }
   'alert.error': { name: string | number }
+  'alert.partly': { name: string | number }
+  'alert.whole': { name: string | number }
+  'alert.wasPartly': { time: string | number }
   'alert.up': { name: string | number }
   'alert.since': { time: string | number }
   'alert.offlineHint': none
   'alert.wasDown': { time: string | number }
   'alert.had.offline': { since: string | number; time: string | number }
   'alert.had.error': { since: string | number; time: string | number }
+  'alert.had.partly': { since: string | number; time: string | number }
   'toast.forbidden': none
   'toast.foreign': none
   'toast.expired': none
@@ -410,6 +416,7 @@ export interface Texts {
   'errors.DOWNLOAD_FAILED': { reason: string | number; what: string | number }
   'errors.XRAY_REFUSED': { reason: string | number }
   'errors.XRAY_UNAVAILABLE': { reason: string | number }
+  'errors.XRAY_PARTLY': { reason: string | number }
   'errors.SERVER_NOT_FOUND': { server: string | number }
   'errors.SERVER_NAME_TAKEN': { name: string | number }
   'errors.SERVER_UNREACHABLE': { reason: string | number }

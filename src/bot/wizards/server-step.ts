@@ -1,5 +1,5 @@
 import type { Fleet, Server } from '#src/fleet/types.ts'
-import { namesOf, statusDot } from '../format.ts'
+import { isReachable, namesOf, statusDot } from '../format.ts'
 import { type Html, html } from '../html.ts'
 import type { T } from '../i18n/texts.ts'
 import { type Picked, nothingPicked, pickStep } from './pick-step.ts'
@@ -43,7 +43,7 @@ export function choiceWords(servers: Server[], answers: ServerChoice, t: T): str
 
 /** "3 of 5 reachable, 2 will follow". */
 export function reachLine(servers: Server[], t: T): Html | undefined {
-  const reachable = servers.filter((server) => server.status === 'online' || server.status === 'error').length
+  const reachable = servers.filter(isReachable).length
   const rest = servers.length - reachable
   const line = t('all.reachable', { reachable, total: servers.length })
   const [only] = servers.length === 1 ? servers : []
