@@ -178,6 +178,7 @@ export interface Texts {
   'client.gone': none
   'client.deleteQuestion': { name: string | number }
   'client.deleteEffect': { count: number }
+  'client.longLink': none
   'limits.kind.traffic': none
   'limits.kind.end': none
   'limits.kind.addresses': none

@@ -2,8 +2,7 @@ import { fail } from '#src/errors.ts'
 import type { Person } from '#src/fleet/types.ts'
 import { qrCaption, qrPicture } from '../batches.ts'
 import { encodeTap, type Fields } from '../callback-data.ts'
-import { pageOf } from '../paging.ts'
-import { type ClientModel, clientScreen, type LinkEntry, LINKS_PER_PAGE } from '../screens/client.ts'
+import { type ClientModel, clientScreen, type LinkEntry, pageOfLinks } from '../screens/client.ts'
 import { noteScreen } from '../screens/confirm.ts'
 import { limitsScreen } from '../screens/limits.ts'
 import type { Services } from '../services.ts'
@@ -52,7 +51,7 @@ export async function showClient(s: Services, ctx: BotContext, fields: Fields<'c
   const model: ClientModel = {
     person,
     at: { serverId: fields.server, clientId: fields.client },
-    entries: pageOf(entriesOf(s, person), fields.page, LINKS_PER_PAGE),
+    entries: pageOfLinks(entriesOf(s, person), fields.page),
     enable: offerSwitch(s, ctx, person, true),
     disable: offerSwitch(s, ctx, person, false),
   }

@@ -1,9 +1,9 @@
 import type { Person, Server } from '#src/fleet/types.ts'
-import { button, pager } from '../buttons.ts'
+import { button, pager, short } from '../buttons.ts'
 import { bytes, moment, statusDot } from '../format.ts'
 import { HERE, type Html, html, lines, placed } from '../html.ts'
 import type { T } from '../i18n/texts.ts'
-import { type Paged } from '../paging.ts'
+import { type Paged, packed } from '../paging.ts'
 import type { Keyboard, Screen } from '../types.ts'
 import { crumbs } from './crumbs.ts'
 import { limitLines } from './limits.ts'
@@ -19,8 +19,36 @@ export interface LinkEntry {
   index: number
 }
 
-/** Links on one page of a card: six of them stay well below the 4096 characters of a message. */
-export const LINKS_PER_PAGE = 6
+/** Links on one page of a card: more would push the rest off the screen of a phone. */
+const MOST_LINKS = 6
+/** Characters for the links of a page: with everything else on the card they stay below Telegram's 4096. */
+const ROOM_FOR_LINKS = 2_500
+/** Servers that are waited for and have a line of their own. */
+const MOST_WAITING = 3
+
+/** One page of links: as many as fit, which depends on how long the names in them are. */
+export function pageOfLinks(entries: readonly LinkEntry[], page: number): Paged<LinkEntry> {
+  return packed(entries, page, {
+    most: MOST_LINKS,
+    room: ROOM_FOR_LINKS,
+    size: ({ link, server, tag }) => (link?.length ?? 0) + server.name.length + tag.length,
+  })
+}
+
+/** Links that come with an app's long parameters and names may be longer than what is left of a message. */
+function linkLine(link: string | undefined, t: T): Html | string {
+  if (link === undefined) return t('client.noLink')
+  return link.length > ROOM_FOR_LINKS ? t('client.longLink') : html`<code>${link}</code>`
+}
+
+function waitingLines({ waiting }: Person, t: T): (Html | string)[] {
+  const rest = waiting.length - MOST_WAITING
+  const shown = waiting.slice(0, MOST_WAITING)
+  return [
+    ...shown.map(({ name }) => html`\n⏳ <b>${short(name, 80)}</b>: ${t('batch.follows')}`),
+    ...(rest > 0 ? [`⏳ ${t('batch.more', { n: rest })}`] : []),
+  ]
+}
 
 export interface ClientModel {
   person: Person
@@ -36,7 +64,7 @@ function entryLines(entry: LinkEntry, t: T): Html {
   const state = entry.enabled ? '' : ` · ${t('client.off')}`
   return lines(
     html`\n${statusDot(entry.server)} <b>${entry.server.name}</b> · ${entry.tag}${state}`,
-    entry.link === undefined ? t('client.noLink') : html`<code>${entry.link}</code>`,
+    linkLine(entry.link, t),
   )
 }
 
@@ -64,7 +92,7 @@ export function clientScreen({ person, at, entries, enable, disable }: ClientMod
       t('client.servers', { count: servers }),
       lastActive > 0 && placed(t('client.lastActive', { time: HERE }), moment(lastActive, 'ago')),
       ...entries.items.map((entry) => entryLines(entry, t)),
-      ...person.waiting.map((waiting) => html`\n⏳ <b>${waiting.name}</b>: ${t('batch.follows')}`),
+      ...waitingLines(person, t),
     ),
     nonces: [enable, disable].filter((nonce) => nonce !== undefined),
     keyboard: [
