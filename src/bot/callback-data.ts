@@ -58,6 +58,10 @@ const verbs = {
   limits: ['cl', { server: int, client: int }],
   editLimit: ['wl', { server: int, client: int, limit: oneOf(...limitKinds) }],
   deleteClient: ['cd', { server: int, client: int }],
+  placeClient: ['wp', { server: int, client: int }],
+  /** From which server to take a client, and the question before it. */
+  clientServers: ['cr', { server: int, client: int, page: int }],
+  removeFrom: ['cm', { server: int, client: int, from: int }],
   qr: ['q', { server: int, client: int, link: int }],
   closeQr: ['qx', {}],
   batch: ['b', { batch: word }],

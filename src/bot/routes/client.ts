@@ -3,6 +3,7 @@ import type { Person } from '#src/fleet/types.ts'
 import { qrCaption, qrPicture } from '../batches.ts'
 import { encodeTap, type Fields } from '../callback-data.ts'
 import { type ClientModel, clientScreen, type LinkEntry, pageOfLinks } from '../screens/client.ts'
+import { clientServersScreen, serversOf } from '../screens/client-servers.ts'
 import { noteScreen } from '../screens/confirm.ts'
 import { limitsScreen } from '../screens/limits.ts'
 import type { Services } from '../services.ts'
@@ -25,7 +26,7 @@ function entriesOf(s: Services, person: Person): LinkEntry[] {
 
 /** Everywhere a client stands or is on its way to. @throws FleetError CLIENT_NOT_FOUND where that is nowhere */
 export function everywhere(person: Person | undefined, email: string): number[] {
-  const servers = [...(person?.placements.map(({ server }) => server) ?? []), ...(person?.waiting ?? [])]
+  const servers = person === undefined ? [] : serversOf(person)
   return servers.length === 0 ? fail('CLIENT_NOT_FOUND', { email }) : servers.map(({ id }) => id)
 }
 
@@ -52,10 +53,25 @@ export async function showClient(s: Services, ctx: BotContext, fields: Fields<'c
     person,
     at: { serverId: fields.server, clientId: fields.client },
     entries: pageOfLinks(entriesOf(s, person), fields.page),
+    single: s.fleet.servers.isSingle(),
     enable: offerSwitch(s, ctx, person, true),
     disable: offerSwitch(s, ctx, person, false),
   }
   await s.live.show(ctx, clientScreen(model, ctx.t), encodeTap('client', fields))
+}
+
+/** From which of its servers a client is to be taken. */
+export async function showClientServers(
+  s: Services,
+  ctx: BotContext,
+  { page, ...at }: Fields<'clientServers'>,
+): Promise<void> {
+  const person = personAt(s, at)
+  const screen =
+    person === undefined
+      ? noteScreen(ctx.t('client.gone'), ctx.t)
+      : clientServersScreen({ person, at, page }, ctx.t)
+  await s.live.show(ctx, screen, person === undefined ? 'note' : encodeTap('clientServers', { ...at, page }))
 }
 
 export async function showLimits(s: Services, ctx: BotContext, fields: Fields<'limits'>): Promise<void> {

@@ -5,6 +5,7 @@ import { HERE, type Html, html, lines, placed } from '../html.ts'
 import type { T } from '../i18n/texts.ts'
 import { type Paged, packed } from '../paging.ts'
 import type { Keyboard, Screen } from '../types.ts'
+import { serversOf } from './client-servers.ts'
 import { crumbs } from './crumbs.ts'
 import { limitLines } from './limits.ts'
 import { qrButtons } from './qr.ts'
@@ -55,6 +56,8 @@ export interface ClientModel {
   /** The placement the card was opened by: buttons name the person through it. */
   at: { serverId: number; clientId: number }
   entries: Paged<LinkEntry>
+  /** There is one server only. */
+  single: boolean
   /** Nonces behind the switches; undefined where there is nothing to switch. */
   enable: string | undefined
   disable: string | undefined
@@ -69,7 +72,7 @@ function entryLines(entry: LinkEntry, t: T): Html {
 }
 
 /** One client across the fleet: usage, state per server, links. */
-export function clientScreen({ person, at, entries, enable, disable }: ClientModel, t: T): Screen {
+export function clientScreen({ person, at, entries, single, enable, disable }: ClientModel, t: T): Screen {
   const { serverId: server, clientId: client } = at
   const servers = new Set(person.placements.map((placement) => placement.server.id)).size
   const lastActive = Math.max(0, ...person.placements.map((placement) => placement.client.lastActiveAt ?? 0))
@@ -99,6 +102,15 @@ export function clientScreen({ person, at, entries, enable, disable }: ClientMod
       ...qrButtons(entries.items, t),
       ...pager(entries, 'client', go),
       switches,
+      [
+        button(single ? t('button.addToInbounds') : t('button.addToServers'), 'placeClient', {
+          server,
+          client,
+        }),
+        ...(serversOf(person).length > 1
+          ? [button(t('button.removeFrom'), 'clientServers', { server, client, page: 0 })]
+          : []),
+      ],
       [
         button(t('button.toClients'), 'clients', { server: 0, page: 0, filter: 'all', found: 'no' }),
         button(t('button.refresh'), 'client', go(entries.page)),

@@ -47,7 +47,7 @@ function placements(
   answers: Answers,
   fleet: Fleet,
 ): { targets: { serverId: number; tag: string }[]; without: Server[] } {
-  const tags = tagsMeant(answers, fleet)
+  const tags = tagsMeant(answers, tagsOf(answers, fleet))
   const entries = tagsOf(answers, fleet).filter((entry) => tags.includes(entry.tag))
   const servers = chosenServers(answers, fleet)
   return {
@@ -70,7 +70,7 @@ const summary: Step<Answers> = {
         t('addClient.sumName', { name: answers.name }),
         !fleet.servers.isSingle() &&
           t('addInbound.sumServers', { servers: choiceWords(servers, answers, t) }),
-        t('addClient.sumInbounds', { tags: namesOf(tagsMeant(answers, fleet)) }),
+        t('addClient.sumInbounds', { tags: namesOf(tagsMeant(answers, tagsOf(answers, fleet))) }),
         t('addClient.sumLimits', { limits: limitWords(answers.limits, t) }),
         reachLine(servers, t),
         without.length > 0 &&
@@ -98,7 +98,7 @@ export function addClientWizard(s: Services): Wizard<Answers, { server: number }
     fleet: Fleet,
   ): string | undefined =>
     fleet.view.tags(servers.map((server) => server.id)).length === 0 ? t('addClient.noInbound') : undefined
-  const servers = serverStep<Answers>((t) => t('addClient.servers'), noInbound)
+  const servers = serverStep<Answers>({ question: (t) => t('addClient.servers'), check: noInbound })
   return {
     need: 'clients.add',
     begin({ server }, { fleet, runtime, t }) {

@@ -166,7 +166,7 @@ const summary: Step<Answers> = {
 
 /** Template, port, name, what the template needs, servers; then one inbound per server, with keys made on each. */
 export function addInboundWizard(s: Services): Wizard<Answers, { server: number }> {
-  const servers = serverStep<Answers>((t) => t('addInbound.servers'))
+  const servers = serverStep<Answers>({ question: (t) => t('addInbound.servers') })
   const lastWord: Step<Answers> = {
     ...summary,
     look: async (answers) => ({

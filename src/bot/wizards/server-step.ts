@@ -52,17 +52,23 @@ export function reachLine(servers: Server[], t: T): Html | undefined {
   return html`\n${line}${rest === 0 ? '' : ` ${t('all.follow', { count: rest })}`}`
 }
 
-/** One, several or all servers. `check` refuses a choice with a reason. */
-export function serverStep<A extends ServerChoice>(
-  question: (t: T) => string,
-  check: (servers: Server[], t: T, fleet: Fleet) => string | undefined = () => undefined,
-): Step<A> {
+interface Asking<A> {
+  question: (t: T) => string
+  /** Refuses a choice with a reason. */
+  check?: (servers: Server[], t: T, fleet: Fleet) => string | undefined
+  /** Which servers there are to choose from. */
+  among?: (answers: A, fleet: Fleet) => Server[]
+}
+
+/** One, several or all servers. */
+export function serverStep<A extends ServerChoice>(asking: Asking<A>): Step<A> {
+  const { question, check = () => undefined, among = (_, fleet) => candidates(fleet) } = asking
   return pickStep<A>({
     question: (_, { t }) => [question(t), t('wizard.pickServers')],
     all: ({ t }) => t('button.allServers'),
     none: ({ t }, search) => t('wizard.noServer', { search }),
-    items: (_, { fleet }) =>
-      candidates(fleet).map((server) => ({
+    items: (answers, { fleet }) =>
+      among(answers, fleet).map((server) => ({
         key: String(server.id),
         name: server.name,
         text: `${statusDot(server)} ${server.name}`,
