@@ -240,6 +240,7 @@ export interface Texts {
   'wizard.searched': { search: string | number }
   'wizard.noServer': { search: string | number }
   'wizard.noInbound': { search: string | number }
+  'wizard.allDisabled': none
   'addServer.name': none
   'addServer.nameHint': none
   'addServer.badName': { max: string | number }

@@ -54,7 +54,7 @@ export function wizardConversation(s: Services, wizards: Record<string, AnyWizar
     const env = envOf(ctx)
     const run = beginRun(name, wizard, args, env, s.chats.get(ctx.spot.key)?.screen ?? '')
     if ('refuse' in run) {
-      await s.live.show(ctx, noteScreen(run.refuse, ctx.t), 'note')
+      await s.live.show(ctx, noteScreen(run.refuse, ctx.t, run.next), 'note')
       return null
     }
     await s.live.show(ctx, runScreen(wizard, run, env), WIZARD)

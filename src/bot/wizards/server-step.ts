@@ -1,9 +1,10 @@
 import type { Fleet, Server } from '#src/fleet/types.ts'
+import { button } from '../buttons.ts'
 import { namesOf, statusDot } from '../format.ts'
 import { type Html, html } from '../html.ts'
 import type { T } from '../i18n/texts.ts'
 import { type Picked, nothingPicked, pickStep } from './pick-step.ts'
-import type { Step } from './wizard.ts'
+import type { Refusal, Step } from './wizard.ts'
 
 /** Which servers a change is for: all of them, or those chosen. */
 export interface ServerChoice {
@@ -39,6 +40,18 @@ export function choiceWords(servers: Server[], answers: ServerChoice, t: T): str
   return answers.servers.all
     ? `${t('button.allServers')} (${servers.length})`
     : namesOf(servers.map((server) => server.name))
+}
+
+/** Why a form cannot begin: there is no server to change, or the one it is begun from is switched off. */
+export function refusedServers(answers: ServerChoice, fleet: Fleet, t: T): Refusal | undefined {
+  const meant = asksServers(answers, fleet) ? candidates(fleet) : chosenServers(answers, fleet)
+  if (meant.length > 0) return undefined
+  const server = answers.from === 0 && fleet.servers.isSingle() ? fleet.servers.default().id : answers.from
+  if (server === 0)
+    return { refuse: t('wizard.allDisabled'), next: [[button(t('button.servers'), 'servers', { page: 0 })]] }
+  if (fleet.servers.find(server) === undefined) return { refuse: t('errors.SERVER_NOT_FOUND', { server }) }
+  const enable = [button(t('button.enable'), 'toggleServer', { server }, 'success')]
+  return { refuse: t('errors.SERVER_DISABLED'), next: [enable] }
 }
 
 /** "3 of 5 reachable, 2 will follow". */
