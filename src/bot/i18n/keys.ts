@@ -187,6 +187,10 @@ export interface Texts {
   'client.removeWhich': { name: string | number }
   'client.removeQuestion': { name: string | number; server: string | number }
   'client.removeEffect': none
+  'client.disableQuestion': { name: string | number }
+  'client.disableEffect': { count: number }
+  'client.resetQuestion': { name: string | number }
+  'client.resetEffect': { used: string | number }
   'limits.kind.traffic': none
   'limits.kind.end': none
   'limits.kind.addresses': none

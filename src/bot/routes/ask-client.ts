@@ -1,16 +1,62 @@
 import { button } from '../buttons.ts'
 import { encodeTap } from '../callback-data.ts'
+import { bytes } from '../format.ts'
 import { serversOf } from '../screens/client-servers.ts'
 import type { Services } from '../services.ts'
 import { askFirst } from './ask.ts'
-import { everywhere, personAt } from './client.ts'
+import { everywhere, personAt, switching } from './client.ts'
 import type { Routes } from './route.ts'
 
-type Asking = 'deleteClient' | 'removeFrom'
+type Asking = 'disableClient' | 'resetTraffic' | 'deleteClient' | 'removeFrom'
 
-/** The questions before something is taken away from a client. */
+/** The questions before something is switched off for a client, or taken away. */
 export function askClientRoutes(s: Services): Routes<Asking> {
   return {
+    disableClient: {
+      need: 'clients.update',
+      async run(ctx, at) {
+        const { t } = ctx
+        const person = personAt(s, at)
+        if (person === undefined) return { text: t('client.gone'), alert: true }
+        const targets = switching(person, false)
+        await askFirst(
+          s,
+          ctx,
+          encodeTap('disableClient', at),
+          { kind: 'tasks', operation: 'clients.update', targets },
+          {
+            crumbs: [t('crumb.clients'), person.email],
+            question: t('client.disableQuestion', { name: person.email }),
+            effect: t('client.disableEffect', { count: targets.length }),
+            yes: t('button.disable'),
+            back: button(t('button.back'), 'client', { ...at, page: 0 }),
+          },
+        )
+      },
+    },
+    resetTraffic: {
+      need: 'clients.resetTraffic',
+      async run(ctx, at) {
+        const { t } = ctx
+        const person = personAt(s, at)
+        if (person === undefined) return { text: t('client.gone'), alert: true }
+        const input = { email: person.email }
+        const targets = person.placements.map(({ server }) => ({ serverId: server.id, input }))
+        await askFirst(
+          s,
+          ctx,
+          encodeTap('resetTraffic', at),
+          { kind: 'tasks', operation: 'clients.resetTraffic', targets },
+          {
+            crumbs: [t('crumb.clients'), person.email, t('crumb.limits')],
+            question: t('client.resetQuestion', { name: person.email }),
+            effect: t('client.resetEffect', { used: bytes(person.up + person.down) }),
+            yes: t('button.resetTraffic'),
+            back: button(t('button.back'), 'limits', at),
+          },
+        )
+      },
+    },
     deleteClient: {
       need: 'clients.delete',
       async run(ctx, fields) {

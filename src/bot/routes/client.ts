@@ -30,17 +30,15 @@ export function everywhere(person: Person | undefined, email: string): number[] 
   return servers.length === 0 ? fail('CLIENT_NOT_FOUND', { email }) : servers.map(({ id }) => id)
 }
 
-/** The change of one switch on every server where it is not so yet; undefined where it is so everywhere. */
-function offerSwitch(s: Services, ctx: BotContext, person: Person, enabled: boolean): string | undefined {
+/** The change of one switch on every server where it is not so yet. */
+export function switching(person: Person, enabled: boolean) {
   const differing = person.placements.filter(({ client }) => client.enabled !== enabled)
   // It arrives enabled: only disabling has something to do there, unless the switch is turned back on everywhere.
   const arriving = enabled && differing.length === 0 ? [] : person.waiting
-  const targets = [...differing.map(({ server }) => server), ...arriving].map(({ id }) => ({
+  return [...differing.map(({ server }) => server), ...arriving].map(({ id }) => ({
     serverId: id,
     input: { email: person.email, enabled },
   }))
-  if (targets.length === 0) return undefined
-  return s.taps.offer(ownerOf(ctx), { kind: 'tasks', operation: 'clients.update', targets })
 }
 
 export async function showClient(s: Services, ctx: BotContext, fields: Fields<'client'>): Promise<void> {
@@ -49,13 +47,17 @@ export async function showClient(s: Services, ctx: BotContext, fields: Fields<'c
     await s.live.show(ctx, noteScreen(ctx.t('client.gone'), ctx.t), 'note')
     return
   }
+  const targets = switching(person, true)
   const model: ClientModel = {
     person,
     at: { serverId: fields.server, clientId: fields.client },
     entries: pageOfLinks(entriesOf(s, person), fields.page),
     single: s.fleet.servers.isSingle(),
-    enable: offerSwitch(s, ctx, person, true),
-    disable: offerSwitch(s, ctx, person, false),
+    enable:
+      targets.length === 0
+        ? undefined
+        : s.taps.offer(ownerOf(ctx), { kind: 'tasks', operation: 'clients.update', targets }),
+    canDisable: switching(person, false).length > 0,
   }
   await s.live.show(ctx, clientScreen(model, ctx.t), encodeTap('client', fields))
 }
@@ -80,10 +82,7 @@ export async function showLimits(s: Services, ctx: BotContext, fields: Fields<'l
     await s.live.show(ctx, noteScreen(ctx.t('client.gone'), ctx.t), 'note')
     return
   }
-  const input = { email: person.email }
-  const targets = person.placements.map(({ server }) => ({ serverId: server.id, input }))
-  const reset = s.taps.offer(ownerOf(ctx), { kind: 'tasks', operation: 'clients.resetTraffic', targets })
-  await s.live.show(ctx, limitsScreen({ person, at: fields, reset }, ctx.t), encodeTap('limits', fields))
+  await s.live.show(ctx, limitsScreen({ person, at: fields }, ctx.t), encodeTap('limits', fields))
 }
 
 /** @throws FleetError CLIENT_NOT_FOUND */

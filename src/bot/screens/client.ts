@@ -58,9 +58,10 @@ export interface ClientModel {
   entries: Paged<LinkEntry>
   /** There is one server only. */
   single: boolean
-  /** Nonces behind the switches; undefined where there is nothing to switch. */
+  /** The nonce behind the button that enables it; undefined where it is enabled everywhere. */
   enable: string | undefined
-  disable: string | undefined
+  /** Off is asked about first. */
+  canDisable: boolean
 }
 
 function entryLines(entry: LinkEntry, t: T): Html {
@@ -72,14 +73,14 @@ function entryLines(entry: LinkEntry, t: T): Html {
 }
 
 /** One client across the fleet: usage, state per server, links. */
-export function clientScreen({ person, at, entries, single, enable, disable }: ClientModel, t: T): Screen {
+export function clientScreen({ person, at, entries, single, enable, canDisable }: ClientModel, t: T): Screen {
   const { serverId: server, clientId: client } = at
   const servers = new Set(person.placements.map((placement) => placement.server.id)).size
   const lastActive = Math.max(0, ...person.placements.map((placement) => placement.client.lastActiveAt ?? 0))
   const go = (page: number) => ({ server, client, page })
   const switches: Keyboard[number] = []
   if (enable !== undefined) switches.push(button(t('button.enable'), 'do', { nonce: enable }, 'success'))
-  if (disable !== undefined) switches.push(button(t('button.disable'), 'do', { nonce: disable }))
+  if (canDisable) switches.push(button(t('button.disable'), 'disableClient', { server, client }))
   switches.push(button(t('button.limits'), 'limits', { server, client }))
   switches.push(button(t('button.delete'), 'deleteClient', { server, client }, 'danger'))
   return {
@@ -97,7 +98,7 @@ export function clientScreen({ person, at, entries, single, enable, disable }: C
       ...entries.items.map((entry) => entryLines(entry, t)),
       ...waitingLines(person, t),
     ),
-    nonces: [enable, disable].filter((nonce) => nonce !== undefined),
+    nonces: enable === undefined ? [] : [enable],
     keyboard: [
       ...qrButtons(entries.items, t),
       ...pager(entries, 'client', go),

@@ -113,7 +113,7 @@ const cardOf = (page: number): Screen =>
       entries: pageOfLinks(longEntries, page),
       single: false,
       enable: nonce,
-      disable: nonce,
+      canDisable: true,
     },
     t,
   )
@@ -222,13 +222,13 @@ const screens: Record<string, Screen> = {
       entries: pageOfLinks(entries, 3),
       single: false,
       enable: nonce,
-      disable: nonce,
+      canDisable: true,
     },
     t,
   ),
   'client with long links': cardOf(0),
   'client with a link that fits no message': cardOf(1),
-  limits: limitsScreen({ person, at: { server: first.id, client: client.id }, reset: nonce }, t),
+  limits: limitsScreen({ person, at: { server: first.id, client: client.id } }, t),
   confirm: confirmScreen({ crumbs: [NASTY], question: NASTY, effect: NASTY, yes: 'Yes', nonce, back }, t),
   batch: batchScreen(
     {
