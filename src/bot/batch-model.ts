@@ -23,7 +23,7 @@ export function batchModel(fleet: Fleet, id: string, tasks: TaskView[], settled:
   const email = input.email ?? input.clients?.[0]?.email
   const serverId = first?.serverId ?? 0
   const tag = input.tag ?? (input.id === undefined ? '' : tagOf(fleet, serverId, input.id))
-  const words = wordsOf(first?.operation, input)
+  const words = wordsOf(first?.operation, input, () => isElsewhere(fleet, main, email))
   const isInbound = first?.operation.startsWith('inbounds.') === true
   const isCertificate = first?.operation.startsWith('certificates.') === true
   const name = isInbound ? tag : isCertificate ? (input.domain ?? '') : (email ?? '')
@@ -53,6 +53,7 @@ export function batchModel(fleet: Fleet, id: string, tasks: TaskView[], settled:
     case 'disableClient':
     case 'limitClient':
     case 'resetClient':
+    case 'removeClient':
       return { ...ofClient, next: [...clientButtons(fleet, name, t), home] }
     case 'deleteClient': {
       const list = { server: 0, page: 0, filter: 'all', found: 'no' } as const
@@ -96,7 +97,14 @@ export function batchModel(fleet: Fleet, id: string, tasks: TaskView[], settled:
   }
 }
 
-function wordsOf(operation: string | undefined, { enabled }: KnownInput) {
+/** Whether a client stands on servers that a change is not about. */
+function isElsewhere(fleet: Fleet, tasks: readonly TaskView[], email = ''): boolean {
+  const { placements = [], waiting = [] } = fleet.view.person(email) ?? {}
+  const servers = [...placements.map(({ server }) => server), ...waiting]
+  return servers.some(({ id }) => tasks.every(({ serverId }) => serverId !== id))
+}
+
+function wordsOf(operation: string | undefined, { enabled }: KnownInput, isElsewhere: () => boolean) {
   switch (operation) {
     case 'clients.add':
       return 'addClient'
@@ -106,7 +114,7 @@ function wordsOf(operation: string | undefined, { enabled }: KnownInput) {
     case 'clients.resetTraffic':
       return 'resetClient'
     case 'clients.delete':
-      return 'deleteClient'
+      return isElsewhere() ? 'removeClient' : 'deleteClient'
     case 'inbounds.add':
       return 'addInbound'
     case 'inbounds.update':

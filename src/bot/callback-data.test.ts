@@ -10,6 +10,7 @@ const any: Record<string, fc.Arbitrary<unknown>> = {
   inbound: id,
   client: id,
   link: id,
+  from: id,
   cert: word,
   batch: word,
   nonce: word,

@@ -57,7 +57,13 @@ const verbs = {
   /** A client's limits, and the question about one of them. */
   limits: ['cl', { server: int, client: int }],
   editLimit: ['wl', { server: int, client: int, limit: oneOf(...limitKinds) }],
+  disableClient: ['co', { server: int, client: int }],
+  resetTraffic: ['cz', { server: int, client: int }],
   deleteClient: ['cd', { server: int, client: int }],
+  placeClient: ['wp', { server: int, client: int }],
+  /** From which server to take a client, and the question before it. */
+  clientServers: ['cr', { server: int, client: int, page: int }],
+  removeFrom: ['cm', { server: int, client: int, from: int }],
   qr: ['q', { server: int, client: int, link: int }],
   closeQr: ['qx', {}],
   batch: ['b', { batch: word }],

@@ -211,6 +211,9 @@ describe('add client', () => {
     )
 
     await alice.taps('Disable')
+    await alice.sees('Its links stop working on 2 servers until you enable it again.')
+    expect(house.nodeOf(away).applied.at(-1)?.operation).toBe('clients.add')
+    await alice.taps('Disable')
     await alice.sees(/bob & <co> is disabled[^]*Done on 2 of 2/)
     await alice.taps('Open client')
     await alice.sees('⏸ disabled')

@@ -18,6 +18,7 @@ export interface Texts {
   'crumb.addClient': none
   'crumb.limits': none
   'crumb.certificates': none
+  'crumb.addTo': none
   'button.allServers': none
   'button.servers': none
   'button.clients': none
@@ -63,6 +64,10 @@ export interface Texts {
   'button.getCertificate': none
   'button.renew': none
   'button.allInbounds': none
+  'button.addToServers': none
+  'button.addToInbounds': none
+  'button.removeFrom': none
+  'button.add': none
   'command.start': none
   'command.servers': none
   'command.add': none
@@ -180,6 +185,14 @@ export interface Texts {
   'client.gone': none
   'client.deleteQuestion': { name: string | number }
   'client.deleteEffect': { count: number }
+  'client.longLink': none
+  'client.removeWhich': { name: string | number }
+  'client.removeQuestion': { name: string | number; server: string | number }
+  'client.removeEffect': none
+  'client.disableQuestion': { name: string | number }
+  'client.disableEffect': { count: number }
+  'client.resetQuestion': { name: string | number }
+  'client.resetEffect': { used: string | number }
   'limits.kind.traffic': none
   'limits.kind.end': none
   'limits.kind.addresses': none
@@ -233,6 +246,7 @@ export interface Texts {
   'wizard.searched': { search: string | number }
   'wizard.noServer': { search: string | number }
   'wizard.noInbound': { search: string | number }
+  'wizard.allDisabled': none
   'addServer.name': none
   'addServer.nameHint': none
   'addServer.badName': { max: string | number }
@@ -372,6 +386,8 @@ export interface Texts {
   'batch.renewCertificate.done': { name: string | number }
   'batch.deleteCertificate.doing': { name: string | number }
   'batch.deleteCertificate.done': { name: string | number }
+  'batch.removeClient.doing': { name: string | number }
+  'batch.removeClient.done': { name: string | number }
   'alert.offline': { name: string | number }
   'alert.error': { name: string | number }
   'alert.partly': { name: string | number }
@@ -485,6 +501,8 @@ export interface Texts {
   'getCertificate.free': none
   'getCertificate.inTheWay': { port: string | number; tag: string | number }
   'getCertificate.through': { port: string | number }
+  'placeClient.same': none
+  'placeClient.nowhere': { name: string | number }
 }
 
 export type TextKey = keyof Texts

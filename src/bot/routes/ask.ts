@@ -5,30 +5,28 @@ import { namesOf } from '../format.ts'
 import { type ConfirmModel, confirmScreen } from '../screens/confirm.ts'
 import type { Intent, Services } from '../services.ts'
 import type { BotContext } from '../types.ts'
-import { everywhere, personAt } from './client.ts'
 import { ownerOf, type Routes } from './route.ts'
 
-type Asking =
-  | 'restart'
-  | 'toggleServer'
-  | 'removeServer'
-  | 'disableInbound'
-  | 'deleteInbound'
-  | 'deleteClient'
+type Asking = 'restart' | 'toggleServer' | 'removeServer' | 'disableInbound' | 'deleteInbound'
 
-/** The questions before something is switched off or taken away. What is asked for stands behind the answer's nonce. */
+/** Shows a question; what it asks for stands behind the nonce of its answer. */
+export async function askFirst(
+  s: Services,
+  ctx: BotContext,
+  address: string,
+  intent: Intent,
+  words: Omit<ConfirmModel, 'nonce'>,
+): Promise<void> {
+  const nonce = s.taps.offer(ownerOf(ctx), intent)
+  await s.live.show(ctx, confirmScreen({ ...words, nonce }, ctx.t), address)
+}
+
+/** The questions before something of a server is switched off or taken away. */
 export function askRoutes(s: Services): Routes<Asking> {
   const { servers, view } = s.fleet
 
-  async function ask(
-    ctx: BotContext,
-    address: string,
-    intent: Intent,
-    words: Omit<ConfirmModel, 'nonce'>,
-  ): Promise<void> {
-    const nonce = s.taps.offer(ownerOf(ctx), intent)
-    await s.live.show(ctx, confirmScreen({ ...words, nonce }, ctx.t), address)
-  }
+  const ask = (ctx: BotContext, address: string, intent: Intent, words: Omit<ConfirmModel, 'nonce'>) =>
+    askFirst(s, ctx, address, intent, words)
 
   return {
     restart: {
@@ -141,29 +139,6 @@ export function askRoutes(s: Services): Routes<Asking> {
             effect: t('inbound.deleteEffect', { count: inbound.clientCount }),
             yes: t('button.delete'),
             back: button(t('button.back'), 'inbound', fields),
-          },
-        )
-      },
-    },
-    deleteClient: {
-      need: 'clients.delete',
-      async run(ctx, fields) {
-        const { t } = ctx
-        const person = personAt(s, fields)
-        if (person === undefined) return { text: t('client.gone'), alert: true }
-        // Also where it has yet to arrive: its addition waits in that server's queue, and this comes after it.
-        const { email } = person
-        const targets = everywhere(person, email).map((serverId) => ({ serverId, input: { email } }))
-        await ask(
-          ctx,
-          encodeTap('deleteClient', fields),
-          { kind: 'tasks', operation: 'clients.delete', targets },
-          {
-            crumbs: [t('crumb.clients'), person.email],
-            question: t('client.deleteQuestion', { name: person.email }),
-            effect: t('client.deleteEffect', { count: targets.length }),
-            yes: t('button.delete'),
-            back: button(t('button.back'), 'client', { ...fields, page: 0 }),
           },
         )
       },

@@ -8,7 +8,7 @@ import { editScreen } from '../screens/server-edit.ts'
 import { PAGE_SIZE } from '../paging.ts'
 import type { Services } from '../services.ts'
 import type { BotContext } from '../types.ts'
-import { showClient, showLimits, showQr } from './client.ts'
+import { showClient, showClientServers, showLimits, showQr } from './client.ts'
 import { ownerOf, type Routes } from './route.ts'
 import { showServer, showUsage } from './server.ts'
 
@@ -23,6 +23,7 @@ type Browsing =
   | 'inbound'
   | 'clients'
   | 'client'
+  | 'clientServers'
   | 'limits'
   | 'qr'
   | 'closeQr'
@@ -133,6 +134,7 @@ export function browseRoutes(s: Services): Routes<Browsing> {
       run: (ctx, fields) => showClients(s, ctx, fields, fields.found === 'yes' ? searchShown(s, ctx) : ''),
     },
     client: { need: 'viewer', run: (ctx, fields) => showClient(s, ctx, fields) },
+    clientServers: { need: 'viewer', run: (ctx, fields) => showClientServers(s, ctx, fields) },
     limits: { need: 'viewer', run: (ctx, fields) => showLimits(s, ctx, fields) },
     qr: { need: 'viewer', run: (ctx, fields) => showQr(s, ctx, fields) },
     closeQr: {

@@ -1,4 +1,5 @@
 import type { OperationName } from '#src/contract/index.ts'
+import { fail } from '#src/errors.ts'
 import type { Change, Target } from '#src/fleet/types.ts'
 import { authorize, type Need } from '../access.ts'
 import { batchAddress, type Followers } from '../batches.ts'
@@ -94,13 +95,17 @@ export function changeRoutes(
   }
 }
 
-/** Starts a batch and shows it from the first line on. */
+/**
+ * Starts a batch and shows it from the first line on.
+ * @throws FleetError SERVER_DISABLED where no server is left to change: one may be switched off while a form is open
+ */
 export async function runBatch<N extends OperationName>(
   s: Services,
   followers: Followers,
   ctx: BotContext,
   request: { operation: N; targets: Target<N>[]; before?: Change; id: string },
 ): Promise<void> {
+  if (request.targets.length === 0) fail('SERVER_DISABLED')
   const batch = await s.fleet.tasks.run({ ...request, actor: ctx.who.actor })
   s.log.info(
     { batch: batchAddress(batch.id), operation: request.operation, by: ctx.who.userId },

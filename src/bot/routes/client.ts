@@ -2,8 +2,8 @@ import { fail } from '#src/errors.ts'
 import type { Person } from '#src/fleet/types.ts'
 import { qrCaption, qrPicture } from '../batches.ts'
 import { encodeTap, type Fields } from '../callback-data.ts'
-import { pageOf } from '../paging.ts'
-import { type ClientModel, clientScreen, type LinkEntry, LINKS_PER_PAGE } from '../screens/client.ts'
+import { type ClientModel, clientScreen, type LinkEntry, pageOfLinks } from '../screens/client.ts'
+import { clientServersScreen, serversOf } from '../screens/client-servers.ts'
 import { noteScreen } from '../screens/confirm.ts'
 import { limitsScreen } from '../screens/limits.ts'
 import type { Services } from '../services.ts'
@@ -26,21 +26,19 @@ function entriesOf(s: Services, person: Person): LinkEntry[] {
 
 /** Everywhere a client stands or is on its way to. @throws FleetError CLIENT_NOT_FOUND where that is nowhere */
 export function everywhere(person: Person | undefined, email: string): number[] {
-  const servers = [...(person?.placements.map(({ server }) => server) ?? []), ...(person?.waiting ?? [])]
+  const servers = person === undefined ? [] : serversOf(person)
   return servers.length === 0 ? fail('CLIENT_NOT_FOUND', { email }) : servers.map(({ id }) => id)
 }
 
-/** The change of one switch on every server where it is not so yet; undefined where it is so everywhere. */
-function offerSwitch(s: Services, ctx: BotContext, person: Person, enabled: boolean): string | undefined {
+/** The change of one switch on every server where it is not so yet. */
+export function switching(person: Person, enabled: boolean) {
   const differing = person.placements.filter(({ client }) => client.enabled !== enabled)
   // It arrives enabled: only disabling has something to do there, unless the switch is turned back on everywhere.
   const arriving = enabled && differing.length === 0 ? [] : person.waiting
-  const targets = [...differing.map(({ server }) => server), ...arriving].map(({ id }) => ({
+  return [...differing.map(({ server }) => server), ...arriving].map(({ id }) => ({
     serverId: id,
     input: { email: person.email, enabled },
   }))
-  if (targets.length === 0) return undefined
-  return s.taps.offer(ownerOf(ctx), { kind: 'tasks', operation: 'clients.update', targets })
 }
 
 export async function showClient(s: Services, ctx: BotContext, fields: Fields<'client'>): Promise<void> {
@@ -49,14 +47,33 @@ export async function showClient(s: Services, ctx: BotContext, fields: Fields<'c
     await s.live.show(ctx, noteScreen(ctx.t('client.gone'), ctx.t), 'note')
     return
   }
+  const targets = switching(person, true)
   const model: ClientModel = {
     person,
     at: { serverId: fields.server, clientId: fields.client },
-    entries: pageOf(entriesOf(s, person), fields.page, LINKS_PER_PAGE),
-    enable: offerSwitch(s, ctx, person, true),
-    disable: offerSwitch(s, ctx, person, false),
+    entries: pageOfLinks(entriesOf(s, person), fields.page),
+    single: s.fleet.servers.isSingle(),
+    enable:
+      targets.length === 0
+        ? undefined
+        : s.taps.offer(ownerOf(ctx), { kind: 'tasks', operation: 'clients.update', targets }),
+    canDisable: switching(person, false).length > 0,
   }
   await s.live.show(ctx, clientScreen(model, ctx.t), encodeTap('client', fields))
+}
+
+/** From which of its servers a client is to be taken. */
+export async function showClientServers(
+  s: Services,
+  ctx: BotContext,
+  { page, ...at }: Fields<'clientServers'>,
+): Promise<void> {
+  const person = personAt(s, at)
+  const screen =
+    person === undefined
+      ? noteScreen(ctx.t('client.gone'), ctx.t)
+      : clientServersScreen({ person, at, page }, ctx.t)
+  await s.live.show(ctx, screen, person === undefined ? 'note' : encodeTap('clientServers', { ...at, page }))
 }
 
 export async function showLimits(s: Services, ctx: BotContext, fields: Fields<'limits'>): Promise<void> {
@@ -65,10 +82,7 @@ export async function showLimits(s: Services, ctx: BotContext, fields: Fields<'l
     await s.live.show(ctx, noteScreen(ctx.t('client.gone'), ctx.t), 'note')
     return
   }
-  const input = { email: person.email }
-  const targets = person.placements.map(({ server }) => ({ serverId: server.id, input }))
-  const reset = s.taps.offer(ownerOf(ctx), { kind: 'tasks', operation: 'clients.resetTraffic', targets })
-  await s.live.show(ctx, limitsScreen({ person, at: fields, reset }, ctx.t), encodeTap('limits', fields))
+  await s.live.show(ctx, limitsScreen({ person, at: fields }, ctx.t), encodeTap('limits', fields))
 }
 
 /** @throws FleetError CLIENT_NOT_FOUND */

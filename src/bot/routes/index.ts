@@ -1,6 +1,7 @@
 import type { Followers } from '../batches.ts'
 import type { Services } from '../services.ts'
 import type { BotContext } from '../types.ts'
+import { askClientRoutes } from './ask-client.ts'
 import { askRoutes } from './ask.ts'
 import { browseRoutes } from './browse.ts'
 import { certificateRoutes } from './certificates.ts'
@@ -17,6 +18,7 @@ export function createRoutes(
   return {
     ...browseRoutes(s),
     ...askRoutes(s),
+    ...askClientRoutes(s),
     ...certificateRoutes(s),
     ...changeRoutes(s, followers, redraw),
     ...startRoutes(s),

@@ -13,6 +13,7 @@ type Starting =
   | 'addServer'
   | 'addInbound'
   | 'addClient'
+  | 'placeClient'
   | 'getCertificate'
   | 'editField'
   | 'editLimit'
@@ -61,6 +62,7 @@ export function startRoutes(s: Services): Routes<Starting> {
     addServer: { need: 'admin', run: (ctx) => start(ctx, 'addServer', {}) },
     addInbound: { need: 'inbounds.add', run: (ctx, fields) => start(ctx, 'addInbound', fields) },
     addClient: { need: 'clients.add', run: (ctx, fields) => start(ctx, 'addClient', fields) },
+    placeClient: { need: 'clients.add', run: (ctx, fields) => start(ctx, 'placeClient', fields) },
     getCertificate: {
       need: 'certificates.generate',
       run: (ctx, fields) => start(ctx, 'getCertificate', fields),

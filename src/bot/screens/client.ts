@@ -1,10 +1,11 @@
 import type { Person, Server } from '#src/fleet/types.ts'
-import { button, pager } from '../buttons.ts'
+import { button, pager, short } from '../buttons.ts'
 import { bytes, moment, statusDot } from '../format.ts'
 import { HERE, type Html, html, lines, placed } from '../html.ts'
 import type { T } from '../i18n/texts.ts'
-import { type Paged } from '../paging.ts'
+import { type Paged, packed } from '../paging.ts'
 import type { Keyboard, Screen } from '../types.ts'
+import { serversOf } from './client-servers.ts'
 import { crumbs } from './crumbs.ts'
 import { limitLines } from './limits.ts'
 import { qrButtons } from './qr.ts'
@@ -19,36 +20,67 @@ export interface LinkEntry {
   index: number
 }
 
-/** Links on one page of a card: six of them stay well below the 4096 characters of a message. */
-export const LINKS_PER_PAGE = 6
+/** Links on one page of a card: more would push the rest off the screen of a phone. */
+const MOST_LINKS = 6
+/** Characters for the links of a page: with everything else on the card they stay below Telegram's 4096. */
+const ROOM_FOR_LINKS = 2_500
+/** Servers that are waited for and have a line of their own. */
+const MOST_WAITING = 3
+
+/** One page of links: as many as fit, which depends on how long the names in them are. */
+export function pageOfLinks(entries: readonly LinkEntry[], page: number): Paged<LinkEntry> {
+  return packed(entries, page, {
+    most: MOST_LINKS,
+    room: ROOM_FOR_LINKS,
+    size: ({ link, server, tag }) => (link?.length ?? 0) + server.name.length + tag.length,
+  })
+}
+
+/** Links that come with an app's long parameters and names may be longer than what is left of a message. */
+function linkLine(link: string | undefined, t: T): Html | string {
+  if (link === undefined) return t('client.noLink')
+  return link.length > ROOM_FOR_LINKS ? t('client.longLink') : html`<code>${link}</code>`
+}
+
+function waitingLines({ waiting }: Person, t: T): (Html | string)[] {
+  const rest = waiting.length - MOST_WAITING
+  const shown = waiting.slice(0, MOST_WAITING)
+  return [
+    ...shown.map(({ name }) => html`\n⏳ <b>${short(name, 80)}</b>: ${t('batch.follows')}`),
+    ...(rest > 0 ? [`⏳ ${t('batch.more', { n: rest })}`] : []),
+  ]
+}
 
 export interface ClientModel {
   person: Person
   /** The placement the card was opened by: buttons name the person through it. */
   at: { serverId: number; clientId: number }
   entries: Paged<LinkEntry>
-  /** Nonces behind the switches; undefined where there is nothing to switch. */
+  /** There is one server only. */
+  single: boolean
+  /** The nonce behind the button that enables it; undefined where it is enabled everywhere. */
   enable: string | undefined
-  disable: string | undefined
+  /** Off is asked about first. */
+  canDisable: boolean
 }
 
 function entryLines(entry: LinkEntry, t: T): Html {
   const state = entry.enabled ? '' : ` · ${t('client.off')}`
   return lines(
     html`\n${statusDot(entry.server)} <b>${entry.server.name}</b> · ${entry.tag}${state}`,
-    entry.link === undefined ? t('client.noLink') : html`<code>${entry.link}</code>`,
+    linkLine(entry.link, t),
   )
 }
 
 /** One client across the fleet: usage, state per server, links. */
-export function clientScreen({ person, at, entries, enable, disable }: ClientModel, t: T): Screen {
+export function clientScreen({ person, at, entries, single, enable, canDisable }: ClientModel, t: T): Screen {
   const { serverId: server, clientId: client } = at
   const servers = new Set(person.placements.map((placement) => placement.server.id)).size
   const lastActive = Math.max(0, ...person.placements.map((placement) => placement.client.lastActiveAt ?? 0))
   const go = (page: number) => ({ server, client, page })
   const switches: Keyboard[number] = []
   if (enable !== undefined) switches.push(button(t('button.enable'), 'do', { nonce: enable }, 'success'))
-  if (disable !== undefined) switches.push(button(t('button.disable'), 'do', { nonce: disable }))
+  if (canDisable) switches.push(button(t('button.disable'), 'disableClient', { server, client }))
   switches.push(button(t('button.limits'), 'limits', { server, client }))
   switches.push(button(t('button.delete'), 'deleteClient', { server, client }, 'danger'))
   return {
@@ -64,13 +96,22 @@ export function clientScreen({ person, at, entries, enable, disable }: ClientMod
       t('client.servers', { count: servers }),
       lastActive > 0 && placed(t('client.lastActive', { time: HERE }), moment(lastActive, 'ago')),
       ...entries.items.map((entry) => entryLines(entry, t)),
-      ...person.waiting.map((waiting) => html`\n⏳ <b>${waiting.name}</b>: ${t('batch.follows')}`),
+      ...waitingLines(person, t),
     ),
-    nonces: [enable, disable].filter((nonce) => nonce !== undefined),
+    nonces: enable === undefined ? [] : [enable],
     keyboard: [
       ...qrButtons(entries.items, t),
       ...pager(entries, 'client', go),
       switches,
+      [
+        button(single ? t('button.addToInbounds') : t('button.addToServers'), 'placeClient', {
+          server,
+          client,
+        }),
+        ...(serversOf(person).length > 1
+          ? [button(t('button.removeFrom'), 'clientServers', { server, client, page: 0 })]
+          : []),
+      ],
       [
         button(t('button.toClients'), 'clients', { server: 0, page: 0, filter: 'all', found: 'no' }),
         button(t('button.refresh'), 'client', go(entries.page)),

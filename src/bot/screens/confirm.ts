@@ -26,11 +26,11 @@ export function confirmScreen(model: ConfirmModel, t: T): Screen {
   }
 }
 
-/** Something that is said, with the way home. */
-export function noteScreen(words: string, t: T): Screen {
+/** Something that is said, with what can be done about it, and the way home. */
+export function noteScreen(words: string, t: T, next: Keyboard = []): Screen {
   return {
     text: lines(crumbs(t, []), '', words),
-    keyboard: [[button(t('button.home'), 'home', {}), button(t('button.help'), 'help', {})]],
+    keyboard: [...next, [button(t('button.home'), 'home', {}), button(t('button.help'), 'help', {})]],
   }
 }
 

@@ -90,12 +90,10 @@ export interface LimitsModel {
   person: Person
   /** The placement the screen was opened by. */
   at: { server: number; client: number }
-  /** The nonce behind "Reset traffic". */
-  reset: string
 }
 
 /** A client's limits, with a button for each. */
-export function limitsScreen({ person, at, reset }: LimitsModel, t: T): Screen {
+export function limitsScreen({ person, at }: LimitsModel, t: T): Screen {
   const present = limitLines(person, t).filter((line) => line !== undefined && line !== false)
   return {
     text: lines(
@@ -107,13 +105,12 @@ export function limitsScreen({ person, at, reset }: LimitsModel, t: T): Screen {
       !isSame(person) && t('limits.differ'),
       t('limits.which'),
     ),
-    nonces: [reset],
     keyboard: [
       ...inRows(
         limitKinds.map((limit) => button(t(`limits.kind.${limit}`), 'editLimit', { ...at, limit })),
         2,
       ),
-      [button(t('button.resetTraffic'), 'do', { nonce: reset })],
+      [button(t('button.resetTraffic'), 'resetTraffic', at)],
       [button(t('button.back'), 'client', { ...at, page: 0 })],
     ],
   }

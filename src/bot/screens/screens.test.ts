@@ -3,11 +3,10 @@ import type { Certificate } from '#src/contract/index.ts'
 import type { InboundRow, Person, Server, TaskView } from '#src/fleet/types.ts'
 import { parseHtml } from '#src/playground/html.ts'
 import { loadLanguages } from '../i18n/texts.ts'
-import { pageOf } from '../paging.ts'
 import type { Screen } from '../types.ts'
 import { batchScreen } from './batch.ts'
 import { certificateScreen, certificatesScreen } from './certificates.ts'
-import { clientScreen, LINKS_PER_PAGE } from './client.ts'
+import { clientScreen, pageOfLinks } from './client.ts'
 import { clientsScreen } from './clients.ts'
 import { confirmScreen } from './confirm.ts'
 import { homeScreen } from './home.ts'
@@ -90,7 +89,7 @@ const person = {
   email: NASTY,
   up: LARGEST,
   down: LARGEST,
-  waiting: [first],
+  waiting: fleet,
   placements: fleet.map((each) => ({ server: each, client: { ...client, serverId: each.id } })),
 } as unknown as Person
 const entries = fleet.map((each) => ({
@@ -101,6 +100,23 @@ const entries = fleet.map((each) => ({
   link: `vless://${'x'.repeat(400)}`,
   index: 99,
 }))
+/** Links that carry names in other scripts, each letter nine characters long: one may come near a whole message. */
+const longEntries = entries.map((entry, i) => ({
+  ...entry,
+  link: `vless://${'x'.repeat(400)}#${encodeURIComponent('德'.repeat(i === 1 ? 400 : 168))}`,
+}))
+const cardOf = (page: number): Screen =>
+  clientScreen(
+    {
+      person,
+      at: { serverId: first.id, clientId: client.id },
+      entries: pageOfLinks(longEntries, page),
+      single: false,
+      enable: nonce,
+      canDisable: true,
+    },
+    t,
+  )
 const nonce = 'n'.repeat(16)
 const task = (i: number, status: TaskView['status']): TaskView => ({
   id: String(i),
@@ -203,13 +219,16 @@ const screens: Record<string, Screen> = {
     {
       person,
       at: { serverId: first.id, clientId: client.id },
-      entries: pageOf(entries, 3, LINKS_PER_PAGE),
+      entries: pageOfLinks(entries, 3),
+      single: false,
       enable: nonce,
-      disable: nonce,
+      canDisable: true,
     },
     t,
   ),
-  limits: limitsScreen({ person, at: { server: first.id, client: client.id }, reset: nonce }, t),
+  'client with long links': cardOf(0),
+  'client with a link that fits no message': cardOf(1),
+  limits: limitsScreen({ person, at: { server: first.id, client: client.id } }, t),
   confirm: confirmScreen({ crumbs: [NASTY], question: NASTY, effect: NASTY, yes: 'Yes', nonce, back }, t),
   batch: batchScreen(
     {
@@ -305,4 +324,26 @@ describe('an inbound, in words', () => {
 
 test('the first line is a breadcrumb with the page', () => {
   expect(parseHtml(screens['inbounds']?.text.value ?? '').text).toMatch(/^Fleet › .* › Inbounds \(125\/125\)/)
+})
+
+describe('the links of a card', () => {
+  test('all come, each once, as many on a page as fit', () => {
+    const pages = Array.from({ length: pageOfLinks(longEntries, 0).pages }, (_, i) =>
+      pageOfLinks(longEntries, i),
+    )
+    expect(pages.flatMap(({ items }) => items)).toEqual(longEntries)
+    expect(pageOfLinks(entries, 0).items).toHaveLength(4)
+    expect(pageOfLinks(longEntries, 1e9).page).toBe(pages.length - 1)
+    expect(pageOfLinks([], 0)).toEqual({ items: [], page: 0, pages: 1 })
+  })
+
+  test('one that fits no message is on its picture', () => {
+    const { text } = parseHtml(cardOf(1).text.value)
+    expect(text).toContain('too long for a message')
+    expect(text).not.toContain('vless://')
+  })
+
+  test('servers it waits for are named as far as there is room', () => {
+    expect(parseHtml(cardOf(0).text.value).text).toMatch(/⏳[^]*and 997 more/)
+  })
 })

@@ -1,12 +1,22 @@
 import { email as emailSchema } from '#src/contract/primitives.ts'
 import type { Fleet, Server } from '#src/fleet/types.ts'
 import type { Runtime } from '#src/runtime.ts'
+import { button } from '../buttons.ts'
 import { namesOf } from '../format.ts'
 import { type LimitsDraft, endInput, noLimits } from '../limit-input.ts'
 import type { Services } from '../services.ts'
 import { type InboundChoice, inboundStep, tagsMeant, tagsOf } from './inbound-step.ts'
 import { limitWords, limitsStep } from './limits-step.ts'
-import { asksServers, choiceWords, chosenServers, noServers, reachLine, serverStep } from './server-step.ts'
+import {
+  asksServers,
+  candidates,
+  choiceWords,
+  chosenServers,
+  noServers,
+  reachLine,
+  refusedServers,
+  serverStep,
+} from './server-step.ts'
 import { nothingPicked } from './pick-step.ts'
 import { textStep } from './text-step.ts'
 import { again, type Step, type Wizard } from './wizard.ts'
@@ -47,7 +57,7 @@ function placements(
   answers: Answers,
   fleet: Fleet,
 ): { targets: { serverId: number; tag: string }[]; without: Server[] } {
-  const tags = tagsMeant(answers, fleet)
+  const tags = tagsMeant(answers, tagsOf(answers, fleet))
   const entries = tagsOf(answers, fleet).filter((entry) => tags.includes(entry.tag))
   const servers = chosenServers(answers, fleet)
   return {
@@ -70,7 +80,7 @@ const summary: Step<Answers> = {
         t('addClient.sumName', { name: answers.name }),
         !fleet.servers.isSingle() &&
           t('addInbound.sumServers', { servers: choiceWords(servers, answers, t) }),
-        t('addClient.sumInbounds', { tags: namesOf(tagsMeant(answers, fleet)) }),
+        t('addClient.sumInbounds', { tags: namesOf(tagsMeant(answers, tagsOf(answers, fleet))) }),
         t('addClient.sumLimits', { limits: limitWords(answers.limits, t) }),
         reachLine(servers, t),
         without.length > 0 &&
@@ -98,7 +108,7 @@ export function addClientWizard(s: Services): Wizard<Answers, { server: number }
     fleet: Fleet,
   ): string | undefined =>
     fleet.view.tags(servers.map((server) => server.id)).length === 0 ? t('addClient.noInbound') : undefined
-  const servers = serverStep<Answers>((t) => t('addClient.servers'), noInbound)
+  const servers = serverStep<Answers>({ question: (t) => t('addClient.servers'), check: noInbound })
   return {
     need: 'clients.add',
     begin({ server }, { fleet, runtime, t }) {
@@ -110,9 +120,12 @@ export function addClientWizard(s: Services): Wizard<Answers, { server: number }
         limits: noLimits,
         wantsLimits: false,
       }
-      const meant = asksServers(answers, fleet) ? fleet.servers.list() : chosenServers(answers, fleet)
+      const refusal = refusedServers(answers, fleet, t)
+      if (refusal !== undefined) return refusal
+      const meant = asksServers(answers, fleet) ? candidates(fleet) : chosenServers(answers, fleet)
       const refuse = noInbound(meant, t, fleet)
-      return refuse === undefined ? { answers } : { refuse }
+      const next = [[button(t('button.addInbound'), 'addInbound', { server }, 'primary')]]
+      return refuse === undefined ? { answers } : { refuse, next }
     },
     crumbs: (answers, { fleet, t }) => {
       const from = fleet.servers.find(answers.from)?.name

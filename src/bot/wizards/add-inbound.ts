@@ -13,6 +13,7 @@ import {
   chosenServers,
   noServers,
   reachLine,
+  refusedServers,
   type ServerChoice,
   serverStep,
 } from './server-step.ts'
@@ -166,7 +167,7 @@ const summary: Step<Answers> = {
 
 /** Template, port, name, what the template needs, servers; then one inbound per server, with keys made on each. */
 export function addInboundWizard(s: Services): Wizard<Answers, { server: number }> {
-  const servers = serverStep<Answers>((t) => t('addInbound.servers'))
+  const servers = serverStep<Answers>({ question: (t) => t('addInbound.servers') })
   const lastWord: Step<Answers> = {
     ...summary,
     look: async (answers) => ({
@@ -178,9 +179,12 @@ export function addInboundWizard(s: Services): Wizard<Answers, { server: number 
   }
   return {
     need: 'inbounds.add',
-    begin: ({ server }, { fleet, runtime }) => ({
-      answers: {
-        ...noServers(server),
+    begin({ server }, { fleet, runtime, t }) {
+      const choice = noServers(server)
+      const refusal = refusedServers(choice, fleet, t)
+      if (refusal !== undefined) return refusal
+      const answers: Answers = {
+        ...choice,
         template: 'vless-reality',
         more: false,
         port: 0,
@@ -188,8 +192,9 @@ export function addInboundWizard(s: Services): Wizard<Answers, { server: number 
         tag: '',
         target: '',
         ...noCertificate,
-      },
-    }),
+      }
+      return { answers }
+    },
     crumbs: (answers, { fleet, t }) => {
       const name = fleet.servers.find(answers.from)?.name
       return [...(name === undefined ? [] : [name]), t('crumb.addInbound')]

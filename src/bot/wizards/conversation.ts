@@ -14,7 +14,7 @@ import type { Input, WizardEnv } from './wizard.ts'
  * The shape of the replay log below and of Run: a draft of another version is dropped. The log is always
  * external, (wait, external)*, so a change inside a wizard needs no new version unless its answers change shape.
  */
-export const WIZARD_VERSION = 5
+export const WIZARD_VERSION = 6
 
 /** The name under which the one conversation of this bot is known. */
 export const WIZARD = 'wizard'
@@ -54,7 +54,7 @@ export function wizardConversation(s: Services, wizards: Record<string, AnyWizar
     const env = envOf(ctx)
     const run = beginRun(name, wizard, args, env, s.chats.get(ctx.spot.key)?.screen ?? '')
     if ('refuse' in run) {
-      await s.live.show(ctx, noteScreen(run.refuse, ctx.t), 'note')
+      await s.live.show(ctx, noteScreen(run.refuse, ctx.t, run.next), 'note')
       return null
     }
     await s.live.show(ctx, runScreen(wizard, run, env), WIZARD)

@@ -2,6 +2,7 @@ import { type Challenge, challenges, fullName } from '#src/contract/certificates
 import { challengeFor, challengePorts, inTheWay } from '../challenges.ts'
 import { html } from '../html.ts'
 import type { Services } from '../services.ts'
+import { noServers, refusedServers } from './server-step.ts'
 import { textStep } from './text-step.ts'
 import { again, type Step, type Wizard } from './wizard.ts'
 
@@ -62,10 +63,8 @@ export function getCertificateWizard(s: Services): Wizard<Answers, { server: num
   return {
     need: 'certificates.generate',
     begin({ server }, { fleet, t }) {
-      const row = fleet.servers.find(server)
-      if (row === undefined) return { refuse: t('errors.SERVER_NOT_FOUND', { server }) }
-      if (!row.enabled) return { refuse: t('errors.SERVER_DISABLED') }
-      return { answers: { server, domain: '', challenge: 'http-01' } }
+      const refusal = refusedServers(noServers(server), fleet, t)
+      return refusal ?? { answers: { server, domain: '', challenge: 'http-01' } }
     },
     crumbs: ({ server }, { fleet, t }) => [
       fleet.servers.find(server)?.name ?? '?',

@@ -9,29 +9,34 @@ export interface InboundChoice extends ServerChoice {
   tags: Picked
 }
 
-export function tagsOf(
-  answers: ServerChoice,
-  fleet: Fleet,
-): { tag: string; port: number; servers: number[] }[] {
+/** Inbounds of one name, and on which servers they are. */
+export interface TagEntry {
+  tag: string
+  port: number
+  servers: number[]
+}
+
+export function tagsOf(answers: ServerChoice, fleet: Fleet): TagEntry[] {
   return fleet.view.tags(chosenServers(answers, fleet).map((server) => server.id))
 }
 
-/** The tags meant, where there is only one that one: it is not asked for. */
-export function tagsMeant(answers: InboundChoice, fleet: Fleet): string[] {
-  const known = tagsOf(answers, fleet).map((entry) => entry.tag)
-  const { all, keys } = answers.tags
+/** Of these the tags meant; where there is only one, that one: it is not asked for. */
+export function tagsMeant({ tags: { all, keys } }: InboundChoice, entries: readonly TagEntry[]): string[] {
+  const known = entries.map((entry) => entry.tag)
   return all || known.length === 1 ? known : known.filter((tag) => keys.includes(nameKey(tag)))
 }
 
-/** One, several or all inbounds of the chosen servers. */
-export function inboundStep<A extends InboundChoice>(): Step<A> {
+/** One, several or all inbounds: of the chosen servers all there are, unless told otherwise. */
+export function inboundStep<A extends InboundChoice>(
+  entries: (answers: A, fleet: Fleet) => TagEntry[] = tagsOf,
+): Step<A> {
   return pickStep<A>({
     question: (_, { t }) => [t('addClient.inbounds'), t('wizard.pickInbounds')],
     all: ({ t }) => t('button.allInbounds'),
     none: ({ t }, search) => t('wizard.noInbound', { search }),
     items(answers, { fleet }) {
       const all = chosenServers(answers, fleet).length
-      return tagsOf(answers, fleet).map(({ tag, port, servers }) => ({
+      return entries(answers, fleet).map(({ tag, port, servers }) => ({
         key: nameKey(tag),
         name: tag,
         text: `${tag} · ${port}${servers.length < all ? ` · ${servers.length}/${all} 🖥` : ''}`,

@@ -5,6 +5,7 @@ import { addServerWizard } from './add-server.ts'
 import { editFieldWizard } from './edit-field.ts'
 import { editLimitWizard } from './edit-limit.ts'
 import { getCertificateWizard } from './get-certificate.ts'
+import { placeClientWizard } from './place-client.ts'
 import type { AnyWizard } from './run.ts'
 
 /** Every wizard by the name that stands in its drafts. */
@@ -13,6 +14,7 @@ export function createWizards(s: Services): Record<string, AnyWizard> {
     addServer: addServerWizard(s),
     addInbound: addInboundWizard(s),
     addClient: addClientWizard(s),
+    placeClient: placeClientWizard(s),
     getCertificate: getCertificateWizard(s),
     editField: editFieldWizard(s),
     editLimit: editLimitWizard(s),

@@ -3,7 +3,7 @@ import { html, lines } from '../html.ts'
 import { crumbs } from '../screens/crumbs.ts'
 import { short } from '../buttons.ts'
 import type { Keyboard, Screen } from '../types.ts'
-import type { Choice, Input, Wizard, WizardEnv } from './wizard.ts'
+import type { Choice, Input, Refusal, Wizard, WizardEnv } from './wizard.ts'
 
 /** One run of a wizard between two updates. JSON. */
 export interface Run {
@@ -49,7 +49,7 @@ export function beginRun(
   args: unknown,
   env: WizardEnv,
   from: string,
-): Run | { refuse: string } {
+): Run | Refusal {
   const begun = wizard.begin(args as never, env)
   if ('refuse' in begun) return begun
   return {

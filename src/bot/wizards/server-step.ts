@@ -1,9 +1,10 @@
 import type { Fleet, Server } from '#src/fleet/types.ts'
+import { button } from '../buttons.ts'
 import { isReachable, namesOf, statusDot } from '../format.ts'
 import { type Html, html } from '../html.ts'
 import type { T } from '../i18n/texts.ts'
 import { type Picked, nothingPicked, pickStep } from './pick-step.ts'
-import type { Step } from './wizard.ts'
+import type { Refusal, Step } from './wizard.ts'
 
 /** Which servers a change is for: all of them, or those chosen. */
 export interface ServerChoice {
@@ -41,6 +42,18 @@ export function choiceWords(servers: Server[], answers: ServerChoice, t: T): str
     : namesOf(servers.map((server) => server.name))
 }
 
+/** Why a form cannot begin: there is no server to change, or the one it is begun from is switched off. */
+export function refusedServers(answers: ServerChoice, fleet: Fleet, t: T): Refusal | undefined {
+  const meant = asksServers(answers, fleet) ? candidates(fleet) : chosenServers(answers, fleet)
+  if (meant.length > 0) return undefined
+  const server = answers.from === 0 && fleet.servers.isSingle() ? fleet.servers.default().id : answers.from
+  if (server === 0)
+    return { refuse: t('wizard.allDisabled'), next: [[button(t('button.servers'), 'servers', { page: 0 })]] }
+  if (fleet.servers.find(server) === undefined) return { refuse: t('errors.SERVER_NOT_FOUND', { server }) }
+  const enable = [button(t('button.enable'), 'toggleServer', { server }, 'success')]
+  return { refuse: t('errors.SERVER_DISABLED'), next: [enable] }
+}
+
 /** "3 of 5 reachable, 2 will follow". */
 export function reachLine(servers: Server[], t: T): Html | undefined {
   const reachable = servers.filter(isReachable).length
@@ -52,17 +65,23 @@ export function reachLine(servers: Server[], t: T): Html | undefined {
   return html`\n${line}${rest === 0 ? '' : ` ${t('all.follow', { count: rest })}`}`
 }
 
-/** One, several or all servers. `check` refuses a choice with a reason. */
-export function serverStep<A extends ServerChoice>(
-  question: (t: T) => string,
-  check: (servers: Server[], t: T, fleet: Fleet) => string | undefined = () => undefined,
-): Step<A> {
+interface Asking<A> {
+  question: (t: T) => string
+  /** Refuses a choice with a reason. */
+  check?: (servers: Server[], t: T, fleet: Fleet) => string | undefined
+  /** Which servers there are to choose from. */
+  among?: (answers: A, fleet: Fleet) => Server[]
+}
+
+/** One, several or all servers. */
+export function serverStep<A extends ServerChoice>(asking: Asking<A>): Step<A> {
+  const { question, check = () => undefined, among = (_, fleet) => candidates(fleet) } = asking
   return pickStep<A>({
     question: (_, { t }) => [question(t), t('wizard.pickServers')],
     all: ({ t }) => t('button.allServers'),
     none: ({ t }, search) => t('wizard.noServer', { search }),
-    items: (_, { fleet }) =>
-      candidates(fleet).map((server) => ({
+    items: (answers, { fleet }) =>
+      among(answers, fleet).map((server) => ({
         key: String(server.id),
         name: server.name,
         text: `${statusDot(server)} ${server.name}`,

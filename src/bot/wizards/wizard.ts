@@ -3,7 +3,7 @@ import type { Runtime } from '#src/runtime.ts'
 import type { Need } from '../access.ts'
 import type { HtmlPart } from '../html.ts'
 import type { T } from '../i18n/texts.ts'
-import type { BotContext } from '../types.ts'
+import type { BotContext, Keyboard } from '../types.ts'
 
 /** What a wizard may look at. */
 export interface WizardEnv {
@@ -45,11 +45,16 @@ export interface Step<A> {
   back?(answers: A): A | undefined
 }
 
+/** Why a wizard cannot be started now, with buttons for what has to be done first. */
+export interface Refusal {
+  refuse: string
+  next?: Keyboard
+}
+
 /** A few questions that end in one change. Answers are JSON: they live in a sealed draft between two updates. */
 export interface Wizard<A, Args> {
   need: Need
-  /** Undefined words: it cannot be started now, and why. */
-  begin(args: Args, env: WizardEnv): { answers: A } | { refuse: string }
+  begin(args: Args, env: WizardEnv): { answers: A } | Refusal
   crumbs(answers: A, env: WizardEnv): string[]
   /** The questions still asked, given the answers so far, in order. */
   steps(answers: A, env: WizardEnv): Step<A>[]
