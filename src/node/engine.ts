@@ -36,8 +36,6 @@ export interface EngineDeps {
   compile: StructureDeps['compile']
   findClosed: MendingDeps['findClosed']
   testConfig: MendingDeps['testConfig']
-  /** What must be known of an Xray before it ends: its counters go with it. */
-  beforeRestart: () => Promise<void>
   log: Log
   paths: { socket: string; logDir: string }
   /** What Xray writes its access log to; null: nothing. */
@@ -167,7 +165,6 @@ export function createEngine(deps: EngineDeps) {
     const isAnother = command !== undefined && command.xrayBefore !== process.state().startedAt
     if (isAnother && (await mending.missedAtStart()).length === 0) return
     log.info({ restart }, 'Xray restarts, as a change needs it')
-    await deps.beforeRestart()
     await process.restart(render)
   }
 

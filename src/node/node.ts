@@ -63,6 +63,7 @@ export function createNode(options: NodeOptions, xray: XrayParts = realXray(opti
   )
   const events = createEvents({ runtime, position: position.read, xray: () => control.state() })
   tellOfXray(xray.process, paths.output, events)
+  xray.process.setLastAct(() => control.lastAccount())
   const routingRow = createRoutingRow(db, box)
   const answers = createAnswers(db, rows, options.publicAddress ?? os.hostname())
   const engine = createEngine({
@@ -72,7 +73,6 @@ export function createNode(options: NodeOptions, xray: XrayParts = realXray(opti
     certificateFiles: (domain) => certificateFiles(dir, domain),
     routing: () => routingRow.read().document,
     openRouting: routingRow.open,
-    beforeRestart: () => control.lastAccount(),
     accessLog: () => limits.accessLog(),
     log,
     paths,
@@ -109,8 +109,7 @@ export function createNode(options: NodeOptions, xray: XrayParts = realXray(opti
   const commands = createCommands({ writes, engine })
   const control = createXrayControl({ engine, writes, commands, settings, accounting, log })
   const geo = createGeo({ xray, engine, commands, settings })
-  const { lastAccount } = control
-  const install = createInstall({ xray, engine, commands, settings, runtime, log, pinned, lastAccount })
+  const install = createInstall({ xray, engine, commands, settings, runtime, log, pinned })
   const kinds: Record<string, CommandKind> = { ...control.kinds, ...geo.kinds, ...install.kinds }
   /** undefined for what is more than a command, as a change of routing that needs a restart. */
   const kindOf = ({ operation }: Command): CommandKind | undefined => kinds[operation]

@@ -29,6 +29,8 @@ export interface Snapshot {
   placements: Raw[]
   clientTraffics: Raw[]
   inboundTraffics: Raw[]
+  /** From where its clients have come. */
+  addresses?: Raw[]
   certificates?: Raw[]
   /** That were deleted before, of the domains in the scope. */
   deletedCertificates?: Raw[]
@@ -56,6 +58,7 @@ export function createSnapshots(db: Sqlite) {
     inboundPlacements: select('client_inbounds', 'inbound_id'),
     clientTraffics: select('client_traffics', 'client_id'),
     inboundTraffics: select('inbound_traffics', 'inbound_id'),
+    addresses: select('inbound_client_ips', 'client_id'),
     certificates: select('certificates', 'domain'),
     deletedCertificates: select('deleted_certificates', 'domain'),
     routings: select('routings', 'server_id'),
@@ -94,6 +97,7 @@ export function createSnapshots(db: Sqlite) {
         ],
         clientTraffics: rowsOf(sources.clientTraffics, scope.clients),
         inboundTraffics: rowsOf(sources.inboundTraffics, scope.inbounds),
+        addresses: rowsOf(sources.addresses, scope.clients),
         ...(scope.certificates === undefined
           ? {}
           : {
@@ -102,6 +106,14 @@ export function createSnapshots(db: Sqlite) {
             }),
         routings: scope.routing === true ? rowsOf(sources.routings, [S]) : [],
       }
+    },
+
+    /** A snapshot to be kept, once the change is made: addresses may be many, and go with a client that is deleted only. */
+    withoutPresent(snapshot: Snapshot): Snapshot {
+      const { addresses = [] } = snapshot
+      const owners = new Set(addresses.map((row) => row['client_id']))
+      const gone = new Set([...owners].filter((id) => sources.clients.get(id) === undefined))
+      return { ...snapshot, addresses: addresses.filter((row) => gone.has(row['client_id'])) }
     },
 
     /**
@@ -113,6 +125,7 @@ export function createSnapshots(db: Sqlite) {
         clients: rowsOf(sources.clientTraffics, snapshot.scope.clients),
         inbounds: rowsOf(sources.inboundTraffics, snapshot.scope.inbounds),
       }
+      const seen = [...rowsOf(sources.addresses, snapshot.scope.clients), ...(snapshot.addresses ?? [])]
       for (const id of snapshot.scope.clients) {
         dropClient.run(id)
         tombstones.bury('client', id, changeSeq)
@@ -132,6 +145,11 @@ export function createSnapshots(db: Sqlite) {
       insert('inbounds', snapshot.inbounds, { change_seq: changeSeq })
       insert('clients', snapshot.clients, { change_seq: changeSeq })
       insert('client_inbounds', snapshot.placements)
+      const staying = new Set(snapshot.clients.map((row) => row['id']))
+      insert(
+        'inbound_client_ips',
+        seen.filter((row) => staying.has(row['client_id'] ?? null)),
+      )
       const clientTraffics = withGrowth(snapshot.clientTraffics, grown.clients, 'client_id', snapshot.clients)
       insert('client_traffics', clientTraffics, { traffic_seq: trafficSeq })
       const inboundTraffics = withGrowth(

@@ -69,7 +69,8 @@ export function createWrites(deps: WriteDeps) {
   const commitApplying = db.transaction((change: Change, planned: Plan): Snapshot => {
     const taken = snapshots.take(planned.before)
     const { command } = planned
-    const snapshot = { ...taken, command, scope: planned.commit(position.nextChange()) }
+    const made = { ...taken, command, scope: planned.commit(position.nextChange()) }
+    const snapshot = snapshots.withoutPresent(made)
     outcomes.begin({ ...change, undo: JSON.stringify(snapshot) })
     return snapshot
   })

@@ -47,6 +47,8 @@ export interface XrayProcess {
   watch(listener: (change: XrayChange) => void): void
   /** What the configuration is made from at every start to come, those after a crash included. */
   setRender(render: () => object): void
+  /** What is done directly before a running Xray is ended on purpose, as to read what goes with it. Must not reject. */
+  setLastAct(act: () => Promise<void>): void
   /**
    * Writes the configuration and starts Xray; resolves when every inbound is open whose port can be had, at once if it
    * runs already. When that cannot be, the configuration before is started instead, and failing that attempts go on in

@@ -35,6 +35,7 @@ export function createXrayProcess(options: XrayProcessOptions): XrayProcess {
   let lastError: string | null = null
   let onPreviousConfig = false
   let heldBack: HeldBack[] = []
+  let lastAct = async (): Promise<void> => undefined
   let tell: (change: XrayChange) => void = () => undefined
   const exclusive = createSerial()
 
@@ -110,6 +111,9 @@ export function createXrayProcess(options: XrayProcessOptions): XrayProcess {
   }
 
   const end = async (): Promise<void> => {
+    if (watch.current() !== null) await lastAct()
+    // It may have ended by itself meanwhile.
+    recovery.giveUp()
     watch.letGo()
     onPreviousConfig = false
     heldBack = []
@@ -133,6 +137,7 @@ export function createXrayProcess(options: XrayProcessOptions): XrayProcess {
     watch: (listener) => void (tell = listener),
 
     setRender: (next) => void (render = next),
+    setLastAct: (act) => void (lastAct = act),
 
     start: (next) =>
       exclusive(async () => {
@@ -148,7 +153,6 @@ export function createXrayProcess(options: XrayProcessOptions): XrayProcess {
         await mkdir(dir, { recursive: true, mode: 0o700 })
         await config.write(next())
         render = next
-        recovery.giveUp()
         await end()
         await startAnew()
       }),
@@ -186,9 +190,8 @@ export function createXrayProcess(options: XrayProcessOptions): XrayProcess {
     stop: () => {
       recovery.giveUp()
       return exclusive(async () => {
-        recovery.giveUp()
-        lastError = null
         await end()
+        lastError = null
         log.info({}, 'Xray stopped')
         tell({ type: 'down', reason: 'it was stopped', restartInMs: null })
       })

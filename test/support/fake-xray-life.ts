@@ -25,6 +25,7 @@ export function createFakeLife(become: (config: RenderedConfig) => void): FakeLi
   let file: object | null = null
   let rendering: (() => object) | undefined
   let tell: (change: XrayChange) => void = () => undefined
+  let lastAct = async (): Promise<void> => undefined
   let starting: Promise<void> | null = null
 
   async function run(config: RenderedConfig): Promise<void> {
@@ -65,6 +66,9 @@ export function createFakeLife(become: (config: RenderedConfig) => void): FakeLi
       setRender(render) {
         rendering = render
       },
+      setLastAct(act) {
+        lastAct = act
+      },
       async start(render) {
         await settled()
         if (!running) await begin(render)
@@ -84,10 +88,12 @@ export function createFakeLife(become: (config: RenderedConfig) => void): FakeLi
       readConfig: async () => file,
       async stop() {
         await settled()
+        await lastAct()
         running = false
       },
       async restart(render) {
         await settled()
+        await lastAct()
         running = false
         await begin(render)
       },
