@@ -7,7 +7,7 @@ import { emailKey } from './rows.ts'
 export type Online = readonly { email: string; ips: readonly { ip: string }[] | null }[]
 
 /** Xray writes IPv6 addresses in brackets. */
-function plainAddress(ip: string): string {
+export function plainAddress(ip: string): string {
   return ip.replace(/^\[(.*)\]$/, '$1')
 }
 

@@ -35,6 +35,9 @@ interface Judged {
   after: LimitedAfter
 }
 
+/** None that can be asked for. */
+const OPERATION = 'limits.enforce'
+
 /** So many rows change in one step at most: everybody's count beginning anew must not keep other changes waiting. */
 const MOST_AT_ONCE = 500
 
@@ -44,9 +47,10 @@ export function createEnforcement(deps: EnforceDeps) {
   const near = createNearnessWatch(db)
   const addresses = createAddressBook(db)
   const whomToAsk = createAsking(db)
-  // Nobody asks for their outcomes, and one may be made with every reading.
+  // Nobody asks for their outcomes, and one may be made with every reading. Others may choose keys that begin alike.
   const forgetPast = db.prepare(
-    "delete from applied_tasks where key >= 'limits:' and key < 'limits;' and status <> 'applying'",
+    `delete from applied_tasks where operation = '${OPERATION}' and key >= 'limits:' and key < 'limits;'
+       and status <> 'applying'`,
   )
   let failure = ''
 
@@ -74,7 +78,7 @@ export function createEnforcement(deps: EnforceDeps) {
   /** Makes what of this has to change as it is to be. Judged anew when its turn has come: it may have changed. */
   async function change(online: Online | null, isMeant: (row: Limited) => boolean): Promise<void> {
     await writes.run({
-      operation: 'limits.enforce',
+      operation: OPERATION,
       input: null,
       call: { idempotencyKey: `limits:${runtime.uuid()}` },
       plan: async () => {

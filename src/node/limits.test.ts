@@ -256,6 +256,22 @@ test('one that Xray refuses to turn away keeps nobody else from it, and is tried
   expect([...house.served]).toEqual([])
 })
 
+test('what limits change forgets no outcome of anybody else, whatever their keys', async () => {
+  const { house, db } = await withClients(['anna', 'bert'], { limitBytes: 10 })
+  const as = { idempotencyKey: 'limits:mine' }
+  await house.update('bert', { comment: 'x' }, as)
+  await house.update('bert', { comment: 'y' })
+  for (const email of ['anna', 'bert']) {
+    house.move(email, 20)
+    await house.tick()
+  }
+  await house.update('bert', { comment: 'x' }, as)
+  expect(house.client('bert')?.comment).toBe('y')
+  // Of its own the last is there, which nobody asks for.
+  const own = db.prepare("select count(*) from applied_tasks where operation = 'limits.enforce'").pluck()
+  expect(own.get()).toBe(1)
+})
+
 test('a kill amid leaves nobody half refused: the next start brings it to its end', async () => {
   const { house } = await withClients(['anna'], { limitBytes: 10 })
   house.move('anna', 20)

@@ -1,8 +1,9 @@
 /** Who is connected, by client: Xray knows one who stands in several inbounds by several names. */
 import type { XrayApi } from '#src/xray/api.ts'
 import { parseXrayName } from '#src/xray/user-name.ts'
+import { plainAddress } from './addresses.ts'
 
-/** An address, and when the newest connection from it began, s since the epoch. */
+/** An address, IPv6 without brackets, and when the newest connection from it began, s since the epoch. */
 export interface SeenAt {
   ip: string
   lastSeen: number
@@ -34,8 +35,18 @@ export async function lookWho(
   const isChosen = new Set(chosen)
   return [...namesOf].flatMap(([email, names]): Present[] => {
     if (!isChosen.has(email)) return [{ email, ips: null }]
-    const ips = names.flatMap((name) => ipsOf.get(name) ?? [])
+    const ips = eachOnce(names.flatMap((name) => ipsOf.get(name) ?? []))
     // Gone since Xray was asked who there is.
     return ips.length === 0 ? [] : [{ email, ips }]
   })
+}
+
+/** Xray writes IPv6 addresses in brackets, and tells of each name by itself. */
+function eachOnce(ips: readonly SeenAt[]): SeenAt[] {
+  const last = new Map<string, number>()
+  for (const { ip, lastSeen } of ips) {
+    const address = plainAddress(ip)
+    last.set(address, Math.max(lastSeen, last.get(address) ?? 0))
+  }
+  return [...last].map(([ip, lastSeen]) => ({ ip, lastSeen }))
 }

@@ -171,8 +171,8 @@ export function openLimitsHouse(db: Sqlite, clocks: FakeRuntime) {
     },
     add: (...clients: ClientInput[]) =>
       parts.clients['clients.add']({ id: String(INBOUND), clients }, call()),
-    update: (email: string, changes: Partial<Omit<ClientInput, 'email' | 'subscriptionId'>>) =>
-      parts.clients['clients.update']({ email, ...changes }, call()),
+    update: (email: string, changes: Partial<Omit<ClientInput, 'email' | 'subscriptionId'>>, as = call()) =>
+      parts.clients['clients.update']({ email, ...changes }, as),
     reset: (email: string) => parts.clients['clients.resetTraffic']({ email }, call()),
   }
 }
