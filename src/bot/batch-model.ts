@@ -12,16 +12,16 @@ interface KnownInput {
   clients?: { email: string }[]
 }
 
+/** A restart has none. */
+const inputOf = (task: Pick<TaskView, 'input'> | undefined): KnownInput => (task?.input ?? {}) as KnownInput
+
 /** What a batch was about, from its tasks alone: so it can be shown after a restart. */
 export function batchModel(fleet: Fleet, id: string, tasks: TaskView[], settled: boolean, t: T): BatchModel {
   const first = tasks[0]
-  const input = (first?.input ?? {}) as KnownInput
-  const email = input.email ?? input.clients?.[0]?.email
+  const input = inputOf(first)
   const serverId = first?.serverId ?? 0
-  const tag = input.tag ?? (input.id === undefined ? '' : tagOf(fleet, serverId, input.id))
   const words = wordsOf(first?.operation, input)
-  const isInbound = first?.operation.startsWith('inbounds.') === true
-  const name = isInbound ? tag : (email ?? '')
+  const name = first === undefined ? '' : nameIn(fleet, first)
   const home = [button(t('button.home'), 'home', {})]
   const model = {
     id,
@@ -62,12 +62,12 @@ export function batchModel(fleet: Fleet, id: string, tasks: TaskView[], settled:
         'primary',
       )
       const isThere = settled && tasks.some(({ status }) => status === 'applied' || status === 'unchanged')
-      const next = isThere ? [...inboundButtons(fleet, tasks, tag, t), [add], home] : [home]
+      const next = isThere ? [...inboundButtons(fleet, tasks, name, t), [add], home] : [home]
       return { ...ofInbound, next }
     }
     case 'enableInbound':
     case 'disableInbound':
-      return { ...ofInbound, next: [...inboundButtons(fleet, tasks, tag, t), home] }
+      return { ...ofInbound, next: [...inboundButtons(fleet, tasks, name, t), home] }
     case 'deleteInbound': {
       const list = [button(t('button.inbounds'), 'inbounds', { server: serverId, page: 0 })]
       return { ...ofInbound, next: [list, home] }
@@ -80,6 +80,19 @@ export function batchModel(fleet: Fleet, id: string, tasks: TaskView[], settled:
     case 'other':
       return { ...model, path: [], next: [home] }
   }
+}
+
+/** A change in words, while it is not done: "Adding anna". */
+export function doingWords(fleet: Fleet, task: TaskView, t: T): string {
+  return t(`batch.${wordsOf(task.operation, inputOf(task))}.doing`, { name: nameIn(fleet, task) })
+}
+
+/** The name of the client or inbound that a change is about. */
+function nameIn(fleet: Fleet, task: TaskView): string {
+  const { operation, serverId } = task
+  const { tag, id, email, clients } = inputOf(task)
+  if (!operation.startsWith('inbounds.')) return email ?? clients?.[0]?.email ?? ''
+  return tag ?? (id === undefined ? '' : tagOf(fleet, serverId, id))
 }
 
 function wordsOf(operation: string | undefined, { enabled }: KnownInput) {
@@ -112,7 +125,7 @@ function perServer(tasks: TaskView[]): TaskView[] {
   for (const task of tasks) seen.set(task.serverId, (seen.get(task.serverId) ?? 0) + 1)
   return tasks.map((task) =>
     (seen.get(task.serverId) ?? 0) > 1
-      ? { ...task, serverName: `${task.serverName} · ${(task.input as KnownInput).id ?? ''}` }
+      ? { ...task, serverName: `${task.serverName} · ${inputOf(task).id ?? ''}` }
       : task,
   )
 }

@@ -11,6 +11,7 @@ const any: Record<string, fc.Arbitrary<unknown>> = {
   client: id,
   link: id,
   batch: word,
+  task: word,
   nonce: word,
   filter: fc.constantFrom('all', 'disabled'),
   limit: fc.constantFrom('traffic', 'end', 'addresses', 'period'),

@@ -17,6 +17,7 @@ export interface Texts {
   'crumb.addInbound': none
   'crumb.addClient': none
   'crumb.limits': none
+  'crumb.waiting': none
   'button.allServers': none
   'button.servers': none
   'button.clients': none
@@ -58,6 +59,9 @@ export interface Texts {
   'button.setLimits': none
   'button.resetTraffic': none
   'button.done': none
+  'button.waiting': { count: number }
+  'button.callOff': { what: string | number }
+  'button.callOffYes': none
   'command.start': none
   'command.servers': none
   'command.add': none
@@ -116,6 +120,12 @@ export interface Texts {
   'server.removeQuestion': { name: string | number }
   'server.removeEffect': { count: number }
   'server.removed': { name: string | number }
+  'waiting.none': none
+  'waiting.inOrder': none
+  'waiting.untilEnabled': none
+  'waiting.begun': none
+  'waiting.question': { what: string | number }
+  'waiting.effect': { name: string | number }
   'usage.cpu': { cores: string | number; cpu: string | number }
   'usage.load': { load: string | number }
   'usage.memory': { percent: string | number; total: string | number; used: string | number }
@@ -371,6 +381,7 @@ export interface Texts {
   'toast.expired': none
   'toast.already': none
   'toast.old': none
+  'toast.tooLate': none
   'toast.nothingToRetry': none
   'toast.typed': none
   failed: none

@@ -6,6 +6,7 @@ import { browseRoutes } from './browse.ts'
 import { changeRoutes } from './change.ts'
 import { startRoutes } from './join.ts'
 import type { Routes } from './route.ts'
+import { waitingRoutes } from './waiting.ts'
 
 /** What every button does. A verb without a route does not compile. */
 export function createRoutes(
@@ -13,5 +14,11 @@ export function createRoutes(
   followers: Followers,
   redraw: (ctx: BotContext) => Promise<void>,
 ): Routes {
-  return { ...browseRoutes(s), ...askRoutes(s), ...changeRoutes(s, followers, redraw), ...startRoutes(s) }
+  return {
+    ...browseRoutes(s),
+    ...askRoutes(s),
+    ...waitingRoutes(s),
+    ...changeRoutes(s, followers, redraw),
+    ...startRoutes(s),
+  }
 }

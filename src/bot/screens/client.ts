@@ -64,7 +64,10 @@ export function clientScreen({ person, at, entries, enable, disable }: ClientMod
       t('client.servers', { count: servers }),
       lastActive > 0 && placed(t('client.lastActive', { time: HERE }), moment(lastActive, 'ago')),
       ...entries.items.map((entry) => entryLines(entry, t)),
-      ...person.waiting.map((waiting) => html`\n⏳ <b>${waiting.name}</b>: ${t('batch.follows')}`),
+      ...person.waiting.map(
+        (waiting) =>
+          html`\n⏳ <b>${waiting.name}</b>: ${t(waiting.enabled ? 'batch.follows' : 'batch.followsEnabled')}`,
+      ),
     ),
     nonces: [enable, disable].filter((nonce) => nonce !== undefined),
     keyboard: [

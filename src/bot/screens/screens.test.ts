@@ -13,6 +13,7 @@ import { inboundScreen, inboundsScreen } from './inbounds.ts'
 import { limitsScreen } from './limits.ts'
 import { editScreen, joinScreen } from './server-edit.ts'
 import { serverScreen, usageScreen } from './server.ts'
+import { WAITING_PER_PAGE, waitingScreen } from './waiting.ts'
 
 const { t } = loadLanguages().forCode('en')
 /** As long and as hostile as a name may be. */
@@ -178,6 +179,26 @@ const screens: Record<string, Screen> = {
   ),
   limits: limitsScreen({ person, at: { server: first.id, client: client.id }, reset: nonce }, t),
   confirm: confirmScreen({ crumbs: [NASTY], question: NASTY, effect: NASTY, yes: 'Yes', nonce, back }, t),
+  waiting: waitingScreen(
+    {
+      server: first,
+      total: 1_000,
+      items: pageOf(
+        fleet.map((_, i) => ({
+          task: {
+            ...task(i, 'pending'),
+            id: '0'.repeat(36),
+            error: { code: 'SERVER_REFUSED', message: '', details: { reason: NASTY.repeat(100) } },
+            begun: i % 2 === 0,
+          },
+          doing: NASTY.repeat(3),
+        })),
+        3,
+        WAITING_PER_PAGE,
+      ),
+    },
+    t,
+  ),
   batch: batchScreen(
     {
       id: '0'.repeat(36),
