@@ -82,7 +82,7 @@ export function createJournal(deps: {
      where id = @id and ${OPEN}`,
   )
   const recover = sqlite.prepare(
-    `update server_tasks set status = 'pending', next_attempt_at = ? where ${OPEN} and status = 'running'`,
+    `update server_tasks set status = 'pending', error = null, next_attempt_at = ? where ${OPEN} and status = 'running'`,
   )
   const serversWithOpen = sqlite.prepare(`select distinct server_id from server_tasks where ${OPEN}`).pluck()
   const switches = sqlite.prepare(

@@ -87,10 +87,37 @@ const GONE: Record<string, string> = {
   'certificates.delete': 'CERTIFICATE_NOT_FOUND',
 }
 
+type Failure = Pick<FleetError, 'code' | 'details'>
+
 /** Sent, and the answer was lost: it may have been carried out. */
-function isInDoubt({ code, details }: FleetError): boolean {
+function isInDoubt({ code, details }: Failure): boolean {
   if (code === 'SERVER_UNREACHABLE') return details['sent'] === true
   return code === 'SERVER_TIMEOUT' || code === 'SERVER_ANSWER_UNREADABLE' || code === 'CHANGE_UNSETTLED'
+}
+
+/** Whether a task that is open may have been carried out by its server. */
+export function isBegun(task: { attempts: number; status: string; error: Failure | null }): boolean {
+  if (task.attempts === 0) return false
+  // Without an error it was on its way when the process ended. A server that does not know what went wrong may be wrong.
+  return (
+    task.status === 'running' ||
+    task.error === null ||
+    task.error.code === 'INTERNAL' ||
+    isInDoubt(task.error)
+  )
+}
+
+/**
+ * How a failure is kept. A server that is not reached does not answer for what was sent to it before: the doubt stays.
+ * @param before the task as it was when it was sent this time
+ */
+export function withDoubt(
+  error: FleetError,
+  before: { attempts: number; error: Failure | null },
+): FleetError {
+  const wasBegun = before.attempts > 1 && isBegun({ ...before, status: 'pending' })
+  if (error.code !== 'SERVER_UNREACHABLE' || !wasBegun) return error
+  return new FleetError(error.code, { ...error.details, sent: true }, { cause: error.cause })
 }
 
 /** What is said of a task whose time is over. */

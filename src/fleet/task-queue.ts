@@ -11,7 +11,7 @@ import type { GroupCommit } from './group-commit.ts'
 import type { Journal, TaskRow } from './journal.ts'
 import { type Lane, createLane } from './lane.ts'
 import { type Next, createNext } from './next-step.ts'
-import { decideFailure, expired } from './retry.ts'
+import { decideFailure, expired, withDoubt } from './retry.ts'
 import { sendTask } from './send-task.ts'
 import type { Server } from './types.ts'
 
@@ -148,7 +148,7 @@ export function createTaskQueue(deps: QueueDeps) {
   }
 
   async function failed(lane: Lane, task: TaskRow, operation: OperationName, thrown: unknown): Promise<void> {
-    const error = toFleetError(thrown, randomId(runtime, 64))
+    const error = withDoubt(toFleetError(thrown, randomId(runtime, 64)), task)
     const { whenOffline } = operationMeta(operation)
     const now = runtime.now()
     const outcome = decideFailure({ operation, whenOffline, error, attempts: task.attempts, now })

@@ -9,9 +9,9 @@ import {
 import type { Faults } from '#src/faults.ts'
 import type { Runtime } from '#src/runtime.ts'
 import type { Sqlite } from '#src/store/open.ts'
-import { type Journal, type NewTask, toView } from './journal.ts'
+import { type Journal, type NewTask, isFinal, toView } from './journal.ts'
 import type { Progress } from './progress.ts'
-import { backoff, expiryOf, heldBy, isAway, unreachable } from './retry.ts'
+import { backoff, expiryOf, heldBy, isAway, isBegun, unreachable } from './retry.ts'
 import type { TaskQueue } from './task-queue.ts'
 import type { Batch, Server, Tasks } from './types.ts'
 
@@ -135,7 +135,24 @@ export function createTasks(deps: TasksDeps): Tasks {
       return handle(batch)
     },
 
-    open: (serverId) => journal.open(serverId).map(toView),
+    open: (serverId) => journal.open(serverId).map((task) => ({ ...toView(task), begun: isBegun(task) })),
+
+    cancel(taskId, actor) {
+      const cancelled = sqlite
+        .transaction(() => {
+          const task = journal.get(taskId)
+          if (task === undefined || isFinal(task.status) || isBegun(task)) return undefined
+          journal.record(task.serverId, 'servers.cancel', { task: taskId, operation: task.operation }, actor)
+          return journal.settle(taskId, { status: 'cancelled', error: null })
+        })
+        .immediate()
+      if (cancelled === undefined) return false
+      progress.changed(toView(cancelled))
+      // What stood behind it may be first now.
+      queue.wake(cancelled.serverId)
+      return true
+    },
+
     watch: (batchId, listener) => progress.watch(batchId, listener),
     kick: (serverId) => queue.kick(serverId),
   }

@@ -126,8 +126,10 @@ export interface Tasks {
   batch(id: string): TaskView[]
   /** A new batch for what failed or expired in this one. */
   retryFailed(batchId: string, actor: Actor): Promise<Batch>
-  /** Tasks still to be carried out on a server, oldest first. */
-  open(serverId: number): TaskView[]
+  /** Tasks still to be carried out on a server, oldest first. `begun`: the server may have done it already. */
+  open(serverId: number): (TaskView & { begun: boolean })[]
+  /** Calls off a task that waits. @returns false where it is over, under way, or may have been done already */
+  cancel(taskId: string, actor: Actor): boolean
   /** Called on every change of a task of the batch, until unsubscribed. */
   watch(batchId: string, listener: (tasks: TaskView[]) => void): () => void
   /** The server may be reachable now: try its queue at once. */

@@ -2,11 +2,15 @@ import { type ErrorCode, type ErrorDetails, type FleetError, fail } from '#src/e
 import type { Sqlite } from '#src/store/open.ts'
 import type { SecretBox } from '#src/trust/secret-box.ts'
 
-/** A change under way, and how to take it back: a snapshot as JSON. */
-export interface OpenChange {
+/** One change, as it is asked for again. */
+export interface Change {
   key: string
   operation: string
   inputHash: string
+}
+
+/** A change under way, and how to take it back: a snapshot as JSON. */
+export interface OpenChange extends Change {
   undo: string
 }
 
@@ -73,7 +77,7 @@ export function createOutcomes(db: Sqlite, box: SecretBox, now: () => number) {
       finish.run(sealedResult, now(), key)
     },
 
-    refused(change: { key: string; operation: string; inputHash: string }, error: FleetError): void {
+    refused(change: Change, error: FleetError): void {
       const { key, operation, inputHash } = change
       const { code, details } = error
       refuse.run({ key, operation, inputHash, error: JSON.stringify({ code, details }), now: now() })

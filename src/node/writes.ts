@@ -17,7 +17,7 @@ import { type Sqlite, withNextCommit } from '#src/store/open.ts'
 import type { SecretBox } from '#src/trust/secret-box.ts'
 import { hashOf } from './canonical.ts'
 import { createDoubt } from './doubt.ts'
-import { createOutcomes } from './outcomes.ts'
+import { type Change, createOutcomes } from './outcomes.ts'
 import type { Plan, WriteRequest } from './plan.ts'
 import type { PositionStore } from './position.ts'
 import type { KnownRows, RowsView } from './rows-view.ts'
@@ -43,13 +43,6 @@ export interface WriteDeps {
   /** Told of every change that has come about, after it is on record; of one that a kill meets, perhaps twice. Must not throw. */
   applied?: ((before: Snapshot, now: RowsView) => void) | undefined
   faults?: Faults | undefined
-}
-
-/** One change, as it is asked for again. */
-interface Change {
-  key: string
-  operation: string
-  inputHash: string
 }
 
 const snapshotOf = ({ undo }: { undo: string | null }): Snapshot => JSON.parse(undo ?? '') as Snapshot

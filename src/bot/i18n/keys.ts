@@ -19,6 +19,7 @@ export interface Texts {
   'crumb.limits': none
   'crumb.certificates': none
   'crumb.addTo': none
+  'crumb.waiting': none
   'button.allServers': none
   'button.servers': none
   'button.clients': none
@@ -68,6 +69,9 @@ export interface Texts {
   'button.addToInbounds': none
   'button.removeFrom': none
   'button.add': none
+  'button.waiting': { count: number }
+  'button.callOff': { what: string | number }
+  'button.callOffYes': none
   'command.start': none
   'command.servers': none
   'command.add': none
@@ -126,6 +130,12 @@ export interface Texts {
   'server.removeQuestion': { name: string | number }
   'server.removeEffect': { count: number }
   'server.removed': { name: string | number }
+  'waiting.none': none
+  'waiting.inOrder': none
+  'waiting.untilEnabled': none
+  'waiting.begun': none
+  'waiting.question': { what: string | number }
+  'waiting.effect': { name: string | number }
   'usage.cpu': { cores: string | number; cpu: string | number }
   'usage.load': { load: string | number }
   'usage.memory': { percent: string | number; total: string | number; used: string | number }
@@ -405,6 +415,7 @@ export interface Texts {
   'toast.expired': none
   'toast.already': none
   'toast.old': none
+  'toast.tooLate': none
   'toast.nothingToRetry': none
   'toast.typed': none
   failed: none
