@@ -1,6 +1,5 @@
 import type { OperationInput } from '#src/contract/index.ts'
 import { port as portSchema, tag as tagSchema } from '#src/contract/primitives.ts'
-import { hostAndPort } from '#src/contract/stream.ts'
 import { portHolder } from '#src/fleet/ports.ts'
 import { templates } from '#src/fleet/templates.ts'
 import type { Fleet, Server } from '#src/fleet/types.ts'
@@ -25,17 +24,16 @@ import {
   lookAtCertificates,
   noCertificate,
 } from './certificate-step.ts'
+import { type TargetChoice, forwardStep, siteStep } from './target-steps.ts'
 import { type TemplateChoice, templateName, templateStep } from './template-step.ts'
 import { textStep } from './text-step.ts'
 import { again, type Step, type Wizard } from './wizard.ts'
 
-interface Answers extends ServerChoice, TemplateChoice, CertificateChoice {
+interface Answers extends ServerChoice, TemplateChoice, CertificateChoice, TargetChoice {
   port: number
   /** A free port to offer, drawn once so that the button keeps its meaning. */
   offered: number
   tag: string
-  /** Of REALITY's site, or of what a tunnel leads to. */
-  target: string
 }
 
 /** Above what other services use, below the ports systems give to outgoing connections (Linux: from 32768). */
@@ -43,10 +41,6 @@ const FIRST_OFFERED = 20_000
 const LAST_OFFERED = 32_000
 /** Whatever is dressed as a web site looks most like the real thing there. */
 const HTTPS = 443
-
-/** Large sites that speak TLS 1.3 and HTTP/2, which REALITY needs of a target. */
-const TARGETS = ['www.microsoft.com:443', 'www.nvidia.com:443', 'dl.google.com:443']
-const TARGET = /^([A-Za-z0-9.-]{1,253})(?::(\d{1,5}))?$/
 
 /** The inbound as it is asked for so far; what is not known yet has no say in what it is asked for. */
 function inboundOf(answers: Answers, random = '0'.repeat(16)): OperationInput<'inbounds.add'> {
@@ -112,25 +106,12 @@ const tag: Step<Answers> = textStep({
       : { stay: answers, error: t('addInbound.badTag') },
 })
 
-const site: Step<Answers> = textStep({
-  question: (_, t) => [t('addInbound.target'), t('addInbound.targetHint')],
-  offers: () => TARGETS.map((value) => ({ text: value, value })),
-  take(answers, text, { t }) {
-    const match = TARGET.exec(text)
-    if (match === null || !text.includes('.')) return { stay: answers, error: t('addInbound.badTarget') }
-    return { next: { ...answers, target: `${match[1]}:${match[2] ?? HTTPS}` } }
-  },
-})
-
-const forward: Step<Answers> = textStep({
-  question: (_, t) => [t('addInbound.forward'), t('addInbound.forwardHint')],
-  take: (answers, text, { t }) =>
-    hostAndPort.safeParse(text).success
-      ? { next: { ...answers, target: text } }
-      : { stay: answers, error: t('addInbound.badForward') },
-})
-
-const further = { site: [site], forward: [forward], certificate: [certificateStep<Answers>()], nothing: [] }
+const further = {
+  site: [siteStep<Answers>()],
+  forward: [forwardStep<Answers>()],
+  certificate: [certificateStep<Answers>()],
+  nothing: [],
+}
 
 /** What would go wrong on these servers, said before anything is made. */
 function clash(answers: Answers, servers: Server[], fleet: Fleet): Server | undefined {
