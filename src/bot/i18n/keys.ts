@@ -245,6 +245,7 @@ export interface Texts {
   'wizard.noServer': { search: string | number }
   'wizard.noInbound': { search: string | number }
   'wizard.allDisabled': none
+  'wizard.tap': none
   'addServer.name': none
   'addServer.nameHint': none
   'addServer.badName': { max: string | number }
@@ -400,6 +401,7 @@ export interface Texts {
   'toast.old': none
   'toast.nothingToRetry': none
   'toast.typed': none
+  'toast.checking': none
   failed: none
   stranger: none
   'errors.BAD_INPUT': { field: string | number; reason: string | number }
