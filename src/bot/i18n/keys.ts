@@ -324,8 +324,10 @@ export interface Texts {
   'kind.transport.xhttp': none
   'kind.transport.mkcp': none
   'kind.transport.hysteria': none
+  'kind.transport.hysteriaObfuscated': none
   'kind.security.tls': none
   'kind.security.reality': none
+  'kind.security.none': none
   'how.app': none
   'how.wireguard': none
   'how.mixed': none
@@ -497,6 +499,18 @@ export interface Texts {
   'getCertificate.through': { port: string | number }
   'placeClient.same': none
   'placeClient.nowhere': { name: string | number }
+  'custom.name': none
+  'custom.hint': none
+  'custom.protocol': none
+  'custom.transport': none
+  'custom.security': none
+  'extras.sniffing': none
+  'extras.setFallback': none
+  'extras.fallback': none
+  'extras.fallbackHint': none
+  'extras.noFallback': none
+  'extras.badFallback': none
+  'extras.sumFallback': { target: string | number }
 }
 
 export type TextKey = keyof Texts
