@@ -138,6 +138,21 @@ describe('limits in the chat', () => {
     await alice.seesScreen('▱▱▱▱▱▱▱▱▱▱ 0%')
   })
 
+  test('an end that has passed is what the question shows, not that there is none', async () => {
+    const { alice } = house
+    const servers = await withAnna()
+    const input = { email: 'anna', expiresAt: Date.UTC(2026, 0, 2, 12) }
+    const targets = servers.map(({ id }) => ({ serverId: id, input }))
+    const actor = { kind: 'system' as const, id: 'test' }
+    await (
+      await house.fleet.tasks.run({ operation: 'clients.update', targets, actor })
+    ).settled
+    await asks('Until', 'Now: until 2026-01-02')
+    await alice.taps('30 days')
+    await done()
+    for (const row of rows(servers)) expect(row?.expiresAt).toBeGreaterThan(Date.now())
+  })
+
   test('where they differ, that is said, and one change makes them the same', async () => {
     const { alice } = house
     const servers = await withAnna()

@@ -14,10 +14,11 @@ import type { Menus } from './menus.ts'
 import { type Dispatch, saying } from './router.ts'
 import { noteScreen } from './screens/confirm.ts'
 import type { Services } from './services.ts'
+import { isOnLiveMessage } from './store/chats.ts'
 import type { Drafts } from './store/drafts.ts'
 import type { BotContext } from './types.ts'
 import { WIZARD, WIZARD_VERSION, wizardConversation } from './wizards/conversation.ts'
-import type { AnyWizard } from './wizards/run.ts'
+import { type AnyWizard, isWizardTap } from './wizards/run.ts'
 
 export interface TreeParts {
   s: Services
@@ -66,7 +67,11 @@ export function updateTree(parts: TreeParts): Composer<Context> {
   known.on('callback_query:data', (ctx) => {
     const tap = decodeTap(ctx.callbackQuery.data)
     if (tap !== undefined) return dispatch(ctx, tap)
-    return s.answered(ctx, () => Promise.resolve({ text: ctx.t('toast.old'), alert: true }))
+    // The second half of a double tap that ended a form: the screen has moved on already.
+    const isNoNews = isWizardTap(ctx.callbackQuery.data) && isOnLiveMessage(s, ctx)
+    return s.answered(ctx, () =>
+      Promise.resolve(isNoNews ? undefined : { text: ctx.t('toast.old'), alert: true }),
+    )
   })
   for (const name of commandNames) {
     if (name === 'cancel') continue

@@ -18,11 +18,11 @@ export interface TemplateAnswers {
 /** What must be asked beside a port and a name. */
 type Asks = 'site' | 'certificate' | 'forward' | 'nothing'
 
-type Made = OperationInput<'inbounds.add'>
-type Stream = Extract<Made, { protocol: 'vless' }>['stream']
-type Security = Stream['security']
+export type Made = OperationInput<'inbounds.add'>
+export type Stream = Extract<Made, { protocol: 'vless' }>['stream']
+export type Security = Stream['security']
 
-interface Template {
+export interface Template {
   asks: Asks
   /** What its name is offered to begin with. */
   prefix: string
@@ -35,21 +35,21 @@ interface Template {
  */
 const OWN_NAME = 'www.bing.com'
 
-const none: Security = { type: 'none' }
+export const none: Security = { type: 'none' }
 
-function reality({ target, random }: TemplateAnswers): Security {
+export function reality({ target, random }: TemplateAnswers): Security {
   const serverNames = [target.slice(0, target.lastIndexOf(':')).replace(/^\[|\]$/g, '')]
   return { type: 'reality', target, serverNames, shortIds: [random] }
 }
 
-function tls({ domain }: TemplateAnswers): Security {
+export function tls({ domain }: TemplateAnswers): Security {
   return domain === null
     ? { type: 'tls', serverName: OWN_NAME }
     : { type: 'tls', serverName: domain, certificate: { source: 'store', domain } }
 }
 
-const path = ({ random }: TemplateAnswers): string => `/${random.slice(0, 8)}`
-const listener = ({ tag, port }: TemplateAnswers) => ({ tag, port })
+export const path = ({ random }: TemplateAnswers): string => `/${random.slice(0, 8)}`
+export const listener = ({ tag, port }: TemplateAnswers) => ({ tag, port })
 
 const vless = (stream: (answers: TemplateAnswers) => Stream): Template['make'] =>
   function make(answers) {

@@ -22,6 +22,8 @@ export interface BotHouse {
   /** Everything that was logged, as JSON. */
   log: string[]
   checked: number[]
+  /** What a check that is asked for in the chat waits for. */
+  checking: () => Promise<void>
   db(): Db
   nodeOf(server: Server): SimulatedNode
   /** A server that has joined and answers; its inbound, if it is to have one. */
@@ -112,7 +114,10 @@ export async function openBotHouse(options: BotHouseOptions = {}): Promise<BotHo
       fleet,
       runtime,
       log: logger,
-      checkServer: async (id) => void checked.push(id),
+      checkServer: (id) => {
+        checked.push(id)
+        return house.checking()
+      },
       fetch: alive,
     }
     return { bot: createBot(deps), die: () => void (dead = true) }
@@ -129,6 +134,7 @@ export async function openBotHouse(options: BotHouseOptions = {}): Promise<BotHo
     fleet,
     log,
     checked,
+    checking: () => Promise.resolve(),
     db: () => store.db(),
     nodeOf,
     async join(name, inbound) {

@@ -257,6 +257,7 @@ export interface Texts {
   'wizard.noServer': { search: string | number }
   'wizard.noInbound': { search: string | number }
   'wizard.allDisabled': none
+  'wizard.tap': none
   'addServer.name': none
   'addServer.nameHint': none
   'addServer.badName': { max: string | number }
@@ -335,8 +336,10 @@ export interface Texts {
   'kind.transport.xhttp': none
   'kind.transport.mkcp': none
   'kind.transport.hysteria': none
+  'kind.transport.hysteriaObfuscated': none
   'kind.security.tls': none
   'kind.security.reality': none
+  'kind.security.none': none
   'how.app': none
   'how.wireguard': none
   'how.mixed': none
@@ -418,6 +421,7 @@ export interface Texts {
   'toast.tooLate': none
   'toast.nothingToRetry': none
   'toast.typed': none
+  'toast.checking': none
   failed: none
   stranger: none
   'errors.BAD_INPUT': { field: string | number; reason: string | number }
@@ -514,6 +518,18 @@ export interface Texts {
   'getCertificate.through': { port: string | number }
   'placeClient.same': none
   'placeClient.nowhere': { name: string | number }
+  'custom.name': none
+  'custom.hint': none
+  'custom.protocol': none
+  'custom.transport': none
+  'custom.security': none
+  'extras.sniffing': none
+  'extras.setFallback': none
+  'extras.fallback': none
+  'extras.fallbackHint': none
+  'extras.noFallback': none
+  'extras.badFallback': none
+  'extras.sumFallback': { target: string | number }
 }
 
 export type TextKey = keyof Texts

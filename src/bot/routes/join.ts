@@ -5,7 +5,7 @@ import { joinScreen } from '../screens/server-edit.ts'
 import type { Services, Toast } from '../services.ts'
 import type { BotContext, StageContext } from '../types.ts'
 import type { Routes } from './route.ts'
-import { showServer, showServerAside } from './server.ts'
+import { refreshHere, showServer, showServerAside } from './server.ts'
 import { WIZARD, type WizardStart } from '../wizards/conversation.ts'
 
 type Starting =
@@ -48,13 +48,32 @@ export function startRoutes(s: Services): Routes<Starting> {
     await ctx.conversation.enter(WIZARD, request)
   }
 
-  async function openServer(ctx: BotContext, server: number): Promise<Toast | void> {
-    if (s.fleet.servers.find(server) === undefined)
-      return { text: ctx.t('errors.SERVER_NOT_FOUND', { server }), alert: true }
+  /** Not where a wizard is under way: that needs the live message. */
+  async function openServer(ctx: BotContext, server: number): Promise<void> {
     if (ctx.conversation.active(WIZARD) > 0) return showServerAside(s, ctx, server)
     // The alert stays as it is: what was wrong, and since when.
     ctx.fresh = true
     await showServer(s, ctx, server)
+  }
+
+  /** The answer for a server that was removed since its alert. */
+  const gone = (ctx: BotContext, server: number): Toast | undefined =>
+    s.fleet.servers.find(server) === undefined
+      ? { text: ctx.t('errors.SERVER_NOT_FOUND', { server }), alert: true }
+      : undefined
+
+  /** Looks at a server, which may take as long as it is away, and then shows what was found. */
+  async function check(server: number, show: () => Promise<unknown>): Promise<void> {
+    try {
+      await s.checkServer?.(server)
+      if (s.fleet.servers.find(server) !== undefined) await show()
+    } catch (error) {
+      if (s.signal.aborted) return
+      s.log.warn(
+        { serverId: server, error: safeFields(error) },
+        'a check that was asked for did not end well',
+      )
+    }
   }
 
   return {
@@ -69,20 +88,28 @@ export function startRoutes(s: Services): Routes<Starting> {
     },
     editField: { need: 'admin', run: (ctx, fields) => start(ctx, 'editField', fields) },
     editLimit: { need: 'clients.update', run: (ctx, fields) => start(ctx, 'editLimit', fields) },
-    alertOpen: { need: 'viewer', keepsWizard: true, run: (ctx, { server }) => openServer(ctx, server) },
+    alertOpen: {
+      need: 'viewer',
+      keepsWizard: true,
+      async run(ctx, { server }) {
+        return gone(ctx, server) ?? (await openServer(ctx, server))
+      },
+    },
     alertCheck: {
       need: 'viewer',
       keepsWizard: true,
       async run(ctx, { server }) {
-        try {
-          if (s.fleet.servers.find(server) !== undefined) await s.checkServer?.(server)
-        } catch (error) {
-          s.log.warn(
-            { serverId: server, error: safeFields(error) },
-            'a check that was asked for did not end well',
-          )
+        const words = gone(ctx, server)
+        if (words !== undefined) return words
+        // In the background: whatever else is tapped in this chat waits for this handler.
+        if (ctx.conversation.active(WIZARD) > 0) {
+          void check(server, () => showServerAside(s, ctx, server))
+        } else {
+          const opened = openServer(ctx, server)
+          void check(server, () => opened.then(() => refreshHere(s, ctx, server)))
+          await opened
         }
-        return openServer(ctx, server)
+        return { text: ctx.t('toast.checking') }
       },
     },
   }

@@ -68,6 +68,13 @@ export async function refreshServer(
   )
 }
 
+/** Draws a server's screen anew where one person looks, if they still look at it. @throws FleetError SERVER_NOT_FOUND */
+export async function refreshHere(s: Services, ctx: StageContext, serverId: number): Promise<void> {
+  const load = await readLoad(s, serverId)
+  const screen = serverScreen(serverModel(s, serverId, load), ctx.t)
+  await s.live.refresh(ctx, screen, encodeTap('server', { server: serverId }))
+}
+
 /** Beside the live message, which a wizard is using. @throws FleetError SERVER_NOT_FOUND */
 export async function showServerAside(s: Services, ctx: StageContext, serverId: number): Promise<void> {
   const load = await readLoad(s, serverId)

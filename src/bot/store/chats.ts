@@ -41,3 +41,12 @@ export function createChats(db: Db): Chats {
         .all(),
   }
 }
+
+/** Whether a button was tapped on the message that shows the screen, and not on one further up. */
+export function isOnLiveMessage(
+  { chats }: { chats: Chats },
+  ctx: { spot: { key: string }; callbackQuery?: { message?: { message_id: number } } },
+): boolean {
+  const tapped = ctx.callbackQuery?.message?.message_id
+  return tapped !== undefined && tapped === chats.get(ctx.spot.key)?.screenMessageId
+}

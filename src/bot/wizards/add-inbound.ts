@@ -1,8 +1,8 @@
 import type { OperationInput } from '#src/contract/index.ts'
 import { port as portSchema, tag as tagSchema } from '#src/contract/primitives.ts'
-import { hostAndPort } from '#src/contract/stream.ts'
 import { portHolder } from '#src/fleet/ports.ts'
-import { templates } from '#src/fleet/templates.ts'
+import { customTemplate } from '#src/fleet/custom.ts'
+import { type Template, templates } from '#src/fleet/templates.ts'
 import type { Fleet, Server } from '#src/fleet/types.ts'
 import type { Runtime } from '#src/runtime.ts'
 import type { Services } from '../services.ts'
@@ -25,17 +25,26 @@ import {
   lookAtCertificates,
   noCertificate,
 } from './certificate-step.ts'
+import { customName, customSteps } from './custom-steps.ts'
+import {
+  type Extras,
+  extraRows,
+  fallbackStep,
+  noExtras,
+  takesFallback,
+  tappedExtra,
+  withExtras,
+} from './extras.ts'
+import { type TargetChoice, forwardStep, siteStep } from './target-steps.ts'
 import { type TemplateChoice, templateName, templateStep } from './template-step.ts'
 import { textStep } from './text-step.ts'
 import { again, type Step, type Wizard } from './wizard.ts'
 
-interface Answers extends ServerChoice, TemplateChoice, CertificateChoice {
+interface Answers extends ServerChoice, TemplateChoice, CertificateChoice, TargetChoice, Extras {
   port: number
   /** A free port to offer, drawn once so that the button keeps its meaning. */
   offered: number
   tag: string
-  /** Of REALITY's site, or of what a tunnel leads to. */
-  target: string
 }
 
 /** Above what other services use, below the ports systems give to outgoing connections (Linux: from 32768). */
@@ -44,15 +53,15 @@ const LAST_OFFERED = 32_000
 /** Whatever is dressed as a web site looks most like the real thing there. */
 const HTTPS = 443
 
-/** Large sites that speak TLS 1.3 and HTTP/2, which REALITY needs of a target. */
-const TARGETS = ['www.microsoft.com:443', 'www.nvidia.com:443', 'dl.google.com:443']
-const TARGET = /^([A-Za-z0-9.-]{1,253})(?::(\d{1,5}))?$/
+/** How the inbound is made, and what is asked for it. */
+const recipe = ({ template, custom }: TemplateChoice): Template =>
+  custom === null ? templates[template] : customTemplate(custom)
 
 /** The inbound as it is asked for so far; what is not known yet has no say in what it is asked for. */
 function inboundOf(answers: Answers, random = '0'.repeat(16)): OperationInput<'inbounds.add'> {
   const { tag: name, port: number, target: site, domain } = answers
   const target = site === '' ? 'site.example:443' : site
-  return templates[answers.template].make({ tag: name, port: number, target, domain, random })
+  return withExtras(recipe(answers).make({ tag: name, port: number, target, domain, random }), answers)
 }
 
 /** Of these the first server on which another inbound has this port. */
@@ -75,7 +84,7 @@ function freePort(fleet: Fleet, runtime: Runtime): number {
   return FIRST_OFFERED
 }
 
-const asks = (answers: Answers) => templates[answers.template].asks
+const asks = (answers: Answers) => recipe(answers).asks
 
 const port: Step<Answers> = textStep({
   question: (_, t) => [t('addInbound.port')],
@@ -103,7 +112,7 @@ const port: Step<Answers> = textStep({
 const tag: Step<Answers> = textStep({
   question: (_, t) => [t('addInbound.tag'), t('addInbound.tagHint')],
   offers(answers) {
-    const value = `${templates[answers.template].prefix}-${answers.port}`
+    const value = `${recipe(answers).prefix}-${answers.port}`
     return [{ text: value, value }]
   },
   take: (answers, text, { t }) =>
@@ -112,25 +121,12 @@ const tag: Step<Answers> = textStep({
       : { stay: answers, error: t('addInbound.badTag') },
 })
 
-const site: Step<Answers> = textStep({
-  question: (_, t) => [t('addInbound.target'), t('addInbound.targetHint')],
-  offers: () => TARGETS.map((value) => ({ text: value, value })),
-  take(answers, text, { t }) {
-    const match = TARGET.exec(text)
-    if (match === null || !text.includes('.')) return { stay: answers, error: t('addInbound.badTarget') }
-    return { next: { ...answers, target: `${match[1]}:${match[2] ?? HTTPS}` } }
-  },
-})
-
-const forward: Step<Answers> = textStep({
-  question: (_, t) => [t('addInbound.forward'), t('addInbound.forwardHint')],
-  take: (answers, text, { t }) =>
-    hostAndPort.safeParse(text).success
-      ? { next: { ...answers, target: text } }
-      : { stay: answers, error: t('addInbound.badForward') },
-})
-
-const further = { site: [site], forward: [forward], certificate: [certificateStep<Answers>()], nothing: [] }
+const further = {
+  site: [siteStep<Answers>()],
+  forward: [forwardStep<Answers>()],
+  certificate: [certificateStep<Answers>()],
+  nothing: [],
+}
 
 /** What would go wrong on these servers, said before anything is made. */
 function clash(answers: Answers, servers: Server[], fleet: Fleet): Server | undefined {
@@ -145,24 +141,33 @@ const summary: Step<Answers> = {
     const servers = chosenServers(answers, fleet)
     const taken = clash(answers, servers, fleet)
     const { target } = answers
+    const made = inboundOf(answers)
     return {
       lines: [
-        templateName(answers.template, t),
+        answers.custom === null ? templateName(answers.template, t) : customName(answers.custom, t),
         t('addInbound.sumPort', { port: answers.port }),
         t('addInbound.sumTag', { tag: answers.tag }),
         asks(answers) === 'site' && t('addInbound.sumTarget', { target }),
         asks(answers) === 'forward' && t('addInbound.sumForward', { target }),
         ...(asks(answers) === 'certificate' ? certificateLines(answers, fleet, t) : []),
+        answers.fallback !== '' &&
+          takesFallback(made) &&
+          t('extras.sumFallback', { target: answers.fallback }),
         !fleet.servers.isSingle() &&
           t('addInbound.sumServers', { servers: choiceWords(servers, answers, t) }),
         reachLine(servers, t),
         taken !== undefined && `⚠️ ${t('addInbound.clash', { server: taken.name })}`,
       ],
-      rows: [[{ text: t('button.create'), verb: 'create', style: 'success' }]],
+      rows: [
+        ...extraRows(answers, made, t),
+        [{ text: t('button.create'), verb: 'create', style: 'success' }],
+      ],
     }
   },
-  answer: (answers, input) =>
-    input.kind === 'tap' && input.verb === 'create' ? { next: answers } : again(answers),
+  answer(answers, input) {
+    if (input.kind !== 'tap') return again(answers)
+    return input.verb === 'create' ? { next: answers } : again(tappedExtra(answers, input.verb) ?? answers)
+  },
 }
 
 /** Template, port, name, what the template needs, servers; then one inbound per server, with keys made on each. */
@@ -186,12 +191,14 @@ export function addInboundWizard(s: Services): Wizard<Answers, { server: number 
       const answers: Answers = {
         ...choice,
         template: 'vless-reality',
+        custom: null,
         more: false,
         port: 0,
         offered: freePort(fleet, runtime),
         tag: '',
         target: '',
         ...noCertificate,
+        ...noExtras,
       }
       return { answers }
     },
@@ -201,10 +208,12 @@ export function addInboundWizard(s: Services): Wizard<Answers, { server: number 
     },
     steps: (answers, { fleet }) => [
       templateStep<Answers>(),
+      ...customSteps(answers),
       port,
       tag,
       ...further[asks(answers)],
       ...(asksServers(answers, fleet) ? [servers] : []),
+      ...(answers.wantsFallback && takesFallback(inboundOf(answers)) ? [fallbackStep<Answers>()] : []),
       lastWord,
     ],
     origin: (answers) => answers.from,

@@ -4,7 +4,8 @@ import type { Update } from 'grammy/types'
 import { FleetError } from '#src/errors.ts'
 import { authorize } from '../access.ts'
 import { errorWords } from '../i18n/texts.ts'
-import type { Services } from '../services.ts'
+import { isOnLiveMessage } from '../store/chats.ts'
+import type { Services, Toast } from '../services.ts'
 import { noteScreen } from '../screens/confirm.ts'
 import type { BotContext } from '../types.ts'
 import { advance, type AnyWizard, beginRun, isWizardTap, readTap, type Run, runScreen } from './run.ts'
@@ -14,7 +15,7 @@ import type { Input, WizardEnv } from './wizard.ts'
  * The shape of the replay log below and of Run: a draft of another version is dropped. The log is always
  * external, (wait, external)*, so a change inside a wizard needs no new version unless its answers change shape.
  */
-export const WIZARD_VERSION = 6
+export const WIZARD_VERSION = 7
 
 /** The name under which the one conversation of this bot is known. */
 export const WIZARD = 'wizard'
@@ -61,15 +62,26 @@ export function wizardConversation(s: Services, wizards: Record<string, AnyWizar
     return run
   }
 
-  async function step(ctx: BotContext, run: Run, input: Input): Promise<Run | null> {
+  async function step(ctx: BotContext, run: Run, input: Input | 'stale'): Promise<Run | null> {
     const wizard = wizards[run.wizard]
     if (wizard === undefined || !authorize(ctx.who, wizard.need)) return null
+    if (input === 'stale') {
+      await s.answered(ctx, () => answerStale(ctx, wizard, run))
+      return run
+    }
     let next: Run | null = run
     await s.answered(ctx, async () => {
       await removeTyped(ctx)
       next = await move(ctx, wizard, run, input)
     })
     return next
+  }
+
+  /** The second half of a double tap, on the form itself, is no news to anybody: the form is shown as it is. */
+  async function answerStale(ctx: BotContext, wizard: AnyWizard, run: Run): Promise<Toast | undefined> {
+    if (!isOnLiveMessage(s, ctx)) return { text: ctx.t('toast.old'), alert: true }
+    await s.live.show(ctx, runScreen(wizard, run, envOf(ctx)), WIZARD)
+    return undefined
   }
 
   async function move(ctx: BotContext, wizard: AnyWizard, run: Run, input: Input): Promise<Run | null> {
@@ -133,10 +145,13 @@ async function effect<R>(
   }
 }
 
-/** What an update says to a run; undefined when it is meant for something else. Pure: it is replayed. */
-function inputFor(run: Run, update: Update): Input | undefined {
+/**
+ * What an update says to a run, `stale` for a button of a question that has been answered; undefined when it is meant for
+ * something else. Pure: it is replayed.
+ */
+function inputFor(run: Run, update: Update): Input | 'stale' | undefined {
   const data = update.callback_query?.data
-  if (data !== undefined) return isWizardTap(data) ? readTap(run, data) : undefined
+  if (data !== undefined) return isWizardTap(data) ? (readTap(run, data) ?? 'stale') : undefined
   const { message } = update
   if (message === undefined) return undefined
   const { text, chat } = message

@@ -17,16 +17,15 @@ interface Answers {
 const PER_ROW = 3
 
 /** A client's limits as a draft: what a question begins with. */
-function draftOf(client: ClientRow, now: number): LimitsDraft {
+function draftOf(client: ClientRow): LimitsDraft {
   const { limitBytes, expiresAt, lastsDays, ipLimit, resetDays } = client
-  const isAhead = expiresAt !== null && expiresAt > now
   return {
     ...noLimits,
     limitBytes,
     ipLimit,
     resetDays,
     days: lastsDays,
-    until: lastsDays === null && isAhead ? expiresAt : null,
+    until: lastsDays === null ? expiresAt : null,
     fromFirstUse: lastsDays !== null,
   }
 }
@@ -74,11 +73,11 @@ export function editLimitWizard(
 ): Wizard<Answers, { server: number; client: number; limit: LimitKind }> {
   return {
     need: 'clients.update',
-    begin({ limit: kind, ...at }, { runtime, t }) {
+    begin({ limit: kind, ...at }, { t }) {
       const person = personAt(s, at)
       const client = person?.placements[0]?.client
       if (person === undefined || client === undefined) return { refuse: t('client.gone') }
-      return { answers: { email: person.email, kind, draft: draftOf(client, runtime.now()) } }
+      return { answers: { email: person.email, kind, draft: draftOf(client) } }
     },
     crumbs: ({ email, kind }, { t }) => [t('crumb.clients'), email, t(`limits.kind.${kind}`)],
     steps: () => [question],

@@ -79,7 +79,11 @@ export function advance(wizard: AnyWizard, run: Run, input: Input, env: WizardEn
   const step = steps[run.step]
   if (step === undefined) return { ...moved, step: Math.max(0, steps.length - 1) }
   const result = step.answer(answers, input, env)
-  if ('stay' in result) return { ...moved, answers: result.stay, error: result.error }
+  if ('stay' in result) {
+    // Something was sent where there is only something to tap: it is taken out of the chat, but not without a word.
+    const isUnheard = input.kind !== 'tap' && result.stay === answers && result.error === undefined
+    return { ...moved, answers: result.stay, error: isUnheard ? env.t('wizard.tap') : result.error }
+  }
   const isLast = run.step + 1 >= wizard.steps(result.next as never, env).length
   return isLast
     ? { ...moved, answers: result.next, status: 'finishing' }

@@ -1,9 +1,10 @@
 import { type TemplateId, commonTemplates, otherTemplates, templateIds } from '#src/fleet/templates.ts'
 import { html } from '../html.ts'
 import type { T } from '../i18n/texts.ts'
+import { type Custom, firstCustom } from './custom-steps.ts'
 import { type Choice, type Step, again } from './wizard.ts'
 
-export interface TemplateChoice {
+export interface TemplateChoice extends Custom {
   template: TemplateId
   /** Whether those are shown that are for a few. */
   more: boolean
@@ -21,11 +22,14 @@ export function templateStep<A extends TemplateChoice>(): Step<A> {
         { text: templateName(id, t), verb: 'use', arg: id, ...(id === first ? { style: 'primary' } : {}) },
       ])
       // Back leads from the rest to the handful.
-      const turn: Choice[][] = more ? [] : [[{ text: t('button.more'), verb: 'more' }]]
+      const turn: Choice[][] = more
+        ? [[{ text: t('custom.name'), verb: 'custom' }]]
+        : [[{ text: t('button.more'), verb: 'more' }]]
       return {
         lines: [
           t('addInbound.template'),
           ...shown.map((id) => html`\n<b>${templateName(id, t)}</b>: ${t(`template.${id}.hint`)}`),
+          more && html`\n<b>${t('custom.name')}</b>: ${t('custom.hint')}`,
         ],
         rows: [...rows, ...turn],
       }
@@ -33,9 +37,10 @@ export function templateStep<A extends TemplateChoice>(): Step<A> {
     answer(answers, input) {
       if (input.kind !== 'tap') return again(answers)
       if (input.verb === 'more') return again({ ...answers, more: true })
+      if (input.verb === 'custom') return { next: { ...answers, custom: answers.custom ?? firstCustom } }
       const id = templateIds.find((known) => known === input.arg)
       return input.verb === 'use' && id !== undefined
-        ? { next: { ...answers, template: id } }
+        ? { next: { ...answers, template: id, custom: null } }
         : again(answers)
     },
     back: (answers) => (answers.more ? { ...answers, more: false } : undefined),
