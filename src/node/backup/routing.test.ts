@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { contract, type OperationInput } from '#src/contract/index.ts'
 import { backupOf, restoreTo } from '#test/support/backup-files.ts'
+import { geoip, geositeOf, publish } from '#test/support/geo-data.ts'
 import { person, plainInput } from '#test/support/inputs.ts'
 import { type TestNode, startTestNode } from '#test/support/test-node.ts'
 import { xrayBinary } from '#test/support/xray-binary.ts'
@@ -77,6 +78,28 @@ test('on a new machine they come with the rest, and credentials of ways out are 
   it = await startTestNode({ key: Buffer.alloc(32, 8) })
   const theirs = Buffer.alloc(32, 7).toString('base64')
   expect((await restoreTo(it.node, file, { key: theirs })).routing?.outcome).toBe('restored')
+  expect(await from()).toBe('127.0.0.5')
+})
+
+test('rules by lists wait for the lists, which are not in a backup', async () => {
+  const { download } = publish(geoip('CN'), geositeOf({ ADS: 'localhost' }))
+  const start = () => startTestNode({ download })
+  await it.stop()
+  it = await start()
+  const fetchLists = () => it.node.operations['system.updateGeoFiles'](undefined, key())
+  await fetchLists()
+  await addClient()
+  await set({ outbounds: [exit('127.0.0.5')], rules: [{ domain: ['geosite:ads'], outboundTag: 'out' }] })
+  const file = await backupOf(it.node)
+  await it.stop()
+  it = await start()
+  await expect(restoreTo(it.node, file)).rejects.toMatchObject({
+    code: 'XRAY_REFUSED',
+    details: { reason: expect.stringContaining('geosite.dat') as string },
+  })
+  expect(await get()).toMatchObject({ rules: [] })
+  await fetchLists()
+  expect((await restoreTo(it.node, file)).routing?.outcome).toBe('restored')
   expect(await from()).toBe('127.0.0.5')
 })
 
