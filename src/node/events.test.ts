@@ -78,8 +78,14 @@ describe('a reader', () => {
     expect(await take(stream, 3)).toEqual(['restored b 2', 'restored c 3', 'beat 3'])
   })
 
+  test('of another run is told of the gap first, and then all that is known of this one', async () => {
+    for (const email of ['1', '2', '3', '4', '5', '6', '7']) events.publish(about(email))
+    const stream = events.read({ epoch: 'run-0', seq: 6 })
+    expect(await take(stream, 3)).toEqual(['gap 2', 'restored 3 3', 'restored 4 4'])
+    expect(await take(stream, 4)).toEqual(['restored 5 5', 'restored 6 6', 'restored 7 7', 'beat 7'])
+  })
+
   test.each([
-    ['of another run', { epoch: 'run-0', seq: 6 }],
     ['that is older than what is kept', { epoch: 'run-1', seq: 6 - KEPT }],
     ['ahead of us', { epoch: 'run-1', seq: 8 }],
   ])('%s is told of the gap first, and then goes on', async (_, from) => {
@@ -219,6 +225,8 @@ test('whatever is cut whenever: what is published arrives in order, once, or a g
       let run = 1
       begin(`run-${run}`)
       let published = 0
+      /** In the runs before. */
+      let before = 0
       let stream = events.read(undefined)
       let at: { epoch: string; seq: number } | undefined
       /** The last number that was seen, or said to be missed. */
@@ -228,7 +236,7 @@ test('whatever is cut whenever: what is published arrives in order, once, or a g
         if (done === true) throw new Error('ended')
         at = { epoch: value.epoch, seq: value.seq }
         expect(eventId(value)).toBe(`run-${run}:${value.seq}`)
-        if (value.type === 'gap') seen = published
+        if (value.type === 'gap') seen = before + value.seq
         if (value.type === 'restored') expect(value.email).toBe(String(++seen))
         // All that is known was told before it says how things are.
         if (value.type === 'beat') expect(seen).toBe(published)
@@ -249,6 +257,7 @@ test('whatever is cut whenever: what is published arrives in order, once, or a g
         if (what === 'restart') {
           events.close()
           begin(`run-${++run}`)
+          before = published
           stream = events.read(at)
         }
       }

@@ -1,13 +1,14 @@
 /**
  * What happens at a node, told to whoever reads along. Kept in memory for one run: a reader that was cut off goes on
- * after the last event it has seen, or is told that there is a gap. A reader holds a place in the line and nothing
- * else, so a slow one costs no memory: it falls out of the line, and is told so.
+ * after the last event it has seen, or is told that there is a gap; after one of runs it hears all of this one. A reader
+ * holds a place in the line and nothing else, so a slow one costs no memory: it falls out of the line, and is told so.
  */
 import { withEventMeta } from '@orpc/client'
 import { AsyncIteratorClass } from '@orpc/contract'
 import { eventId, type Happening, type NodeEvent, parseEventId } from '#src/contract/index.ts'
 import { FleetError } from '#src/errors.ts'
 import type { Runtime } from '#src/runtime.ts'
+import { type EventStore, createKeptEvents } from './kept-events.ts'
 import type { Position } from './position.ts'
 
 /** A reader that hears nothing for two and a half of these takes its stream for broken. */
@@ -30,6 +31,8 @@ export interface EventDeps {
   xray: () => { running: boolean; lastError: string | null }
   beatEveryMs?: number | undefined
   kept?: number | undefined
+  /** Where it lies what outlives a run; none: nothing does. */
+  settings?: EventStore | undefined
 }
 
 export type Events = ReturnType<typeof createEvents>
@@ -68,6 +71,7 @@ interface Reader {
 export function createEvents(deps: EventDeps) {
   const { runtime, position, xray, beatEveryMs = BEAT_EVERY_MS, kept = KEPT } = deps
   const line: NodeEvent[] = []
+  const outliving = createKeptEvents(deps.settings, () => runtime.now())
   const readers = new Set<Reader>()
   const closed = new AbortController()
   let epoch = ''
@@ -82,10 +86,14 @@ export function createEvents(deps: EventDeps) {
   const marked = <E extends NodeEvent>(event: E): E =>
     withEventMeta(event, { id: eventId(event), retry: RETRY_AFTER_MS })
 
-  function publish(happening: Happening): void {
-    last++
-    line.push(numbered({ ...happening, ...here() }))
+  function add(happening: Happening, time: number): void {
+    line.push(numbered({ ...happening, epoch, seq: ++last, time }))
     if (line.length > kept) line.shift()
+  }
+
+  function publish(happening: Happening): void {
+    add(happening, runtime.now())
+    outliving.note(happening, here())
     for (const reader of readers) reader.wake()
   }
 
@@ -122,12 +130,18 @@ export function createEvents(deps: EventDeps) {
     }
   }
 
+  /** After which event a reader begins whose place is not known: one of another run hears all there is of this one. */
+  function startOf(from: Place | undefined): number {
+    if (from === undefined || from.epoch === epoch) return last
+    return Math.max(outliving.heard(from), last - line.length)
+  }
+
   /** What a reader is to be given now. */
   function next(reader: Reader): NodeEvent | undefined {
-    if (reader.gap || reader.after < last - line.length) {
+    if (reader.after < last - line.length) Object.assign(reader, { after: last, gap: true })
+    if (reader.gap) {
       reader.gap = false
-      reader.after = last
-      return marked({ type: 'gap', ...here(), position: position() })
+      return marked({ type: 'gap', ...here(), seq: reader.after, position: position() })
     }
     const event = line[line.length - (last - reader.after)]
     if (event !== undefined) {
@@ -156,9 +170,11 @@ export function createEvents(deps: EventDeps) {
       epoch = run
       last = 0
       line.length = 0
+      for (const { happening, time } of outliving.begin(run)) add(happening, time)
       told = position()
       for (const reader of readers) {
         reader.gap = true
+        reader.after = last
         reader.wake()
       }
     },
@@ -179,7 +195,7 @@ export function createEvents(deps: EventDeps) {
       const isKnown =
         from !== undefined && from.epoch === epoch && from.seq <= last && from.seq >= last - line.length
       const reader: Reader = {
-        after: isKnown ? from.seq : last,
+        after: isKnown ? from.seq : startOf(from),
         gap: from !== undefined && !isKnown,
         beat: true,
         end: closed.signal.aborted ? 'closed' : undefined,

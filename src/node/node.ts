@@ -61,7 +61,7 @@ export function createNode(options: NodeOptions, xray: XrayParts = realXray(opti
     () => runtime.uuid(),
     () => events.moved(),
   )
-  const events = createEvents({ runtime, position: position.read, xray: () => control.state() })
+  const events = createEvents({ runtime, settings, position: position.read, xray: () => control.state() })
   tellOfXray(xray.process, paths.output, events)
   xray.process.setLastAct(() => control.lastAccount())
   const routingRow = createRoutingRow(db, box)

@@ -42,6 +42,11 @@ export function createSettings(db: Sqlite) {
       const parts = [time, lived ?? time, ...(uptime === null ? [] : [uptime.boot, uptime.ms])]
       set.run('time.seen', parts.join(' '))
     },
+    /** What is told again to readers of events after a restart, as JSON; null: nothing yet. */
+    keptEvents: (): string | null => read('events.kept'),
+    setKeptEvents: (events: string): void => {
+      set.run('events.kept', events)
+    },
     /** The version of Xray an admin has installed; null: whichever is found. */
     xrayVersion: (): string | null => read('xray.version'),
     setXrayVersion: (version: string): void => {

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { clientInput, inboundInput } from '#src/contract/index.ts'
 import type { FaultPoint } from '#src/faults.ts'
 import { createSecretBox } from '#src/trust/secret-box.ts'
+import { nextEvent } from '#test/support/event-node.ts'
 import { createFakeRuntime } from '#test/support/fake-runtime.ts'
 import { createFakeXray } from '#test/support/fake-xray.ts'
 import { migratedDatabases } from '#test/support/migrated.ts'
@@ -16,22 +17,26 @@ async function setup() {
   const xray = createFakeXray()
   const db = database()
   let held: { point: FaultPoint; until: Promise<void> } | undefined
-  const node = createNode(
-    {
-      db,
-      box: createSecretBox([{ id: 'test', key: Buffer.alloc(32, 7) }]),
-      runtime,
-      log: silentLog(),
-      binary: 'xray',
-      dir: '/nowhere',
-      installDir: '',
-      migrations: [],
-      version: '0',
-      faults: { at: (point) => (point === held?.point ? held.until : undefined) },
-    },
-    xray.parts,
-  )
-  await node.start()
+  const begin = async (): Promise<Node> => {
+    const node = createNode(
+      {
+        db,
+        box: createSecretBox([{ id: 'test', key: Buffer.alloc(32, 7) }]),
+        runtime,
+        log: silentLog(),
+        binary: 'xray',
+        dir: '/nowhere',
+        installDir: '',
+        migrations: [],
+        version: '0',
+        faults: { at: (point) => (point === held?.point ? held.until : undefined) },
+      },
+      xray.parts,
+    )
+    await node.start()
+    return node
+  }
+  const node = await begin()
   const key = () => ({ idempotencyKey: runtime.uuid() })
   await node.operations['inbounds.add'](
     inboundInput.parse({
@@ -58,6 +63,10 @@ async function setup() {
     node,
     key,
     add,
+    restart: async (): Promise<Node> => {
+      await node.stop()
+      return begin()
+    },
     hold: (point: FaultPoint): (() => void) => {
       const { promise, resolve } = Promise.withResolvers<void>()
       held = { point, until: promise }
@@ -105,6 +114,21 @@ describe('what a node does with nobody watching', () => {
     await long
     await expect.poll(() => blocked(node)).toEqual({ anna: 'traffic' })
     expect(inside()).toEqual([])
+  })
+
+  test('who was near a limit while nobody listened is told of after a restart', async () => {
+    const { runtime, xray, node, add, restart } = await setup()
+    await add('anna', 1_000)
+    const before = await node.operations['sync.events']({ epoch: '', after: 0 }, {}, {})
+    const { epoch, seq } = await nextEvent(before)
+    xray.carry('anna', 900, 0)
+    await runtime.advance(10_000)
+    const { operations } = await restart()
+    const stream = await operations['sync.events']({ epoch, after: seq }, {}, {})
+    const seen: string[] = []
+    while (seen.at(-1) !== 'beat') seen.push((await nextEvent(stream)).type)
+    expect(seen).toContain('gap')
+    expect(seen.filter((type) => type === 'limitNear')).toHaveLength(1)
   })
 
   test('who was turned away so, and is given more before it is counted, is let in again', async () => {
