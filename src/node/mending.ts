@@ -51,10 +51,23 @@ export function createMending(deps: MendingDeps) {
     closeInbound,
   } = deps
 
-  /** Opens an inbound, or holds it back because of its port: that must not keep the others from being looked after. */
+  /** Inbounds of which Xray has ended, by tag, as they were then: of the same it would end again, and again. */
+  const deadly = new Map<string, string>()
+
+  /**
+   * Opens an inbound, or holds it back because of its port, or since Xray has ended of it: that must not keep the others
+   * from being looked after.
+   */
   async function openOrHold(inbound: InboundRecord): Promise<boolean> {
+    const { tag } = inbound
     const rendered = renderInbound(forXray(inbound), [])
+    const shape = JSON.stringify(rendered)
+    if (deadly.get(tag) === shape) {
+      process.holdBack({ tag, reason: 'Xray ended when it was opened' })
+      return false
+    }
     const [closed] = await deps.findClosed({ inbounds: [rendered] })
+    const { startedAt } = process.state()
     try {
       if (closed === undefined) {
         await openInbound(inbound)
@@ -63,8 +76,12 @@ export function createMending(deps: MendingDeps) {
       process.holdBack(closed)
     } catch (error) {
       const reason = portReason(error, inbound)
-      if (reason === null) throw error
-      process.holdBack({ tag: inbound.tag, reason })
+      if (reason === null) {
+        await process.noticeEnd()
+        if (process.state().startedAt !== startedAt) deadly.set(tag, shape)
+        throw error
+      }
+      process.holdBack({ tag, reason })
     }
     return false
   }

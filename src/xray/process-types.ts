@@ -34,7 +34,7 @@ export interface XrayState {
   lastError: string | null
   /** It runs an older configuration than it should, since that was refused at start, or could not even be made. */
   onPreviousConfig: boolean
-  /** Inbounds of its configuration that it runs without: their ports cannot be had. */
+  /** Inbounds of its configuration that it runs without: their ports cannot be had, or it has ended of them. */
   heldBack: readonly HeldBack[]
 }
 

@@ -4,7 +4,7 @@ import { LOCAL_SERVER_ID } from '#src/store/open.ts'
 import type { TaskView } from '#src/fleet/types.ts'
 import { secretBoxFor } from '#src/trust/secret-box.ts'
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { emptyDatabase } from './empty-database.ts'
+import { emptyDatabaseFile } from './empty-database.ts'
 import { createRequests } from './fault-requests.ts'
 import type { Step } from './fault-steps.ts'
 import { type FaultyNode, createFaultyNode } from './faulty-node.ts'
@@ -47,7 +47,7 @@ export async function openFaultWorld(): Promise<FaultWorld> {
   const house = await openFleetHouse({
     // The controller's own machine is a simulated one: nothing befalls it.
     connect: ({ id }) => (id === LOCAL_SERVER_ID ? undefined : nodeOf(id).connector),
-    database: emptyDatabase(),
+    database: emptyDatabaseFile(),
     hasty: true,
     onError,
   })
