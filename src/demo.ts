@@ -7,12 +7,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { loadConfig } from './config.ts'
 import { type Controller, startController } from './controller.ts'
-import { FleetError } from './errors.ts'
 import type { Actor } from './fleet/types.ts'
 import { createLog } from './log.ts'
 import type { DemoAction } from './playground/chat-page.ts'
 import { startPlayground } from './playground/playground.ts'
-import { randomId, systemRuntime } from './runtime.ts'
+import { type Runtime, randomId, systemRuntime } from './runtime.ts'
 import { findXray } from './xray/binary.ts'
 import { fixedProgram } from './xray/program.ts'
 import { createXrayProcess } from './xray/process.ts'
@@ -115,7 +114,9 @@ export async function runDemo(env: Env): Promise<void> {
   }
   actions.push(...demoAgents.map(stopOrStart))
   actions.push(
-    ...['home', ...agents.map(({ name }) => name)].map((name, index) => killXray(name, xrays[index])),
+    ...['home', ...agents.map(({ name }) => name)].map((name, index) =>
+      keepXrayDown(name, xrays[index], runtime),
+    ),
   )
 
   say(`
@@ -123,7 +124,7 @@ export async function runDemo(env: Env): Promise<void> {
   Status page   ${controller.webUrl}
 
   Three servers run here: home, de-1 and nl-1, each with an Xray of its own. Open the chat, press Start, and add an
-  inbound and a client on all of them. Beside the chat you can stop an agent or kill an Xray and see the alert come.
+  inbound and a client on all of them. Beside the chat you can stop an agent or keep an Xray down, and see the alert come.
   Press Ctrl+C to end; nothing is left behind.
 `)
 
@@ -194,19 +195,42 @@ function stopOrStart(agent: DemoAgent): DemoAction {
   }
 }
 
-function killXray(name: string, xray: ReturnType<typeof createXrayProcess> | undefined): DemoAction {
+/** ms. Killed once, Xray runs again after a second, which is no alert: that comes after two looks 4 s apart. */
+const KEPT_DOWN_MS = 15_000
+/** ms. Shorter than a look at a server takes to notice that it runs. */
+const KILL_EVERY_MS = 200
+
+function keepXrayDown(
+  name: string,
+  xray: ReturnType<typeof createXrayProcess> | undefined,
+  runtime: Runtime,
+): DemoAction {
   return {
     id: `xray-${name}`,
-    label: `Kill Xray on ${name}`,
-    hint: 'It is started again within seconds.',
+    label: `Keep Xray on ${name} down for ${KEPT_DOWN_MS / 1000} s`,
+    hint: 'It is killed whenever it is started again. The alert comes within that time, the all-clear after it.',
     async run() {
-      // Taken over only to be found: the agent watches its own Xray and starts it again.
-      if (xray === undefined || !(await xray.adopt())) return `No Xray runs on ${name}.`
-      const { pid } = xray.state()
-      await xray.detach()
-      if (pid === null) throw new FleetError('XRAY_UNAVAILABLE', { reason: 'it has just ended' })
-      process.kill(pid, 'SIGKILL')
-      return `Xray on ${name} was killed (pid ${pid}).`
+      const until = runtime.monotonic() + KEPT_DOWN_MS
+      let kills = 0
+      while (xray !== undefined && runtime.monotonic() < until) {
+        // Taken over only to be found: the agent watches its own Xray and starts it again.
+        const { pid } = (await xray.adopt()) ? xray.state() : { pid: null }
+        await xray.detach()
+        if (pid !== null && isKilled(pid)) kills++
+        // Nothing to keep down.
+        if (kills === 0) return `No Xray runs on ${name}.`
+        await runtime.sleep(KILL_EVERY_MS)
+      }
+      return `Xray on ${name} was kept down: killed ${kills} times. It comes back by itself.`
     },
+  }
+}
+
+/** False where it has ended by itself just now. */
+function isKilled(pid: number): boolean {
+  try {
+    return process.kill(pid, 'SIGKILL')
+  } catch {
+    return false
   }
 }

@@ -34,6 +34,28 @@ describe('the log', () => {
       )
   })
 
+  test('knows every link that is made, and a key that stands alone', () => {
+    const keys = [
+      'kGDyMvOJhTYzWT3xyi7d0xYxDAjZSCKs0Ncf1T5PyE8',
+      '-D-yMvOJhTYzWT3xyi7d0xYxDAjZSCKs0Ncf1T5PyE8',
+      'kGDyMvOJhTYz/T3xyi7d0xYx+AjZSCKs0Ncf1T5PyE8=',
+    ]
+    for (const key of keys) {
+      for (const text of [key, `"privateKey":"${key}"`, `Private key: ${key}\n`, `key=${key}, next`]) {
+        expect(redact(text)).toBe(text.replace(key, '<key>'))
+      }
+    }
+    const link = 'socks://YW5uOnBhc3M@vpn.example:1080#anna'
+    expect(redact(`{"link":"${link}"}`)).toBe('{"link":"<share link>"}')
+    // The shape of what a log is read for: paths, hashes in hex, long names.
+    for (const text of [
+      'at run (/srv/fleetgram/src/connectors/Transport2.ts:75:23)',
+      'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855',
+      'what-1s-Named-at-length-but-with-words-only-and-more',
+    ])
+      expect(redact(text)).toBe(text)
+  })
+
   test('keeps what is needed to follow a task', () => {
     expect(redact('task b831381d-6324-4d53-ad4f-8cda48b30811 done')).toBe('task b831381d… done')
   })

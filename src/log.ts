@@ -14,15 +14,19 @@ export const logLevels = ['debug', 'info', 'warn', 'error', 'silent'] as const
 export type LogLevel = (typeof logLevels)[number]
 
 /**
- * What must not reach a log, whoever writes it: bot tokens, join tokens, share links, private keys, client ids. The
+ * What must not reach a log, whoever writes it: bot tokens, join tokens, share links, private keys, client ids. Passwords have
+ * no shape. The
  * first eight digits of a UUID stay: enough to tell two apart, useless as a credential.
  */
 const secretShapes: readonly [RegExp, string][] = [
   // No word boundary before it: in the address of a call it follows "bot" at once. There the colon may be escaped.
   [/\d{6,12}(?::|%3A)[A-Za-z0-9_-]{30,64}/gi, '<bot token>'],
   [/\bfg1\.[^\s"'\\]+/g, '<join token>'],
-  [/\b(?:vless|vmess|trojan|ss|hysteria2|wireguard):\/\/[^\s"'\\<]+/g, '<share link>'],
+  [/\b(?:vless|vmess|trojan|ss|hysteria2|wireguard|socks):\/\/[^\s"'\\<]+/g, '<share link>'],
   [/-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?-----END [A-Z ]*PRIVATE KEY-----/g, '<private key>'],
+  // 32 bytes in base64, as keys of x25519 are: 43 characters of which the last has few values, of every kind.
+  [/(?<![\w-])(?=[\w-]*[a-z])(?=[\w-]*[A-Z])(?=[\w-]*\d)[\w-]{42}[AEIMQUYcgkosw048](?![\w=-])/g, '<key>'],
+  [/(?<![\w+/])[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=/g, '<key>'],
   [/\b([0-9a-f]{8})-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b/gi, '$1…'],
 ]
 

@@ -46,8 +46,11 @@ export interface Followers {
 export function createFollowers(
   s: Pick<Services, 'fleet' | 'live' | 'chats' | 'runtime' | 'log' | 'signal' | 'faults'>,
 ): Followers {
-  /** One follower for each place: the screen shown there. */
-  const running = new Map<string, { stop: AbortController; work: Promise<void> }>()
+  /** By place and batch. `isTold`: its result was drawn, and it follows only what waits for servers. */
+  const running = new Map<
+    string,
+    { place: string; stop: AbortController; work: Promise<void>; isTold: boolean }
+  >()
 
   const isShown = (ctx: StageContext, address: string): boolean =>
     s.chats.get(ctx.spot.key)?.screen === address
@@ -56,13 +59,16 @@ export function createFollowers(
     ctx: StageContext,
     batch: string,
     settled: Promise<unknown> | undefined,
-    signal: AbortSignal,
+    { signal, onTold }: { signal: AbortSignal; onTold: () => void },
   ): Promise<void> {
     const address = batchAddress(batch)
     let isSettled = settled === undefined
     let news = Promise.withResolvers<void>()
     let tasks = s.fleet.tasks.batch(batch)
     let picture = settled !== undefined
+    const drawnIn = (): number | undefined => s.chats.get(ctx.spot.key)?.screenMessageId ?? undefined
+    /** The message it was drawn in last. */
+    let messageId = isShown(ctx, address) ? drawnIn() : undefined
     const stopWatching = s.fleet.tasks.watch(batch, (now) => {
       tasks = now
       // Nothing is left to wait for: said at once, for who moves on leaves this as the last word.
@@ -71,7 +77,8 @@ export function createFollowers(
     })
     const onAbort = (): void => news.resolve()
     signal.addEventListener('abort', onAbort)
-    if (settled === undefined) news.resolve()
+    // Some may have ended while its first screen was drawn.
+    if (settled === undefined || tasks.some((task) => !OPEN.has(task.status))) news.resolve()
     void settled?.then(() => {
       isSettled = true
       news.resolve()
@@ -90,8 +97,15 @@ export function createFollowers(
         }
         picture = false
       }
-      const isDrawn = await s.live.refresh(ctx, batchScreen(model, ctx.t), address)
-      return isDrawn ? shown : undefined
+      if (await s.live.refresh(ctx, batchScreen(model, ctx.t), address)) {
+        messageId = drawnIn()
+        return shown
+      }
+      // Another screen came into its place; or a new message came below it, and it stands there unfinished.
+      if (messageId === undefined || messageId === drawnIn()) return undefined
+      if (!shown.isSettled) return shown
+      await s.live.amend(ctx, batchScreen(model, ctx.t), messageId)
+      return undefined
     }
     try {
       for (;;) {
@@ -101,6 +115,7 @@ export function createFollowers(
         // Whoever asked for a change hears what became of it, also where Telegram is away just then.
         const shown = await persisting({ runtime: s.runtime, signal }, draw)
         if (shown === undefined) return
+        if (shown.isSettled) onTold()
         if (shown.isSettled && !shown.tasks.some((task) => OPEN.has(task.status))) {
           await s.faults?.at('chat told', shown.tasks[0]?.operation)
           return
@@ -115,11 +130,17 @@ export function createFollowers(
 
   return {
     follow(ctx, batch, settled) {
-      const { key } = ctx.spot
+      const place = ctx.spot.key
+      const key = `${place} ${batch}`
       running.get(key)?.stop.abort()
+      for (const other of running.values()) if (other.place === place && other.isTold) other.stop.abort()
       const stop = new AbortController()
       const signal = AbortSignal.any([stop.signal, s.signal])
-      const work = run(ctx, batch, settled, signal)
+      const onTold = (): void => {
+        const here = running.get(key)
+        if (here?.stop === stop) here.isTold = true
+      }
+      const work = run(ctx, batch, settled, { signal, onTold })
         .catch((error: unknown) => {
           if (!signal.aborted)
             s.log.warn({ batch, error: safeFields(error) }, 'progress is not shown any more')
@@ -127,7 +148,7 @@ export function createFollowers(
         .finally(() => {
           if (running.get(key)?.stop === stop) running.delete(key)
         })
-      running.set(key, { stop, work })
+      running.set(key, { place, stop, work, isTold: false })
     },
     async show(ctx, batch, fresh = false) {
       const tasks = s.fleet.tasks.batch(batch)

@@ -10,6 +10,7 @@ import { decodeTap, encodeTap } from './callback-data.ts'
 import { createCommands, registerCommands } from './commands.ts'
 import { deliver } from './deliver.ts'
 import { loadLanguages } from './i18n/texts.ts'
+import { keepHouse } from './housekeeping.ts'
 import { createInboxWorkers } from './inbox.ts'
 import { createLive } from './live.ts'
 import { createMenus } from './menus.ts'
@@ -48,11 +49,6 @@ export interface Bot {
 
 /** Handlings and edits under way get this long when the bot stops. */
 const STOP_PATIENCE_MS = 5_000
-const HOUR_MS = 60 * 60 * 1000
-/** Telegram sends an update again for a day at most. */
-const INBOX_LIFE_MS = 2 * 24 * HOUR_MS
-/** A question left open for a day is not going to be answered. */
-const DRAFT_LIFE_MS = 24 * HOUR_MS
 /** The start waits for this, and the client alone would wait for minutes where the network swallows everything. */
 const MEET_WITHIN_MS = 10_000
 const FIRST_RETRY_MS = 1_000
@@ -177,16 +173,17 @@ export function createBot(deps: BotDeps): Bot {
   }
 
   async function run(): Promise<void> {
-    await impatient.deleteWebhook().catch(() => undefined)
     unsubscribe.push(
       fleet.on('joined', ({ serverId }) =>
-        background('the screen of a joined server was not drawn', () => joined(s, stageOf, serverId)),
+        background('the screen of a joined server was not drawn', () => joined(s, stageOf, serverId, 'now')),
       ),
       fleet.on('server', ({ serverId }) =>
         background('the screen of a server was not drawn anew', () => refreshServer(s, stageOf, serverId)),
       ),
     )
-    background('old rows were not removed', housekeeping)
+    const house = { inbox: inboxStore, drafts, taps, runtime, log, signal }
+    await impatient.deleteWebhook().catch(() => undefined)
+    background('old rows are not removed any more', () => keepHouse(house))
     background('a screen was not taken up again', takeUp)
     background('the list of commands was not set', announce)
     workers.resume()
@@ -196,7 +193,7 @@ export function createBot(deps: BotDeps): Bot {
   /** What was on a screen when this process's predecessor ended, and moved on since. */
   async function takeUp(): Promise<void> {
     for (const server of fleet.servers.list()) {
-      if (server.endpoint !== null || server.status !== 'pending') await joined(s, stageOf, server.id)
+      if (server.endpoint !== null || server.status !== 'pending') await joined(s, stageOf, server.id, 'ever')
     }
     for (const { id, screen } of chats.showing('b.')) {
       const tap = decodeTap(screen ?? '')
@@ -209,15 +206,6 @@ export function createBot(deps: BotDeps): Bot {
       const { t } = languages.forCode(chats.get(String(owner))?.language)
       // An owner who has not written yet is not known to Telegram; their /start does it.
       await registerCommands(impatient, owner, t).catch(() => undefined)
-    }
-  }
-
-  async function housekeeping(): Promise<void> {
-    while (!signal.aborted) {
-      inboxStore.prune(runtime.now() - INBOX_LIFE_MS)
-      drafts.prune(runtime.now() - DRAFT_LIFE_MS)
-      taps.prune()
-      await runtime.sleep(HOUR_MS, signal)
     }
   }
 

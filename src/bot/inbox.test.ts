@@ -75,6 +75,24 @@ describe('the update inbox', () => {
     expect(seen).toEqual(['20:3', '10:1', '10:2'])
   })
 
+  test('a database that cannot be read for a while stops no queue and ends no process', async () => {
+    const seen: number[] = []
+    const w = workers((update) => Promise.resolve(void seen.push(update.update_id)))
+    const real = createInboxStore(store.db(), box)
+    let fails = 0
+    inbox.next = (queue) => {
+      // Also the look after the last one.
+      if (seen.length < 2 ? fails++ % 2 === 0 : fails++ < 6) throw new Error('disk I/O error')
+      return real.next(queue)
+    }
+    w.take([message(1, 10), message(2, 10)])
+    await vi.waitFor(() => expect(seen).toEqual([1, 2]))
+    await w.idle()
+    expect(JSON.stringify(log)).toContain('disk I/O error')
+    w.take([message(3, 10)])
+    await vi.waitFor(() => expect(seen).toEqual([1, 2, 3]))
+  })
+
   test('what was not handled when the process ended is handled by the next one', async () => {
     inbox.add([{ update: message(1, 10), queue: '10' }], 0)
     inbox = createInboxStore(store.reopen(), box)

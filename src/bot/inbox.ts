@@ -106,25 +106,21 @@ export function createInboxWorkers(options: {
     // A turn of the event loop first: the transaction that brought the update must be through.
     await nextTurn()
     while (!signal.aborted) {
-      const row = store.next(queue)
-      if (row === undefined) return
-      await handleOne(row)
+      try {
+        const row = store.next(queue)
+        // It is taken off in the same turn in which nothing is left, so no update comes in between.
+        if (row === undefined) break
+        await handleOne(row)
+      } catch (error) {
+        log.error({ error: safeFields(error) }, 'a queue of updates stopped; it goes on in a moment')
+        await runtime.sleep(FAULT_PAUSE_MS, signal).catch(() => undefined)
+      }
     }
+    running.delete(queue)
   }
 
   function wake(queue: string): void {
-    if (running.has(queue) || signal.aborted) return
-    const work = run(queue)
-      .catch(async (error: unknown) => {
-        log.error({ error: safeFields(error) }, 'a queue of updates stopped; it goes on in a moment')
-        await runtime.sleep(FAULT_PAUSE_MS, signal).catch(() => undefined)
-      })
-      .finally(() => {
-        running.delete(queue)
-        // An update may have come between the last look and now.
-        if (!signal.aborted && store.next(queue) !== undefined) wake(queue)
-      })
-    running.set(queue, work)
+    if (!running.has(queue) && !signal.aborted) running.set(queue, run(queue))
   }
 
   return {

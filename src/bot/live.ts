@@ -16,6 +16,8 @@ export interface Live {
   show(ctx: StageContext, screen: Screen, address: string): Promise<void>
   /** As show, but only while `address` is still what is shown: for what comes later, such as progress. */
   refresh(ctx: StageContext, screen: Screen, address: string): Promise<boolean>
+  /** Draws a screen into a message that is not the live one any more but stays to be read, where it is still there. */
+  amend(ctx: StageContext, screen: Screen, messageId: number): Promise<void>
   /** A message beside the live one, which stays as it is. */
   aside(ctx: StageContext, screen: Screen): Promise<void>
   photo(ctx: StageContext, photo: InputFile, caption: Html): Promise<void>
@@ -104,6 +106,8 @@ export function createLive(options: {
         await draw(ctx, screen, address)
         return true
       }),
+    amend: (ctx, screen, messageId) =>
+      lock(ctx.spot.key, async () => void (await edit(ctx, messageId, screen))),
     async aside(ctx, screen) {
       const messageId = await send(ctx, screen)
       options.bind(screen.nonces ?? [], messageId)
@@ -124,7 +128,7 @@ export function createLive(options: {
 
 /** The result of a change with its links, and a join command: somebody may still need them. */
 function staysToRead(address: string): boolean {
-  const verb = decodeTap(address)?.verb
+  const verb = decodeTap(address.split(' ')[0] ?? '')?.verb
   return verb === 'batch' || verb === 'join'
 }
 

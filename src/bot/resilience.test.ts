@@ -18,6 +18,25 @@ afterEach(async ({ task }) => {
   await house.end()
 })
 
+test('a command to join again stays on the screen over a restart, until the server has joined', async () => {
+  const { alice } = house
+  const { id } = await house.join('de-1', 'main')
+  await alice.sends(`/start srv_${id}`)
+  await alice.seesScreen(/^Fleet › de-1/)
+  await alice.taps('Edit')
+  await alice.seesScreen('What do you want to change?')
+  await alice.taps('Join command')
+  const shown = await alice.seesScreen('Waiting for it to join')
+  await house.kill()
+  await house.revive()
+  await house.bot.stop()
+  expect(alice.screen().text).toBe(shown.text)
+  await house.kill()
+  await house.revive()
+  house.fleet.noteJoined(id, 'https://de-1.example:8443')
+  await alice.seesScreen(/^Fleet › de-1\n/)
+})
+
 describe('Telegram', () => {
   test('a rate limit is waited out; a tap is done once all the same', async () => {
     const { alice, telegram } = house

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { tables } from '#src/store/drizzle.ts'
 import { createHealthDesk, DESK_OPENED, type HealthDesk } from '#test/support/health-desk.ts'
 
 let desk: HealthDesk
@@ -56,4 +57,16 @@ describe('whether health does its work', () => {
     expect(desk.monitor().isAwake()).toBe(false)
     expect(desk.monitor().lastSweepEndedAt()).toBeNull()
   })
+})
+
+test('a sender that cannot be woken makes no second incident, and has the message with the next probe', async () => {
+  desk.fleet.add(1)
+  desk.boot()
+  await desk.runtime.advance(300_000)
+  desk.failWakes = 1
+  desk.fleet.moods.set(1, 'dead')
+  await desk.runtime.advance(120_000)
+  expect(desk.said()).toEqual(['owner serverDown s1'])
+  expect(desk.store.db().select().from(tables.incidents).all()).toHaveLength(1)
+  expect(desk.fleet.rows.get(1)?.status).toBe('offline')
 })

@@ -43,6 +43,19 @@ export function createObserver(options: ObserverOptions) {
 
   const stateOf = (id: number): HealthState => states.get(id) ?? store.load(id) ?? unknownServer
 
+  /** Something stands in the outbox that nobody has been told of. */
+  let isOwed = false
+
+  const tellOwed = (): void => {
+    if (!isOwed) return
+    try {
+      wake()
+      isOwed = false
+    } catch (error) {
+      log.error({ reason: words(error) }, 'the outbox was not woken; it is with the next probe')
+    }
+  }
+
   /** Decides, stores and remembers. If storing fails nothing has happened. */
   const happen = (
     server: Server,
@@ -53,9 +66,11 @@ export function createObserver(options: ObserverOptions) {
     const { state: after, effects } = decide(before, event, now, policy)
     if (isWorthKeeping(before, after)) {
       const change = { serverId: server.id, serverName: server.name, state: after, effects, now }
-      if (store.commit({ ...change, chats: chats() })) wake()
+      isOwed = store.commit({ ...change, chats: chats() }) || isOwed
     }
+    // Before anything else can fail: what stands here must not stay behind what is stored.
     states.set(server.id, after)
+    tellOwed()
     if (before.status !== after.status) {
       log.info({ server: server.id, from: before.status, to: after.status }, 'health')
     }

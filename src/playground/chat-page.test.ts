@@ -1,9 +1,8 @@
-import { execFileSync } from 'node:child_process'
-import { existsSync } from 'node:fs'
 import { get } from 'node:http'
 import { Bot, InlineKeyboard, InputFile } from 'grammy'
-import { type Browser, type Page, chromium } from 'playwright-core'
+import type { Browser, Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { openBrowser } from '#test/support/chromium.ts'
 import { type Playground, startPlayground } from './playground.ts'
 import type { User } from './user.ts'
 
@@ -12,24 +11,6 @@ const PIXEL = Buffer.from(
   'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg==',
   'base64',
 )
-const FLAGS = [
-  '--no-sandbox',
-  '--disable-gpu',
-  '--disable-quic',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-]
-
-/** The browser on this machine; without one these tests fail, for nothing else proves the page. */
-function findChromium(): string {
-  const named = process.env['CHROMIUM_BIN']
-  const known = ['/usr/bin/chromium', '/usr/bin/chromium-browser'].find((path) => existsSync(path))
-  const found = named ?? known ?? execFileSync('which', ['google-chrome'], { encoding: 'utf8' }).trim()
-  return found
-}
-
 let telegram: Playground
 let alice: User
 let bot: Bot
@@ -39,7 +20,7 @@ let stopped = 0
 const complaints: string[] = []
 
 beforeAll(async () => {
-  browser = await chromium.launch({ executablePath: findChromium(), args: FLAGS })
+  browser = await openBrowser()
 })
 afterAll(() => browser.close())
 

@@ -1,7 +1,8 @@
 import { existsSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type Browser, chromium } from 'playwright-core'
+import type { Browser } from 'playwright-core'
+import { openBrowser } from '#test/support/chromium.ts'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { type FakeRuntime, createFakeRuntime } from '#test/support/fake-runtime.ts'
 import { silentLog } from '#test/support/silent-log.ts'
@@ -25,11 +26,7 @@ let shown: PublicServer[]
 let web: Web
 
 beforeAll(async () => {
-  const executablePath = process.env['CHROMIUM_BIN'] ?? '/usr/bin/chromium'
-  browser = await chromium.launch({
-    executablePath,
-    args: ['--no-sandbox', '--disable-gpu', '--no-first-run'],
-  })
+  browser = await openBrowser()
 })
 afterAll(() => browser.close())
 beforeEach(async () => {

@@ -1,8 +1,12 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { xrayPaths } from '#src/xray/process.ts'
 import {
   addsInboundEverywhere,
   asksForClientEverywhere,
+  asksForInboundEverywhere,
   joins,
   linksIn,
   opensClient,
@@ -11,6 +15,7 @@ import { type World, createWorld } from '#test/support/world.ts'
 
 let world: World
 let links: string[] = []
+let hidden: string[] = []
 
 beforeAll(async () => {
   world = await createWorld()
@@ -140,15 +145,36 @@ describe('from an empty chat to traffic on three servers', () => {
     expect(mallory.notifications().every(({ text }) => text.startsWith('This is a private bot'))).toBe(true)
   })
 
-  test('no secret is in any log of the day', () => {
+  test('an inbound with REALITY on all servers, and a client in it', async () => {
+    const { alice } = world
+    await asksForInboundEverywhere(alice, {
+      tag: 'hidden',
+      port: 8445,
+      reality: { template: 'VLESS + REALITY', site: 'site.example' },
+    })
+    await alice.taps('Create')
+    await alice.sees('Done on 3 of 3.')
+    await asksForClientEverywhere(alice, 'rita', 'hidden')
+    await alice.taps('Create')
+    hidden = linksIn(await alice.sees(/rita[\s\S]*Done on 3 of 3\./))
+    expect(hidden).toHaveLength(3)
+  }, 60_000)
+
+  test('no secret is in any log of the day', async () => {
     const logs = world.logs()
+    const machines = [world.controller, ...['de-1', 'nl-1'].map((name) => world.machine(name))]
+    const configs = await Promise.all(
+      machines.map(({ dir }) => readFile(xrayPaths(join(dir, 'xray')).config, 'utf8')),
+    )
+    const keys = configs.map((config) => /"privateKey":\s*"([\w-]{43})"/.exec(config)?.[1] ?? '')
+    expect(new Set(keys).size).toBe(3)
     expect(logs).toContain('fleetgram is ready')
-    const uuids = links.map((link) => /vless:\/\/([^@]+)@/.exec(link)?.[1] ?? '')
+    const uuids = [...links, ...hidden].map((link) => /vless:\/\/([^@]+)@/.exec(link)?.[1] ?? '')
     const tokens = world.alice
       .notifications()
       .flatMap(({ text }) => text.match(/fg1\.\S+/g) ?? [])
       .map((token) => token.replace(/'$/, '').split('.').at(-1) ?? '')
-    for (const secret of [world.token, ...uuids, ...tokens, 'PRIVATE KEY', 'vless://']) {
+    for (const secret of [world.token, ...uuids, ...tokens, ...keys, 'PRIVATE KEY', 'vless://']) {
       expect(secret.length).toBeGreaterThan(5)
       expect(logs).not.toContain(secret)
     }

@@ -38,32 +38,54 @@ export async function addsInboundEverywhere(
   await alice.taps('Create')
 }
 
-/** Walks through "Add inbound" for all servers up to the summary; the last tap is the caller's. */
+/**
+ * Walks through "Add inbound" for all servers up to the summary; the last tap is the caller's. Plain, unless a template
+ * that borrows a `site` is named.
+ */
 export async function asksForInboundEverywhere(
   alice: User,
-  { tag, port }: { tag: string; port: number },
+  { tag, port, reality }: { tag: string; port: number; reality?: { template: string; site: string } },
 ): Promise<void> {
   await alice.sends('/inbound')
   await alice.sees('How shall clients connect?')
-  await alice.taps('More…')
-  await alice.sees('VLESS, plain')
-  await alice.taps('VLESS, plain')
+  if (reality === undefined) {
+    await alice.taps('More…')
+    await alice.sees('VLESS, plain')
+    await alice.taps('VLESS, plain')
+  } else {
+    await alice.taps(reality.template)
+  }
   await alice.sees('On which port?')
   await alice.sends(String(port))
   await alice.sees('What is the inbound called?')
   await alice.sends(tag)
+  if (reality !== undefined) {
+    await alice.sees('Which site shall it look like?')
+    await alice.sends(reality.site)
+  }
   await alice.sees('On which servers?')
   await alice.taps('All servers')
   await alice.sees(`Name: ${tag}`)
 }
 
-/** Walks through "Add client" for all servers up to the summary; the last tap is the caller's. */
-export async function asksForClientEverywhere(alice: User, name: string): Promise<void> {
+/**
+ * Walks through "Add client" for all servers up to the summary; the last tap is the caller's.
+ * @param inbound where there are several
+ */
+export async function asksForClientEverywhere(alice: User, name: string, inbound?: string): Promise<void> {
   await alice.sends('/add')
   await alice.sees('What is the client called?')
   await alice.sends(name)
   await alice.sees('On which servers?')
   await alice.taps('All servers')
+  if (inbound !== undefined) {
+    await alice.sees('Through which inbounds?')
+    await alice.taps(({ text }) => text.includes(inbound))
+    await alice.sees(
+      (message) => message.text.includes('Through which') && message.buttons.flat().includes('Continue (1)'),
+    )
+    await alice.taps('Continue (1)')
+  }
   await alice.sees(`Name: ${name}`)
 }
 

@@ -18,6 +18,8 @@ export interface HealthDesk {
   /** The owners. */
   chats: string[]
   telegramIsAway: boolean
+  /** So many of the next calls to wake the sender fail. */
+  failWakes: number
   /** What arrived. */
   facts: Outgoing[]
   /** The same in short: `owner serverDown s1`. */
@@ -59,6 +61,7 @@ export function createHealthDesk(): HealthDesk {
     store,
     chats: ['owner'],
     telegramIsAway: false,
+    failWakes: 0,
     facts: [],
     said: () => desk.facts.map(({ chat, kind, payload }) => `${chat} ${kind} ${payload.serverName}`),
     openIncidents: () =>
@@ -90,7 +93,10 @@ export function createHealthDesk(): HealthDesk {
         runtime,
         log,
         chats: () => desk.chats,
-        wake: () => sender.wake(),
+        wake: () => {
+          if (desk.failWakes-- > 0) throw new Error('disk I/O error')
+          sender.wake()
+        },
         schedule,
       })
       running = { monitor, sender }

@@ -25,19 +25,26 @@ export async function showJoin(s: Services, ctx: BotContext, serverId: number): 
   const server = s.fleet.servers.get(serverId)
   const { command, expiresAt } = s.fleet.servers.invite(serverId, ctx.who.actor)
   const minutes = Math.round((expiresAt - s.runtime.now()) / 60_000)
-  const address = encodeTap('join', { server: serverId })
-  await s.live.show(ctx, joinScreen({ server, command, minutes }, ctx.t), address)
+  const isAgain = server.endpoint !== null || server.status !== 'pending'
+  await s.live.show(ctx, joinScreen({ server, command, minutes }, ctx.t), joinAddress(serverId, isAgain))
 }
 
-/** Turns the screens that wait for a server into its own. */
+/** Of a server that has joined before its row does not tell whether the command on the screen was used. */
+const joinAddress = (server: number, isAgain: boolean): string =>
+  `${encodeTap('join', { server })}${isAgain ? ' again' : ''}`
+
+/** Turns the screens that wait for a server into its own: it has joined just now, or at some time (`ever`). */
 export async function joined(
   s: Services,
   stageOf: (key: string) => StageContext,
   serverId: number,
+  when: 'now' | 'ever',
 ): Promise<void> {
-  const address = encodeTap('join', { server: serverId })
+  const addresses = [false, ...(when === 'now' ? [true] : [])].map((again) => joinAddress(serverId, again))
   // The pattern also finds join.12 for join.1.
-  const waiting = s.chats.showing(address).filter((chat) => chat.screen === address)
+  const waiting = s.chats
+    .showing(joinAddress(serverId, false))
+    .filter(({ screen }) => addresses.includes(screen ?? ''))
   await Promise.all(waiting.map(({ id }) => persisting(s, () => showServer(s, stageOf(id), serverId))))
 }
 
