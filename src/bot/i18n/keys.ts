@@ -107,6 +107,8 @@ export interface Texts {
   'all.follow': { count: number }
   'all.oneAway': { name: string | number }
   'picker.which': none
+  'picker.search': none
+  'picker.more': { n: string | number }
   'server.seen': { time: string | number }
   'server.versions': { agent: string | number; xray: string | number }
   'server.address': none
