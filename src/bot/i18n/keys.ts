@@ -126,7 +126,6 @@ export interface Texts {
   'server.removeQuestion': { name: string | number }
   'server.removeEffect': { count: number }
   'server.removed': { name: string | number }
-  'usage.cpu': { cores: string | number; cpu: string | number }
   'usage.load': { load: string | number }
   'usage.memory': { percent: string | number; total: string | number; used: string | number }
   'usage.swap': { percent: string | number; total: string | number; used: string | number }
@@ -134,6 +133,7 @@ export interface Texts {
   'usage.network': { received: string | number; sent: string | number }
   'usage.uptime': { time: string | number }
   'usage.xray': { down: string | number; up: string | number }
+  'usage.cpu': { count: number; cpu: string | number }
   'edit.which': none
   'edit.name': none
   'edit.publicAddress': none
@@ -150,7 +150,7 @@ export interface Texts {
   'edit.region': none
   'edit.rejoin': none
   'join.run': none
-  'join.valid': { minutes: string | number }
+  'join.valid': { minutes: string | number; time: string | number }
   'join.waiting': none
   'restart.effect': none
   'restart.away': { count: number; names: string | number }
@@ -513,6 +513,24 @@ export interface Texts {
   'extras.noFallback': none
   'extras.badFallback': none
   'extras.sumFallback': { target: string | number }
+  'field.name': none
+  'field.publicAddress': none
+  'field.region': none
+  'field.alias': none
+  'field.notes': none
+  'field.tag': none
+  'field.port': none
+  'field.listen': none
+  'field.email': none
+  'field.target': none
+  'field.serverNames': none
+  'field.domain': none
+  'field.limitBytes': none
+  'field.expiresAt': none
+  'field.lastsDays': none
+  'field.ipLimit': none
+  'field.resetDays': none
+  'field.dest': none
 }
 
 export type TextKey = keyof Texts

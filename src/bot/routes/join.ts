@@ -26,7 +26,7 @@ export async function showJoin(s: Services, ctx: BotContext, serverId: number): 
   const { command, expiresAt } = s.fleet.servers.invite(serverId, ctx.who.actor)
   const minutes = Math.round((expiresAt - s.runtime.now()) / 60_000)
   const address = encodeTap('join', { server: serverId })
-  await s.live.show(ctx, joinScreen({ server, command, minutes }, ctx.t), address)
+  await s.live.show(ctx, joinScreen({ server, command, minutes, expiresAt }, ctx.t), address)
 }
 
 /** Turns the screens that wait for a server into its own. */
