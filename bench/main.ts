@@ -22,9 +22,13 @@ const usage = [
 
 const { positionals, values } = parseArgs({
   allowPositionals: true,
-  options: { short: { type: 'boolean', default: false }, json: { type: 'string' } },
+  options: {
+    short: { type: 'boolean', default: false },
+    json: { type: 'string' },
+    help: { type: 'boolean', default: false },
+  },
 })
-const [name] = positionals
+const [name] = values.help ? [] : positionals
 const benchmark = name === undefined || !Object.hasOwn(benchmarks, name) ? undefined : benchmarks[name]
 
 if (benchmark === undefined) {

@@ -210,9 +210,9 @@ describe('an agent that cannot start', () => {
     expect(await connect().server.health()).toMatchObject({ status: 'online', lastError: null })
   })
 
-  test('since its disk is full lets Xray serve, and comes back once there is room', async () => {
+  test('since its disk is full lets Xray serve, and comes back once there is room', async (context) => {
     const disk = await mountSmallDisk(32)
-    if (disk === undefined) return
+    if (disk === undefined) return context.skip('mounting a small disk takes root')
     try {
       config = { ...config, data: join(disk.dir, 'agent') }
       await joinAgent(config, token())

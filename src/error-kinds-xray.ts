@@ -13,6 +13,7 @@ export const xrayErrorKinds = {
       'Xray takes this change only at its start, which ends all connections: {reasons}. Ask for it again and allow the restart.',
   },
   XRAY_UNAVAILABLE: { status: 503, retryable: true, message: 'Xray does not answer: {reason}.' },
+  XRAY_PARTLY: { status: 503, retryable: true, message: 'Xray runs, but not all of it works: {reason}.' },
   XRAY_PINNED: {
     status: 409,
     retryable: false,

@@ -21,14 +21,18 @@ ${uses.map(([line = '', what = '']) => `  ${line.padEnd(46)}${what}`).join('\n')
 Every value of a configuration file can also come from the environment: telegram.token is FLEETGRAM_TELEGRAM_TOKEN.
 `
 
-/** Stops on SIGTERM and SIGINT; a second signal does not wait. */
-function stopOnSignal(stop: () => Promise<void>, log: Log): void {
+/**
+ * Stops on SIGTERM and SIGINT, also while it is being started: Xray may run already, and is to end with us where that
+ * was asked for. A second signal does not wait.
+ */
+async function untilSignal(starting: Promise<{ stop: () => Promise<void> }>, log: Log): Promise<void> {
   let stopping = false
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.on(signal, () => {
       if (stopping) process.exit(1)
       stopping = true
       log.info({ signal }, 'stopping')
+      const stop = async (): Promise<void> => (await starting).stop()
       stop().then(
         () => process.exit(0),
         (error: unknown) => {
@@ -38,6 +42,7 @@ function stopOnSignal(stop: () => Promise<void>, log: Log): void {
       )
     })
   }
+  await starting
 }
 
 const options = {
@@ -84,8 +89,7 @@ async function main(args: string[]): Promise<void> {
       const { startController } = await import('./controller.ts')
       const config = loadConfig(file ?? 'bot.config.json', process.env)
       const log = createLog(config.log.level)
-      const controller = await startController({ config, env: process.env, log })
-      return stopOnSignal(() => controller.stop(), log)
+      return untilSignal(startController({ config, env: process.env, log }), log)
     }
     case 'agent': {
       const { startAgent, joinAgent } = await import('./agent.ts')
@@ -95,8 +99,7 @@ async function main(args: string[]): Promise<void> {
         const { serverId } = await joinAgent(config, token)
         log.info({ server: serverId }, 'this machine has joined')
       }
-      const agent = await startAgent({ config, env: process.env, log })
-      return stopOnSignal(() => agent.stop(), log)
+      return untilSignal(startAgent({ config, env: process.env, log }), log)
     }
     default: {
       const { runDemo } = await import('./demo.ts')

@@ -123,7 +123,7 @@ describe('npm run bench', () => {
       ['bare remove, 60', 5],
       ['remove, 60', 5],
       ['add 40 by one call', 1],
-      ['remove 40 one by one', 1],
+      ['remove 40 by one call', 1],
     ],
     counters: [
       ['QueryStats', 3],

@@ -60,6 +60,7 @@ const mayImportToo: readonly { from: RegExp; to: RegExp; typeOnly?: true; why: s
 /** They stand beside the folders and may be used anywhere, but know nothing of them. */
 const everywhere = new Set([
   'src/errors.ts',
+  'src/clip.ts',
   'src/error-kinds.ts',
   'src/error-kinds-certificates.ts',
   'src/error-kinds-xray.ts',

@@ -20,6 +20,10 @@ export const isThreadGone = (error: unknown): boolean => refusal(error, 400, THR
 export const isChatGone = (error: unknown): boolean =>
   refusal(error, undefined, CHAT_GONE) || (error instanceof GrammyError && error.error_code === 403)
 
+/** Refused for what it is, not for where it goes: too long, say, or markup that is none. It will not pass. */
+export const isMalformed = (error: unknown): boolean =>
+  error instanceof GrammyError && (error.error_code === 400 || error.error_code === 413)
+
 /** How long Telegram asks us to wait, in ms; undefined for anything but a 429. */
 export function retryAfterMs(error: unknown): number | undefined {
   const cause = error instanceof BotError ? error.error : error

@@ -13,24 +13,23 @@ interface KnownInput {
   clients?: { email: string }[]
 }
 
+/** A restart has none. */
+const inputOf = (task: Pick<TaskView, 'input'> | undefined): KnownInput => (task?.input ?? {}) as KnownInput
+
 /** What a batch was about, from its tasks alone: so it can be shown after a restart. */
 export function batchModel(fleet: Fleet, id: string, tasks: TaskView[], settled: boolean, t: T): BatchModel {
   // The change itself comes last: what it needs, such as a certificate for an inbound, stands before it.
   const last = tasks.at(-1)
   const main = tasks.filter(({ operation }) => operation === last?.operation)
   const first = main[0]
-  const input = (first?.input ?? {}) as KnownInput
-  const email = input.email ?? input.clients?.[0]?.email
   const serverId = first?.serverId ?? 0
-  const tag = input.tag ?? (input.id === undefined ? '' : tagOf(fleet, serverId, input.id))
-  const words = wordsOf(first?.operation, input, () => isElsewhere(fleet, main, email))
-  const isInbound = first?.operation.startsWith('inbounds.') === true
-  const isCertificate = first?.operation.startsWith('certificates.') === true
-  const name = isInbound ? tag : isCertificate ? (input.domain ?? '') : (email ?? '')
+  const words = first === undefined ? 'other' : wordsOf(fleet, first, main)
+  const name = first === undefined ? '' : nameIn(fleet, first)
   const home = [button(t('button.home'), 'home', {})]
   const model = {
     id,
     tasks: perServer(tasks),
+    disabled: new Set(fleet.servers.list().flatMap((server) => (server.enabled ? [] : [server.id]))),
     settled,
     name,
     doing: t(`batch.${words}.doing`, { name }),
@@ -67,12 +66,12 @@ export function batchModel(fleet: Fleet, id: string, tasks: TaskView[], settled:
         'primary',
       )
       const isThere = settled && main.some(({ status }) => status === 'applied' || status === 'unchanged')
-      const next = isThere ? [...inboundButtons(fleet, main, tag, t), [add], home] : [home]
+      const next = isThere ? [...inboundButtons(fleet, main, name, t), [add], home] : [home]
       return { ...ofInbound, next }
     }
     case 'enableInbound':
     case 'disableInbound':
-      return { ...ofInbound, next: [...inboundButtons(fleet, main, tag, t), home] }
+      return { ...ofInbound, next: [...inboundButtons(fleet, main, name, t), home] }
     case 'deleteInbound': {
       const list = [button(t('button.inbounds'), 'inbounds', { server: serverId, page: 0 })]
       return { ...ofInbound, next: [list, home] }
@@ -97,13 +96,30 @@ export function batchModel(fleet: Fleet, id: string, tasks: TaskView[], settled:
 }
 
 /** Whether a client stands on servers that a change is not about. */
-function isElsewhere(fleet: Fleet, tasks: readonly TaskView[], email = ''): boolean {
+function isElsewhere(fleet: Fleet, tasks: readonly TaskView[], email: string): boolean {
   const { placements = [], waiting = [] } = fleet.view.person(email) ?? {}
   const servers = [...placements.map(({ server }) => server), ...waiting]
   return servers.some(({ id }) => tasks.every(({ serverId }) => serverId !== id))
 }
 
-function wordsOf(operation: string | undefined, { enabled }: KnownInput, isElsewhere: () => boolean) {
+/** A change in words, while it is not done: "Adding anna". */
+export function doingWords(fleet: Fleet, task: TaskView, t: T): string {
+  return t(`batch.${wordsOf(fleet, task, [task])}.doing`, { name: nameIn(fleet, task) })
+}
+
+/** The name of the client, inbound or domain that a change is about. */
+function nameIn(fleet: Fleet, task: TaskView): string {
+  const { operation, serverId } = task
+  const { tag, id, domain, email, clients } = inputOf(task)
+  if (operation.startsWith('certificates.')) return domain ?? ''
+  if (!operation.startsWith('inbounds.')) return email ?? clients?.[0]?.email ?? ''
+  return tag ?? (id === undefined ? '' : tagOf(fleet, serverId, id))
+}
+
+/** @param all of the same change, on every server it is about */
+function wordsOf(fleet: Fleet, task: TaskView, all: readonly TaskView[]) {
+  const { operation } = task
+  const { enabled } = inputOf(task)
   switch (operation) {
     case 'clients.add':
       return 'addClient'
@@ -113,7 +129,7 @@ function wordsOf(operation: string | undefined, { enabled }: KnownInput, isElsew
     case 'clients.resetTraffic':
       return 'resetClient'
     case 'clients.delete':
-      return isElsewhere() ? 'removeClient' : 'deleteClient'
+      return isElsewhere(fleet, all, nameIn(fleet, task)) ? 'removeClient' : 'deleteClient'
     case 'inbounds.add':
       return 'addInbound'
     case 'inbounds.update':
@@ -139,7 +155,7 @@ function perServer(tasks: TaskView[]): TaskView[] {
   for (const task of tasks) seen.set(task.serverId, (seen.get(task.serverId) ?? 0) + 1)
   return tasks.map((task) =>
     (seen.get(task.serverId) ?? 0) > 1
-      ? { ...task, serverName: `${task.serverName} · ${subjectOf(task.input as KnownInput)}` }
+      ? { ...task, serverName: `${task.serverName} · ${subjectOf(inputOf(task))}` }
       : task,
   )
 }

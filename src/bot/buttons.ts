@@ -1,4 +1,5 @@
 import type { InlineKeyboardButton } from 'grammy/types'
+import { clip } from '#src/clip.ts'
 import { encodeTap, type Fields, type Verb } from './callback-data.ts'
 import type { Keyboard } from './types.ts'
 
@@ -18,10 +19,7 @@ export function button<V extends Verb>(
 }
 
 /** Longer labels are cut by every client; cut here, the end shows that there was more. */
-export function short(text: string, length = 40): string {
-  const letters = Array.from(text)
-  return letters.length <= length ? text : `${letters.slice(0, length - 1).join('')}…`
-}
+export const short = (text: string, length = 40): string => clip(text, length)
 
 /** ◀ 2/5 ▶, where there is more than one page. The counter goes to its own page: it never fails, on any client. */
 export function pager<V extends Verb>(

@@ -13,6 +13,7 @@ const any: Record<string, fc.Arbitrary<unknown>> = {
   from: id,
   cert: word,
   batch: word,
+  task: word,
   nonce: word,
   filter: fc.constantFrom('all', 'disabled'),
   limit: fc.constantFrom('traffic', 'end', 'addresses', 'period'),

@@ -66,6 +66,9 @@ const verbs = {
   removeFrom: ['cm', { server: int, client: int, from: int }],
   qr: ['q', { server: int, client: int, link: int }],
   closeQr: ['qx', {}],
+  /** What waits for a server, and the question before one of it is called off. */
+  waiting: ['w', { server: int, page: int }],
+  callOff: ['wx', { server: int, task: word }],
   batch: ['b', { batch: word }],
   retry: ['br', { batch: word }],
   do: ['d', { nonce: word }],

@@ -1,6 +1,9 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { type BotHouse, openBotHouse, TOKEN } from '#test/support/bot-house.ts'
+import { Api } from 'grammy'
 import type { Outgoing } from '#src/notify/sender.ts'
+import { deliver } from './deliver.ts'
+import { loadLanguages } from './i18n/texts.ts'
 
 let house: BotHouse
 beforeEach(async () => {
@@ -50,6 +53,61 @@ describe('deliver', () => {
     await alice.seesScreen(/^Fleet › Default Local Server/)
     expect(house.checked).toEqual([1])
     expect((await alice.sees('de & 1 is offline')).buttons).toHaveLength(1)
+  })
+
+  test('an inbound that is closed is no outage', async () => {
+    const { alice, bot } = house
+    await alice.sends('/start')
+    await alice.seesScreen('Default Local Server')
+    const state = 'partly' as const
+    const closed = {
+      code: 'XRAY_PARTLY' as const,
+      details: { reason: 'the inbound main is closed: port 443 is in use' },
+    }
+    const payload = { ...about, state, reason: closed, since: 0 }
+    await bot.deliver({ kind: 'serverDown', payload, chat: '7', silent: true })
+    const alert = await alice.sees('Xray runs on de & 1, but not all of it works')
+    expect(alert.text).toContain('the inbound main is closed: port 443 is in use')
+    await bot.deliver({ ...up, payload: { ...about, state, downSince: 0, upAt: 60_000 } } as Outgoing)
+    expect((await alice.sees('Everything works on de & 1 again')).text).toContain('for 1 min')
+    const both = { ...about, state, reason: closed, downSince: 0, upAt: 60_000 }
+    await bot.deliver({ kind: 'serverDownAndUp', payload: both, chat: '7', silent: true })
+    await alice.sees('Not all of it worked for 1 min, from')
+    expect(alice.messages().some(({ text }) => /down|away|is back/.test(text))).toBe(false)
+  })
+
+  test('a reason of any length leaves room for the rest', async () => {
+    const { alice, bot } = house
+    await alice.sends('/start')
+    await alice.seesScreen('Default Local Server')
+    const long = { ...reason, details: { reason: '<held back & '.repeat(1_000) } }
+    await bot.deliver({ ...down, payload: { ...down.payload, reason: long } } as Outgoing)
+    const alert = await alice.sees('de & 1 is offline')
+    expect(alert.text).toContain('<held back & <held back & ')
+    expect(alert.text).toContain('Clients may still be connected')
+  })
+
+  test('what Telegram refuses to take comes short and plain; if it does not take that either, it is final', async () => {
+    const { alice, bot, telegram } = house
+    await alice.sends('/start')
+    await alice.seesScreen('Default Local Server')
+    // Longer than a message may be.
+    const endless = { ...down, payload: { ...down.payload, serverName: 'x'.repeat(5_000) } } as Outgoing
+    expect(await bot.deliver(endless)).toMatchObject({ ok: true })
+    const alert = await alice.sees('🔴 xxx')
+    expect(alert.text.length).toBeLessThan(500)
+
+    const calls: Record<string, unknown>[] = []
+    const api = new Api(TOKEN, { apiRoot: telegram.apiRoot })
+    api.config.use((_prev, _method, payload) => {
+      calls.push(payload)
+      return Promise.resolve({ ok: false, error_code: 400, description: "Bad Request: can't parse entities" })
+    })
+    const languages = loadLanguages()
+    const delivery = await deliver({ api, languages, languageOf: () => 'en', message: down })
+    expect(delivery).toEqual({ ok: false, gone: "Bad Request: can't parse entities" })
+    expect(calls).toMatchObject([{ parse_mode: 'HTML' }, { text: '🔴 de & 1 is offline' }])
+    expect(calls[1]).not.toHaveProperty('parse_mode')
   })
 
   test('a rate limit goes back to the outbox, a blocked bot is final, a dead network is thrown', async () => {

@@ -1,61 +1,74 @@
-import type { Api } from 'grammy'
+import { type Api, GrammyError } from 'grammy'
+import { LONGEST_REASON, clip } from '#src/clip.ts'
+import type { IncidentKind, Reason } from '#src/notify/messages.ts'
 import type { Delivery, Outgoing } from '#src/notify/sender.ts'
-import { GrammyError } from 'grammy'
-import { forApi, isChatGone, retryAfterMs } from './api-errors.ts'
+import { forApi, isChatGone, isMalformed, retryAfterMs } from './api-errors.ts'
 import { button } from './buttons.ts'
-import { duration, moment } from './format.ts'
-import { HERE, html, lines, placed } from './html.ts'
+import { duration, moment, statusDot } from './format.ts'
+import { HERE, type Html, html, lines, placed } from './html.ts'
 import { errorWords, type Languages, type T } from './i18n/texts.ts'
-import type { Keyboard, Screen } from './types.ts'
+import type { Keyboard } from './types.ts'
+
+interface Alert {
+  /** What has happened, plain. */
+  title: string
+  more: (Html | string | false)[]
+  keyboard: Keyboard
+}
+
+const upTitle = (state: IncidentKind | undefined, name: string, t: T): string =>
+  `🟢 ${state === 'partly' ? t('alert.whole', { name }) : t('alert.up', { name })}`
+
+/** Characters. A name is far shorter, and this can be sent whatever else is not as expected. */
+const LONGEST_TITLE = 200
 
 /** An alert in words: what, why, since when; and the buttons that help. */
-function alertScreen(message: Outgoing, t: T): Screen & { keyboard: Keyboard } {
-  const { payload } = message
-  const server = payload.serverId
-  const keyboard = [
-    [
-      button(t('button.openServer'), 'alertOpen', { server }),
-      button(t('button.checkNow'), 'alertCheck', { server }),
-    ],
-  ]
-  const name = payload.serverName
+function alertOf(message: Outgoing, t: T): Alert {
+  const { serverId: server, serverName: name } = message.payload
+  const open = button(t('button.openServer'), 'alertOpen', { server })
+  const why = (reason: Reason): string => clip(errorWords(t, reason), LONGEST_REASON)
   switch (message.kind) {
     case 'serverDown': {
       const { state, reason, since } = message.payload
-      const text = lines(
-        html`${state === 'offline' ? '🔴' : '🟠'} <b>${t(`alert.${state}`, { name })}</b>`,
-        errorWords(t, reason),
-        html`${placed(t('alert.since', { time: HERE }), moment(since, 'at'))} · ${moment(since, 'ago')}`,
-        state === 'offline' && t('alert.offlineHint'),
-      )
-      return { text, keyboard }
+      return {
+        title: `${statusDot({ status: state, enabled: true })} ${t(`alert.${state}`, { name })}`,
+        more: [
+          why(reason),
+          html`${placed(t('alert.since', { time: HERE }), moment(since, 'at'))} · ${moment(since, 'ago')}`,
+          state === 'offline' && t('alert.offlineHint'),
+        ],
+        keyboard: [[open, button(t('button.checkNow'), 'alertCheck', { server })]],
+      }
     }
     case 'serverUp': {
-      const { downSince, upAt } = message.payload
-      const text = lines(
-        html`🟢 <b>${t('alert.up', { name })}</b>`,
-        t('alert.wasDown', { time: duration(t, upAt - downSince) }),
-      )
-      return { text, keyboard: [keyboard[0]?.slice(0, 1) ?? []] }
+      const { state, downSince, upAt } = message.payload
+      const time = duration(t, upAt - downSince)
+      return {
+        title: upTitle(state, name, t),
+        more: [state === 'partly' ? t('alert.wasPartly', { time }) : t('alert.wasDown', { time })],
+        keyboard: [[open]],
+      }
     }
     case 'serverDownAndUp': {
       const { state, reason, downSince, upAt } = message.payload
-      const text = lines(
-        html`🟢 <b>${t('alert.up', { name })}</b>`,
-        placed(
-          t(`alert.had.${state}`, { time: duration(t, upAt - downSince), since: HERE }),
-          moment(downSince, 'at'),
-        ),
-        errorWords(t, reason),
-      )
-      return { text, keyboard: [keyboard[0]?.slice(0, 1) ?? []] }
+      return {
+        title: upTitle(state, name, t),
+        more: [
+          placed(
+            t(`alert.had.${state}`, { time: duration(t, upAt - downSince), since: HERE }),
+            moment(downSince, 'at'),
+          ),
+          why(reason),
+        ],
+        keyboard: [[open]],
+      }
     }
   }
 }
 
 /**
- * Sends a row of the outbox in its reader's language. Rate limits go back to the outbox, which waits; what may pass
- * is thrown.
+ * Sends a row of the outbox in its reader's language; one that Telegram does not take, short and plain. Rate limits go
+ * back to the outbox, which waits; what may pass is thrown.
  */
 export async function deliver(options: {
   api: Api
@@ -66,25 +79,43 @@ export async function deliver(options: {
 }): Promise<Delivery> {
   const { api, message, signal } = options
   const { t } = options.languages.forCode(options.languageOf(message.chat))
-  const { text, keyboard } = alertScreen(message, t)
-  try {
+  const { title, more, keyboard } = alertOf(message, t)
+  const send = async (text: string, how: object): Promise<Delivery> => {
     const sent = await api.sendMessage(
       message.chat,
-      text.value,
-      {
-        parse_mode: 'HTML',
-        link_preview_options: { is_disabled: true },
-        disable_notification: message.silent,
-        reply_markup: { inline_keyboard: keyboard },
-      },
+      text,
+      { ...how, disable_notification: message.silent },
       signal === undefined ? undefined : forApi(signal),
     )
     return { ok: true, messageId: sent.message_id }
-  } catch (error) {
+  }
+  const settled = (error: unknown): Delivery | undefined => {
     const wait = retryAfterMs(error)
     if (wait !== undefined) return { ok: false, retryAfterMs: wait }
-    if (isChatGone(error))
-      return { ok: false, gone: error instanceof GrammyError ? error.description : 'gone' }
-    throw error
+    return isChatGone(error) ? { ok: false, gone: descriptionOf(error) } : undefined
   }
+  try {
+    return await send(lines(html`<b>${title}</b>`, ...more).value, {
+      parse_mode: 'HTML',
+      link_preview_options: { is_disabled: true },
+      reply_markup: { inline_keyboard: keyboard },
+    })
+  } catch (error) {
+    const known = settled(error)
+    if (known !== undefined) return known
+    if (!isMalformed(error)) throw error
+  }
+  // Refused for what it is, it would be refused for ever, and everything after it would wait.
+  try {
+    return await send(clip(title, LONGEST_TITLE), {})
+  } catch (error) {
+    const known = settled(error)
+    if (known !== undefined) return known
+    if (!isMalformed(error)) throw error
+    return { ok: false, gone: descriptionOf(error) }
+  }
+}
+
+function descriptionOf(error: unknown): string {
+  return error instanceof GrammyError ? error.description : 'gone'
 }

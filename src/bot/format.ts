@@ -56,7 +56,12 @@ export function moment(ms: number, as: 'ago' | 'at'): Html {
 
 export function statusDot(server: Pick<Server, 'status' | 'enabled'>): string {
   if (!server.enabled) return '⏸'
-  return { online: '🟢', offline: '🔴', error: '🟠', pending: '⚪' }[server.status]
+  return { online: '🟢', offline: '🔴', error: '🟠', partly: '🟡', pending: '⚪' }[server.status]
+}
+
+/** Whether changes reach it now. */
+export function isReachable({ status }: Pick<Server, 'status'>): boolean {
+  return status === 'online' || status === 'error' || status === 'partly'
 }
 
 /** A few names, and how many more. */

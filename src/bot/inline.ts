@@ -12,15 +12,15 @@ const MOST_RESULTS = 20
 export async function answerInline(s: Services, ctx: Context, t: T): Promise<void> {
   const search = (ctx.inlineQuery?.query ?? '').trim().slice(0, 64)
   const people = s.fleet.view.people({ page: 0, size: MOST_RESULTS, ...(search === '' ? {} : { search }) })
-  const results = people.items.flatMap((person): InlineQueryResultArticle[] => {
+  const results = people.items.flatMap((person, i): InlineQueryResultArticle[] => {
     const item = personItem(person)
     if (item === undefined) return []
     return [
       {
         type: 'article',
-        id: `${item.serverId}-${item.clientId}`,
+        id: item.waits === true ? `waiting-${i}` : `${item.serverId}-${item.clientId}`,
         title: person.email,
-        description: `${t('client.servers', { count: item.servers })} · ${bytes(item.traffic)}`,
+        description: `${item.waits === true ? '⏳ ' : ''}${t('client.servers', { count: item.servers })} · ${bytes(item.traffic)}`,
         input_message_content: { message_text: `/find ${person.email}` },
       },
     ]

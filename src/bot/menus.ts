@@ -65,7 +65,7 @@ function serverMenu(fleet: Fleet, go: (ctx: BotContext, tap: Tap) => Promise<voi
     autoAnswer: false,
     fingerprint: (ctx) => {
       const found = fleet.servers.find(idOf(ctx))
-      return `${idOf(ctx)} ${found?.kind ?? 'gone'} ${waits(found)} ${fleet.servers.isSingle()}`
+      return `${idOf(ctx)} ${found?.kind ?? 'gone'} ${waits(found)} ${fleet.servers.isSingle()} ${fleet.tasks.open(idOf(ctx)).length > 0}`
     },
     onMenuOutdated: (ctx) => go(ctx, { verb: 'server', fields: { server: idOf(ctx) } }),
   })
@@ -77,6 +77,13 @@ function serverMenu(fleet: Fleet, go: (ctx: BotContext, tap: Tap) => Promise<voi
       range.text({ text: (c: BotContext) => plain(c, label), payload: String(id) }, (c) =>
         go(c, make(Number(c.match))),
       )
+    const open = fleet.tasks.open(id).length
+    if (open > 0)
+      range
+        .text({ text: (c: BotContext) => c.t('button.waiting', { count: open }), payload: String(id) }, (c) =>
+          go(c, { verb: 'waiting', fields: { server: Number(c.match), page: 0 } }),
+        )
+        .row()
     if (waits(found))
       add('button.joinCommand', (server) => ({ verb: 'join', fields: { server } }))
         .primary()

@@ -3,7 +3,7 @@ import type { Server } from '#src/fleet/types.ts'
 import { statusDot } from './format.ts'
 
 /** What somebody should look at comes first; what is switched off last. */
-const ORDER = ['offline', 'error', 'pending', 'online'] as const
+const ORDER = ['offline', 'error', 'partly', 'pending', 'online'] as const
 
 function rank({ enabled, status }: Server): number {
   return enabled ? ORDER.indexOf(status) : ORDER.length

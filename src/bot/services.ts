@@ -10,6 +10,7 @@ export type Intent =
   | { kind: 'tasks'; operation: OperationName; targets: { serverId: number; input: unknown }[] }
   | { kind: 'enableServer'; server: number; enabled: boolean }
   | { kind: 'removeServer'; server: number }
+  | { kind: 'callOff'; server: number; task: string }
 
 /** What handlers, screens with effects and wizards share. */
 export interface Services extends BotDeps {

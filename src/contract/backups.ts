@@ -3,6 +3,7 @@
  * is known of these operations is said here, and each connector carries them by itself.
  */
 import { z } from 'zod'
+import { certificateDomain } from './certificates.ts'
 import type { CallContext } from './contract.ts'
 import type { OperationMeta } from './meta.ts'
 import { email, inboundRef, timestamp } from './primitives.ts'
@@ -33,6 +34,10 @@ export const restoreBackupInput = z.strictObject({
     .strictObject({
       clients: z.array(z.strictObject({ email, at })).max(100_000),
       inbounds: z.array(z.strictObject({ inbound: inboundRef, at })).max(10_000),
+      certificates: z
+        .array(z.strictObject({ domain: certificateDomain, at }))
+        .max(10_000)
+        .optional(),
     })
     .default({ clients: [], inbounds: [] }),
 })
@@ -70,6 +75,17 @@ export const restoreReport = z.object({
   schema: z.string(),
   inbounds: restored,
   clients: restored,
+  /** By their domains. Servers of an older release do not tell. */
+  certificates: restored.optional(),
+  /** Outbounds and routing rules are one document; such servers do not tell of it either. */
+  routing: z
+    .object({
+      /** kept: the backup says nothing of it, and it is as it was before. */
+      outcome: z.enum(['restored', 'unchanged', 'kept']),
+      /** A part of it is one that Xray takes only at its next start. */
+      restartNeeded: z.boolean(),
+    })
+    .optional(),
 })
 export type RestoreReport = z.output<typeof restoreReport>
 export type RestoredRows = z.output<typeof restored>

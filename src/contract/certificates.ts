@@ -21,7 +21,7 @@ export const fullName = z
 const plainIpv6 = z.ipv6().transform((address) => new URL(`http://[${address}]/`).hostname.slice(1, -1))
 
 /** What a certificate is held for. */
-const certificateDomain = z.union([fullName, z.ipv4(), plainIpv6], {
+export const certificateDomain = z.union([fullName, z.ipv4(), plainIpv6], {
   error: 'a full name such as vpn.example.org, or an IP',
 })
 
@@ -115,7 +115,7 @@ export const certificates = {
     .route({
       method: 'POST',
       path: '/certificates/{domain}/renew',
-      summary: 'Renew a certificate now, the way it was made',
+      summary: 'Renew a certificate now, the way it was made; of a self-signed one, links change',
     })
     .input(byDomain)
     .output(certificate),

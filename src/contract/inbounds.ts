@@ -6,13 +6,17 @@ import { bareStream, stream, streamInput } from './stream.ts'
 
 const sniffing = z.strictObject({
   enabled: z.boolean(),
-  destOverride: z.array(z.enum(['http', 'tls', 'quic', 'fakedns'])).max(4),
+  destOverride: z
+    .array(z.enum(['http', 'tls', 'quic'], { error: 'http, tls or quic: there is no FakeDNS on a server' }))
+    .max(3),
   /** Only look at what a connection says of itself, never into its first bytes. */
   metadataOnly: z.boolean().optional(),
   /** Use what was found for routing alone, and connect to what was asked for. */
   routeOnly: z.boolean().optional(),
 })
-export type Sniffing = z.output<typeof sniffing>
+/** As it may stand in a row: `fakedns` was once taken, and never did anything. */
+const heldSniffing = sniffing.extend({ destOverride: z.array(z.enum(['http', 'tls', 'quic', 'fakedns'])) })
+export type Sniffing = z.output<typeof heldSniffing>
 
 /** When an inbound's own count begins anew: at midnight UTC, on Mondays, on the first of a month. */
 const trafficResets = ['never', 'daily', 'weekly', 'monthly'] as const
@@ -25,7 +29,7 @@ const fields = {
   remark,
   listen: listenAddress,
   port,
-  sniffing,
+  sniffing: heldSniffing,
   enabled: z.boolean(),
   limitBytes,
   /** From this moment on it is closed; null: never. */

@@ -1,7 +1,7 @@
 /** What each protocol can be told, beyond where it listens and how its stream is dressed. */
 import { z } from 'zod'
 import { port } from './primitives.ts'
-import { hostAndPort } from './stream.ts'
+import { heldHostAndPort, hostAndPort } from './stream.ts'
 
 /**
  * Where connections go that are not of this protocol, so that a web site can share the port. A number is a port of
@@ -24,7 +24,9 @@ const fallback = z.strictObject({
   /** Tells the destination who calls, by PROXY protocol of this version. */
   xver: z.union([z.literal(0), z.literal(1), z.literal(2)]).default(0),
 })
-const fallbacks = z.array(fallback).max(32).default([])
+const fallbacksOf = <F extends z.ZodType>(one: F) => z.array(one).max(32).default([])
+const fallbacks = fallbacksOf(fallback)
+const heldFallbacks = fallbacksOf(fallback.extend({ dest: z.union([port, heldHostAndPort]) }))
 
 const networks = z.enum(['tcp', 'udp', 'tcp,udp'])
 
@@ -46,6 +48,9 @@ const wireguard = z.strictObject({
   dns: z.union([z.ipv4(), z.ipv6()]).default('1.1.1.1'),
 })
 
+/** Hands everything on to one address: a port forwarding. It has no clients. */
+const tunnel = z.strictObject({ target: hostAndPort, network: networks.default('tcp') })
+
 /** By protocol: its settings as they are given. Every one has defaults, but for the target of a tunnel. */
 export const settingsInput = {
   vless: z.strictObject({ fallbacks }),
@@ -59,8 +64,7 @@ export const settingsInput = {
   wireguard,
   /** SOCKS5 and HTTP on one port, always with a password. */
   mixed: z.strictObject({ udp: z.boolean().default(true) }),
-  /** Hands everything on to one address: a port forwarding. It has no clients. */
-  tunnel: z.strictObject({ target: hostAndPort, network: networks.default('tcp') }),
+  tunnel,
 } as const
 export type Protocol = keyof typeof settingsInput
 export const protocols = Object.keys(settingsInput) as Protocol[]
@@ -71,6 +75,9 @@ const wireguardPublicKey = z.string().regex(/^[A-Za-z0-9+/]{43}=$/)
 /** By protocol: its settings as they are shown, with what the server has added. */
 export const settingsOutput = {
   ...settingsInput,
+  vless: z.strictObject({ fallbacks: heldFallbacks }),
+  trojan: z.strictObject({ fallbacks: heldFallbacks }),
+  tunnel: tunnel.extend({ target: heldHostAndPort }),
   wireguard: wireguard.extend({ publicKey: wireguardPublicKey }),
 } as const
 

@@ -120,8 +120,10 @@ const routingState = z.object({
 /** How connections leave a server. */
 export type RoutingDocument = Omit<z.output<typeof routingState>, 'rowVersion'>
 
+export const routingDocument = z.object(document)
+
 /** A server that nothing was said to: everything leaves directly, and nothing reaches a private network. */
-export const plainRouting: RoutingDocument = z.object(document).parse({})
+export const plainRouting: RoutingDocument = routingDocument.parse({})
 
 /** What it took to bring a change into effect. */
 const applied = z.object({

@@ -1,9 +1,17 @@
 import { z } from 'zod'
 
-/** A host name or IP address with a port, as REALITY's target is written. */
-export const hostAndPort = z
+/** A host name or IP address with a port, as it may stand in a row: once any five digits were taken for a port. */
+export const heldHostAndPort = z
   .string()
   .regex(/^[A-Za-z0-9.-]{1,253}:\d{1,5}$|^\[[0-9a-fA-F:]+\]:\d{1,5}$/, 'host:port')
+
+/** A host name or IP address with a port from 1 to 65535, as REALITY's target is written. */
+export const hostAndPort = z
+  .string()
+  .regex(
+    /^(?:[A-Za-z0-9.-]{1,253}|\[[0-9a-fA-F:]+\]):(?:[1-9]\d{0,3}|[1-5]\d{4}|6[0-4]\d{3}|65[0-4]\d\d|655[0-2]\d|6553[0-5])$/,
+    'host:port, with a port from 1 to 65535',
+  )
 
 /** A DNS name, or an IP address, as it stands in a certificate or in a Host header. */
 export const hostName = z.string().regex(/^[A-Za-z0-9.:-]{1,253}$/, 'a host name')
@@ -128,7 +136,7 @@ export const stream = z.object({
         .regex(/^[0-9a-f]{64}$/)
         .nullable(),
     }),
-    realitySecurity.extend({ publicKey: x25519PublicKey }),
+    realitySecurity.extend({ target: heldHostAndPort, publicKey: x25519PublicKey }),
   ]),
 })
 export type InboundStream = z.output<typeof stream>

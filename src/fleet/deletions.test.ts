@@ -72,4 +72,20 @@ describe('what was deleted since', () => {
       since(START, ['inbounds.delete', { id: 'a' }], ['inbounds.update', { id: 'b', tag: 'a' }]).inbounds,
     ).toEqual([{ inbound: 'a', at: START }])
   })
+
+  test('a certificate goes by its domain, and one that was got or imported later is another', () => {
+    const gone = (domain: string): [string, object] => ['certificates.delete', { domain }]
+    expect(
+      since(
+        START,
+        gone('a.example'),
+        gone('b.example'),
+        ['certificates.generate', { domain: 'b.example', method: 'http-01' }],
+        ['certificates.renew', { domain: 'a.example' }],
+        gone('c.example'),
+        ['certificates.import', { domain: 'c.example' }],
+        gone('c.example'),
+      ).certificates,
+    ).toEqual([{ domain: 'a.example' }, { domain: 'b.example', at: START + 1_000 }, { domain: 'c.example' }])
+  })
 })

@@ -28,6 +28,7 @@ const MARGIN_MS = 24 * 60 * 60 * 1000
 export function deletedSince(since: number, changes: Iterable<Done>): Deleted {
   const clients = new Map<string, Mark>()
   const inbounds = new Map<string, Mark>()
+  const certificates = new Map<string, Mark>()
   /** What an inbound was called before, and until when. */
   const formerly = new Map<string, { tag: string; until: number }[]>()
 
@@ -64,6 +65,11 @@ export function deletedSince(since: number, changes: Iterable<Done>): Deleted {
       formerly.delete(id)
       inbounds.set(id, { name: id, deletedAt: at })
     },
+    'certificates.generate': ({ domain }: { domain: string }) => revive(certificates, domain),
+    'certificates.import': ({ domain }: { domain: string }) => revive(certificates, domain),
+    'certificates.delete': ({ domain }: { domain: string }, at) => {
+      certificates.set(domain, { name: domain, deletedAt: at })
+    },
   }
   for (const { operation, input, at } of changes) work[operation]?.(input as never, at)
 
@@ -71,9 +77,14 @@ export function deletedSince(since: number, changes: Iterable<Done>): Deleted {
     [...marks.values()]
       .filter(({ deletedAt }) => deletedAt >= since - MARGIN_MS)
       .map(({ name, until }) => ({ name, ...(until === undefined ? {} : { at: until }) }))
+  const goneCertificates = listed(certificates)
   return {
     clients: listed(clients).map(({ name, ...rest }) => ({ email: name, ...rest })),
     inbounds: listed(inbounds).map(({ name, ...rest }) => ({ inbound: name, ...rest })),
+    // A server of an older release takes no word of them.
+    ...(goneCertificates.length > 0 && {
+      certificates: goneCertificates.map(({ name, ...rest }) => ({ domain: name, ...rest })),
+    }),
   }
 }
 
@@ -84,7 +95,7 @@ export function createDeletions(sqlite: Sqlite): (serverId: number, since: numbe
     `select operation, input, finished_at as at from server_tasks
      where server_id = ? and status in ('applied', 'unchanged')
        and operation in ('clients.add', 'clients.delete', 'clients.deleteMany', 'inbounds.add', 'inbounds.update',
-         'inbounds.delete')
+         'inbounds.delete', 'certificates.generate', 'certificates.import', 'certificates.delete')
      order by seq`,
   )
   function* parsed(rows: Iterable<unknown>): Generator<Done> {

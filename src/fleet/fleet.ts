@@ -21,6 +21,7 @@ import { heldBy } from './retry.ts'
 import { createServers } from './servers.ts'
 import { createTaskQueue } from './task-queue.ts'
 import { createTasks } from './tasks.ts'
+import { tagOperations } from './tags.ts'
 import type { Fleet, FleetEvents, Server } from './types.ts'
 import { createView } from './view.ts'
 
@@ -147,8 +148,10 @@ export function createFleet(deps: FleetDeps): Fleet {
     localHost: deps.localHost,
     servers: () => servers.list(),
     server: (id) => servers.find(id),
+    countServers: () => servers.count(),
     syncedAt: (id) => mirror.syncedAt(id),
     arriving: () => arrivals.list(),
+    waiting: () => journal.openOf(...tagOperations),
   })
   function connectorFor(serverId: number): ServerConnector {
     const server = servers.get(serverId)

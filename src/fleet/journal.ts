@@ -9,6 +9,7 @@ import type { Actor, TaskStatus } from '#src/store/schema.ts'
 import type { SecretBox } from '#src/trust/secret-box.ts'
 import { chainHash } from './journal-chain.ts'
 import { type RawTask, type TaskRow, errorJson, toRow } from './journal-rows.ts'
+import type { Switch } from './retry.ts'
 import { type SecretField, putSecrets, takeSecrets } from './secret-fields.ts'
 import type { TaskView } from './types.ts'
 
@@ -63,7 +64,7 @@ export function createJournal(deps: {
     `select ${columns} ${from} where t.server_id = ? and t.${OPEN} order by t.seq`,
   )
   const openOf = sqlite.prepare(
-    `select ${columns} ${from} where t.operation = ? and t.${OPEN} order by t.seq`,
+    `select ${columns} ${from} where t.operation in (select value from json_each(?)) and t.${OPEN} order by t.seq`,
   )
   // A mirror says since when it is true; in the same ms it may still have been asked before.
   const unseen = sqlite.prepare(
@@ -81,9 +82,13 @@ export function createJournal(deps: {
      where id = @id and ${OPEN}`,
   )
   const recover = sqlite.prepare(
-    `update server_tasks set status = 'pending', next_attempt_at = ? where ${OPEN} and status = 'running'`,
+    `update server_tasks set status = 'pending', error = null, next_attempt_at = ? where ${OPEN} and status = 'running'`,
   )
   const serversWithOpen = sqlite.prepare(`select distinct server_id from server_tasks where ${OPEN}`).pluck()
+  const switches = sqlite.prepare(
+    `select input ->> '$.enabled' as enabled, created_at as at from server_tasks
+     where seq > ? and server_id = ? and operation = 'servers.enable' order by seq`,
+  )
   const forgetSecrets = sqlite.prepare('update server_tasks set secrets = null where id = ?')
   const forgetServer = sqlite.prepare(
     'update server_tasks set secrets = null where server_id = ? and secrets is not null',
@@ -153,9 +158,16 @@ export function createJournal(deps: {
     batch: (batch: string) => rows(byBatch.all(batch)),
     nextOpen: (serverId: number) => row(firstOpen.get(serverId)),
     open: (serverId: number) => rows(allOpen.all(serverId)),
-    openOf: (operation: string) => rows(openOf.all(operation)),
+    /** Open tasks of these operations, on any server, oldest first. */
+    openOf: (...operations: string[]) => rows(openOf.all(JSON.stringify(operations))),
     /** Carried out, and their server's mirror may not show it. A walk over the whole journal. */
     unseen: (operation: string) => rows(unseen.all(operation)),
+    /** How a server was switched off and on since the task `seq`. A walk over the journal from there. */
+    switches: (serverId: number, seq: number): Switch[] =>
+      (switches.all(seq, serverId) as { enabled: number; at: number }[]).map(({ enabled, at }) => ({
+        enabled: enabled === 1,
+        at,
+      })),
     serversWithOpen: () => serversWithOpen.all() as number[],
 
     /** The input as it was asked for, secrets included. */

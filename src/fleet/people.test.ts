@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { type FleetHouse, alice, openFleetHouse } from '#test/support/fleet-house.ts'
-import type { Server, TaskView } from './types.ts'
+import type { PeopleQuery, Server, TaskView } from './types.ts'
 
 let house: FleetHouse
 beforeEach(async () => {
@@ -44,6 +44,30 @@ describe('a client that has yet to arrive somewhere', () => {
     await eventually(() => expect(statuses(house.fleet.tasks.batch(gone.id))).toEqual(['applied', 'applied']))
     expect(house.nodeOf(fi).clients.size).toBe(0)
     expect(house.fleet.view.person('bob')).toBeUndefined()
+  })
+
+  test('is in the list, in its place and counted, also where it stands nowhere yet', async () => {
+    const [de, fi] = [await house.join('de'), await house.join('fi')]
+    await (
+      await addClient('anna', [de])
+    ).settled
+    await (
+      await addClient('carl', [de])
+    ).settled
+    house.fleet.servers.report(fi.id, { status: 'offline' })
+    await addClient('Bob', [fi])
+    await addClient('anna', [fi])
+    const list = (query: Partial<PeopleQuery> = {}) => {
+      const { items, total } = house.fleet.view.people({ page: 0, size: 8, ...query })
+      return [
+        total,
+        ...items.map(({ email, placements, waiting }) => [email, placements.length, waiting.length]),
+      ]
+    }
+    expect(list()).toEqual([3, ['anna', 1, 1], ['Bob', 0, 1], ['carl', 1, 0]])
+    expect(list({ search: 'BO' })).toEqual([1, ['Bob', 0, 1]])
+    expect(list({ page: 1, size: 2 })).toEqual([3, ['carl', 1, 0]])
+    expect(list({ filter: 'disabled' })).toEqual([0])
   })
 
   test('waits no more once its row is there', async () => {

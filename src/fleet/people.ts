@@ -22,22 +22,12 @@ export function createPeople(deps: {
   arriving(): Arrival[]
 }) {
   const { db, box } = deps
-  const matching = sql`(${sql.placeholder('search')} = '' or instr(${clients.emailKey}, ${sql.placeholder('search')}) > 0)
-    and (${sql.placeholder('disabled')} = 0 or ${clients.enabled} = 0)`
-  const count = db
-    .select({ total: sql<number>`count(distinct ${clients.emailKey})` })
-    .from(clients)
-    .where(matching)
-    .prepare()
-  const keys = db
-    .select({ key: clients.emailKey })
-    .from(clients)
-    .where(matching)
-    .groupBy(clients.emailKey)
-    .orderBy(asc(clients.emailKey))
-    .limit(sql.placeholder('limit'))
-    .offset(sql.placeholder('offset'))
-    .prepare()
+  // Pages are made of names: those of rows, and those that have none yet.
+  const names = `select email_key as key from clients
+    where (@search = '' or instr(email_key, @search) > 0) and (@disabled = 0 or enabled = 0)
+    union select value as key from json_each(@arriving)`
+  const count = db.$client.prepare(`select count(*) from (${names})`).pluck()
+  const keys = db.$client.prepare(`${names} order by key limit @limit offset @offset`).pluck()
   const ofKeys = selectClients(
     db,
     sql`${clients.emailKey} in (select value from json_each(${sql.placeholder('keys')}))`,
@@ -80,13 +70,19 @@ export function createPeople(deps: {
   return {
     people(query: PeopleQuery): Page<Person> {
       const search = emailKey(query.search?.trim() ?? '')
-      const filter = { search, disabled: query.filter === 'disabled' ? 1 : 0 }
-      const total = count.get(filter)?.total ?? 0
-      return paged(query, total, (limit, offset) => {
-        const page = keys.all({ ...filter, limit, offset }).map(({ key }) => key)
+      const disabled = query.filter === 'disabled'
+      // Whoever is on the way is on the way to be let in.
+      const arriving = disabled ? [] : deps.arriving().flatMap(({ emails }) => emails.map(emailKey))
+      const filter = {
+        search,
+        disabled: disabled ? 1 : 0,
+        arriving: JSON.stringify(arriving.filter((key) => key.includes(search))),
+      }
+      return paged(query, count.get(filter) as number, (limit, offset) => {
+        const page = keys.all({ ...filter, limit, offset }) as string[]
         const rows = ofKeys.all({ keys: JSON.stringify(page) }).map((row) => toClientRow(box, row))
-        // Who stands nowhere yet is on no page: pages are made of rows.
-        return withArrivals(toPeople(rows), (key) => page.includes(key))
+        const people = withArrivals(toPeople(rows), (key) => page.includes(key))
+        return people.toSorted((a, b) => page.indexOf(emailKey(a.email)) - page.indexOf(emailKey(b.email)))
       })
     },
 

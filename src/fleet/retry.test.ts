@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { FleetError } from '#src/errors.ts'
-import { backoff, decideFailure, expired, expiryOf, heldBy, isAway, nextStep } from './retry.ts'
+import { backoff, decideFailure, disabledFor, expired, expiryOf, heldBy, isAway, nextStep } from './retry.ts'
 
 const queued = { whenOffline: { queue: 1_000_000 }, timeout: 30_000 } as const
 const refused = { whenOffline: 'refuse', timeout: 30_000 } as const
@@ -93,6 +93,17 @@ describe('the next step with the oldest task', () => {
     expect(step(100, true)).toEqual({ do: 'expire' })
     expect(step(100, true, true)).toEqual({ do: 'expire' })
   })
+})
+
+test('how long a server was disabled', () => {
+  const [off, on] = [
+    { enabled: false, at: 200 },
+    { enabled: true, at: 250 },
+  ]
+  expect(disabledFor([], 100)).toBe(0)
+  expect(disabledFor([off, on], 100)).toBe(50)
+  // Disabled already when the change was asked for.
+  expect(disabledFor([{ enabled: true, at: 130 }, off, on], 100)).toBe(80)
 })
 
 test('who can be reached', () => {

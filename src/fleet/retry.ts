@@ -19,6 +19,22 @@ export function expiryOf(meta: Pick<OperationMeta, 'timeout' | 'whenOffline'>, n
   return now + (meta.whenOffline === 'refuse' ? meta.timeout : meta.whenOffline.queue)
 }
 
+/** A server was switched off, or on again, `at` ms. */
+export interface Switch {
+  enabled: boolean
+  at: number
+}
+
+/** For how long a server that is enabled now was not since `since`, ms, by how it was switched from then on, in order. */
+export function disabledFor(switches: readonly Switch[], since: number): number {
+  let [total, from] = [0, since]
+  for (const { enabled, at } of switches) {
+    if (enabled) total += at - from
+    from = at
+  }
+  return total
+}
+
 /** Why a server cannot be sent anything at all, or undefined. */
 export function heldBy(
   server: { kind: string; enabled: boolean; status: string; endpoint: string | null } | undefined,
@@ -71,10 +87,37 @@ const GONE: Record<string, string> = {
   'certificates.delete': 'CERTIFICATE_NOT_FOUND',
 }
 
+type Failure = Pick<FleetError, 'code' | 'details'>
+
 /** Sent, and the answer was lost: it may have been carried out. */
-function isInDoubt({ code, details }: FleetError): boolean {
+function isInDoubt({ code, details }: Failure): boolean {
   if (code === 'SERVER_UNREACHABLE') return details['sent'] === true
   return code === 'SERVER_TIMEOUT' || code === 'SERVER_ANSWER_UNREADABLE' || code === 'CHANGE_UNSETTLED'
+}
+
+/** Whether a task that is open may have been carried out by its server. */
+export function isBegun(task: { attempts: number; status: string; error: Failure | null }): boolean {
+  if (task.attempts === 0) return false
+  // Without an error it was on its way when the process ended. A server that does not know what went wrong may be wrong.
+  return (
+    task.status === 'running' ||
+    task.error === null ||
+    task.error.code === 'INTERNAL' ||
+    isInDoubt(task.error)
+  )
+}
+
+/**
+ * How a failure is kept. A server that is not reached does not answer for what was sent to it before: the doubt stays.
+ * @param before the task as it was when it was sent this time
+ */
+export function withDoubt(
+  error: FleetError,
+  before: { attempts: number; error: Failure | null },
+): FleetError {
+  const wasBegun = before.attempts > 1 && isBegun({ ...before, status: 'pending' })
+  if (error.code !== 'SERVER_UNREACHABLE' || !wasBegun) return error
+  return new FleetError(error.code, { ...error.details, sent: true }, { cause: error.cause })
 }
 
 /** What is said of a task whose time is over. */

@@ -116,6 +116,19 @@ test('a disabled server gives no connector, and what waits for it goes on when i
 })
 
 describe('what health reports', () => {
+  test('is cut where a server tells more of itself than a screen can hold', async () => {
+    const { id } = await house.join('de')
+    const long = 'v'.repeat(1e5)
+    house.fleet.servers.report(id, { lastError: long, version: long, xrayVersion: long, osInfo: long })
+    const { lastError, version, xrayVersion, osInfo } = house.fleet.servers.get(id)
+    for (const text of [version, xrayVersion, osInfo, lastError]) expect(text).toMatch(/^v{30,1000}…$/)
+    // The same again is no news.
+    const writes = (): unknown => house.db.$client.prepare('select total_changes()').pluck().get()
+    const before = writes()
+    house.fleet.servers.report(id, { lastError: long, version: long })
+    expect(writes()).toBe(before)
+  })
+
   test('that a server was seen costs no write until an hour is over, or something else moves', async () => {
     const de = await house.join('de')
     const heard: number[] = []

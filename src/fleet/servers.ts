@@ -1,4 +1,5 @@
-import { and, asc, eq, ne } from 'drizzle-orm'
+import { and, asc, eq, ne, sql } from 'drizzle-orm'
+import { LONGEST_REASON, clip } from '#src/clip.ts'
 import { fail } from '#src/errors.ts'
 import type { Runtime } from '#src/runtime.ts'
 import type { Db } from '#src/store/drizzle.ts'
@@ -41,8 +42,12 @@ export function createServers(deps: ServersDeps): ServersService {
   const seen = new Map<number, number>()
 
   const all = db.select().from(table).orderBy(asc(table.id)).prepare()
+  const counted = db
+    .select({ n: sql<number>`count(*)` })
+    .from(table)
+    .prepare()
   const byId = db.query.servers
-    .findFirst({ where: (row, { eq: same, sql }) => same(row.id, sql.placeholder('id')) })
+    .findFirst({ where: (row, { eq: same }) => same(row.id, sql.placeholder('id')) })
     .prepare()
 
   function toServer({ nameKey: _key, updatedAt: _at, ...row }: Row): Server {
@@ -50,6 +55,7 @@ export function createServers(deps: ServersDeps): ServersService {
     return lastSeen === undefined ? row : { ...row, lastSeen: Math.max(lastSeen, row.lastSeen ?? 0) }
   }
 
+  const count = (): number => counted.get()?.n ?? 0
   const list = (): Server[] => all.all().map(toServer)
   function find(id: number): Server | undefined {
     const row = byId.execute({ id }).sync()
@@ -102,8 +108,7 @@ export function createServers(deps: ServersDeps): ServersService {
     const row = byId.execute({ id }).sync()
     if (row === undefined) return
     if (found.lastSeen !== undefined) seen.set(id, Math.max(found.lastSeen, seen.get(id) ?? 0))
-    const { lastSeen: _seen, ...facts } = found
-    const news = changed(row, facts)
+    const news = changed(row, factsOf(found))
     if (Object.keys(news).length === 0) return
     const lastSeen = seen.get(id)
     update(id, lastSeen === undefined ? news : { ...news, lastSeen })
@@ -116,7 +121,8 @@ export function createServers(deps: ServersDeps): ServersService {
     list,
     get,
     find,
-    isSingle: () => list().length === 1,
+    count,
+    isSingle: () => count() === 1,
 
     default() {
       const servers = list()
@@ -206,6 +212,29 @@ export function createServers(deps: ServersDeps): ServersService {
       seen.clear()
     },
   }
+}
+
+/** Characters. Of a version, and of the name of a system: what is longer is none, and is to leave screens their room. */
+const LONGEST_NAME = 100
+
+/** What was found, no longer than a screen has room for: a server may say of itself what it likes. */
+function factsOf({
+  status,
+  lastError,
+  version,
+  xrayVersion,
+  osInfo,
+}: ServerReport): Omit<ServerReport, 'lastSeen'> {
+  const cut = <T extends string | null | undefined>(text: T, length: number): T =>
+    typeof text === 'string' ? (clip(text, length) as T) : text
+  const found = {
+    status,
+    lastError: cut(lastError, LONGEST_REASON),
+    version: cut(version, LONGEST_NAME),
+    xrayVersion: cut(xrayVersion, LONGEST_NAME),
+    osInfo: cut(osInfo, LONGEST_NAME),
+  }
+  return Object.fromEntries(Object.entries(found).filter(([, value]) => value !== undefined))
 }
 
 /** What of `next` differs from what is there. */

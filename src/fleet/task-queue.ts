@@ -1,6 +1,6 @@
 /**
- * Carries the journal out: per server strictly in order and one at a time, different servers side by side. Nothing is
- * remembered here that is not in the journal too, but whether somebody has just heard of a server.
+ * Carries the journal out: per server one at a time and in the order of next-step.ts, different servers side by side.
+ * Nothing is remembered here that is not in the journal too, but whether somebody has just heard of a server.
  */
 import { type OperationName, type ServerConnector, operationMeta } from '#src/contract/index.ts'
 import { FleetError, toFleetError } from '#src/errors.ts'
@@ -10,7 +10,8 @@ import { type Runtime, randomId } from '#src/runtime.ts'
 import type { GroupCommit } from './group-commit.ts'
 import type { Journal, TaskRow } from './journal.ts'
 import { type Lane, createLane } from './lane.ts'
-import { decideFailure, expired, heldBy, nextStep, unreachable } from './retry.ts'
+import { type Next, createNext } from './next-step.ts'
+import { decideFailure, expired, withDoubt } from './retry.ts'
 import { sendTask } from './send-task.ts'
 import type { Server } from './types.ts'
 
@@ -41,6 +42,7 @@ const LONGEST_SLEEP = 60 * 60 * 1000
 
 export function createTaskQueue(deps: QueueDeps) {
   const { journal, commit, runtime, log, faults } = deps
+  const nextOf = createNext(journal)
   const lanes = new Map<number, Lane>()
   /** Settled, but the mirror may not show it yet. */
   const telling = new Set<Promise<void>>()
@@ -70,23 +72,25 @@ export function createTaskQueue(deps: QueueDeps) {
   async function carryOut(serverId: number, lane: Lane): Promise<void> {
     try {
       while (state === 'running') {
-        const task = journal.nextOpen(serverId)
         const server = deps.server(serverId)
-        if (task === undefined || server === undefined) {
-          lane.kicked = false
+        const now = runtime.now()
+        const next: Next =
+          server === undefined ? { do: 'nothing' } : nextOf(server, { kicked: lane.kicked, now })
+        lane.kicked = false
+        if (server === undefined || next.do === 'nothing') {
           lane.waiting = false
           return
         }
-        const held = heldBy(server)
-        const now = runtime.now()
-        const step = nextStep({ task, held: held !== undefined, kicked: lane.kicked, now })
-        lane.kicked = false
-        if (step.do === 'wait') {
-          if (refuseAllBehind(server.id, held)) continue
-          rest(serverId, lane, step.until - now)
+        if (next.do === 'wait') {
+          rest(serverId, lane, next.until - now)
           return
         }
-        if (step.do === 'expire') {
+        if (next.do === 'refuse') {
+          for (const { id } of next.tasks) tell(journal.settle(id, { status: 'failed', error: next.error }))
+          continue
+        }
+        const { task } = next
+        if (next.do === 'expire') {
           const outcome = expired(task, operationMeta(task.operation as OperationName))
           tell(await commit(() => journal.settle(task.id, outcome)))
           continue
@@ -108,17 +112,6 @@ export function createTaskQueue(deps: QueueDeps) {
       () => undefined, // somebody else woke the lane
     )
     deps.waiting(serverId)
-  }
-
-  /** What is for this moment only must not wait behind what can wait. @returns whether anything was refused */
-  function refuseAllBehind(serverId: number, held: ReturnType<typeof heldBy>): boolean {
-    const refused = journal
-      .open(serverId)
-      // One that was sent may have been carried out: that is for its server to say.
-      .filter((task) => task.attempts === 0)
-      .filter((task) => operationMeta(task.operation as OperationName).whenOffline === 'refuse')
-    for (const task of refused) tell(journal.settle(task.id, { status: 'failed', error: unreachable(held) }))
-    return refused.length > 0
   }
 
   async function attempt(server: Server, lane: Lane, task: TaskRow): Promise<void> {
@@ -155,7 +148,7 @@ export function createTaskQueue(deps: QueueDeps) {
   }
 
   async function failed(lane: Lane, task: TaskRow, operation: OperationName, thrown: unknown): Promise<void> {
-    const error = toFleetError(thrown, randomId(runtime, 64))
+    const error = withDoubt(toFleetError(thrown, randomId(runtime, 64)), task)
     const { whenOffline } = operationMeta(operation)
     const now = runtime.now()
     const outcome = decideFailure({ operation, whenOffline, error, attempts: task.attempts, now })

@@ -6,13 +6,12 @@ import {
   operationMeta,
   parseInput,
 } from '#src/contract/index.ts'
-import { FleetError } from '#src/errors.ts'
 import type { Faults } from '#src/faults.ts'
 import type { Runtime } from '#src/runtime.ts'
 import type { Sqlite } from '#src/store/open.ts'
-import { type Journal, type NewTask, toView } from './journal.ts'
+import { type Journal, type NewTask, isFinal, toView } from './journal.ts'
 import type { Progress } from './progress.ts'
-import { backoff, expiryOf, heldBy, isAway, unreachable } from './retry.ts'
+import { backoff, expiryOf, heldBy, isAway, isBegun, unreachable } from './retry.ts'
 import type { TaskQueue } from './task-queue.ts'
 import type { Batch, Server, Tasks } from './types.ts'
 
@@ -38,13 +37,13 @@ export function createTasks(deps: TasksDeps): Tasks {
     meta: OperationMeta,
   ): Pick<NewTask, 'status' | 'error' | 'nextAttemptAt'> {
     const now = runtime.now()
-    const held = heldBy(server)
-    if (held === 'SERVER_DISABLED')
-      return { status: 'skipped', error: new FleetError('SERVER_DISABLED'), nextAttemptAt: now }
-    const away = isAway(server) || queue.isWaiting(server.id)
-    if (away && meta.whenOffline === 'refuse')
-      return { status: 'failed', error: unreachable(held), nextAttemptAt: now }
-    return { status: 'pending', error: null, nextAttemptAt: away ? now + backoff(1) : now }
+    const away = isAway(server)
+    if (meta.whenOffline === 'refuse') {
+      if (away) return { status: 'failed', error: unreachable(heldBy(server)), nextAttemptAt: now }
+      return { status: 'pending', error: null, nextAttemptAt: now }
+    }
+    const waits = away || queue.isWaiting(server.id)
+    return { status: 'pending', error: null, nextAttemptAt: waits ? now + backoff(1) : now }
   }
 
   /** @returns false when the batch is there already */
@@ -61,9 +60,9 @@ export function createTasks(deps: TasksDeps): Tasks {
 
   function handle(id: string): Batch {
     const tasks = journal.batch(id)
-    const settled = progress.settled(id)
+    // Awake first: until then a queue seems to wait, also for what it sends at once.
     for (const serverId of new Set(tasks.map((task) => task.serverId))) queue.wake(serverId)
-    return { id, tasks: tasks.map(toView), settled }
+    return { id, tasks: tasks.map(toView), settled: progress.settled(id) }
   }
 
   const tasks: Tasks = {
@@ -136,7 +135,24 @@ export function createTasks(deps: TasksDeps): Tasks {
       return handle(batch)
     },
 
-    open: (serverId) => journal.open(serverId).map(toView),
+    open: (serverId) => journal.open(serverId).map((task) => ({ ...toView(task), begun: isBegun(task) })),
+
+    cancel(taskId, actor) {
+      const cancelled = sqlite
+        .transaction(() => {
+          const task = journal.get(taskId)
+          if (task === undefined || isFinal(task.status) || isBegun(task)) return undefined
+          journal.record(task.serverId, 'servers.cancel', { task: taskId, operation: task.operation }, actor)
+          return journal.settle(taskId, { status: 'cancelled', error: null })
+        })
+        .immediate()
+      if (cancelled === undefined) return false
+      progress.changed(toView(cancelled))
+      // What stood behind it may be first now.
+      queue.wake(cancelled.serverId)
+      return true
+    },
+
     watch: (batchId, listener) => progress.watch(batchId, listener),
     kick: (serverId) => queue.kick(serverId),
   }

@@ -56,6 +56,7 @@ export interface Servers {
   /** @throws FleetError SERVER_NOT_FOUND */
   get(id: number): Server
   find(id: number): Server | undefined
+  count(): number
   /** True while there is one server only: then no screen asks which. */
   isSingle(): boolean
   /** The server meant where none is named: the only one, else the local one while enabled, else the first enabled. */
@@ -125,8 +126,10 @@ export interface Tasks {
   batch(id: string): TaskView[]
   /** A new batch for what failed or expired in this one. */
   retryFailed(batchId: string, actor: Actor): Promise<Batch>
-  /** Tasks still to be carried out on a server, oldest first. */
-  open(serverId: number): TaskView[]
+  /** Tasks still to be carried out on a server, oldest first. `begun`: the server may have done it already. */
+  open(serverId: number): (TaskView & { begun: boolean })[]
+  /** Calls off a task that waits. @returns false where it is over, under way, or may have been done already */
+  cancel(taskId: string, actor: Actor): boolean
   /** Called on every change of a task of the batch, until unsubscribed. */
   watch(batchId: string, listener: (tasks: TaskView[]) => void): () => void
   /** The server may be reachable now: try its queue at once. */
@@ -171,7 +174,10 @@ export interface View {
   syncedAt(serverId: number): number | null
   inbounds(serverId: number): InboundRow[]
   inbound(serverId: number, id: number): InboundRow | undefined
-  /** Tags of inbounds for clients that exist on all, or only some, of these servers, with on how many. */
+  /**
+   * Tags of inbounds for clients on all, or only some, of these servers, with on which. What waits in a server's queue
+   * counts as done.
+   */
   tags(serverIds: number[]): { tag: string; port: number; servers: number[] }[]
   clients(
     serverId: number,

@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { type FleetHouse, alice, openFleetHouse } from '#test/support/fleet-house.ts'
+import { secretBoxFor } from '#src/trust/secret-box.ts'
 import type { Server } from './types.ts'
-import { linkHost } from './view.ts'
+import { createView, linkHost } from './view.ts'
 
 let house: FleetHouse
 let [de, fi]: Server[] = []
@@ -95,6 +96,38 @@ test('tags say on which servers they are', () => {
   expect(house.fleet.view.tags([])).toEqual([])
 })
 
+test('tags count what waits for a server that is away, disabled or has not joined, in its order', async () => {
+  const [there, away] = [de?.id ?? 0, fi?.id ?? 0]
+  const { id: invited } = house.fleet.servers.create({ name: 'us' }, alice)
+  house.fleet.servers.report(away, { status: 'offline' })
+  const stream = { transport: { type: 'raw' }, security: { type: 'none' } } as const
+  const add = async (tag: string, port: number, servers: number[]): Promise<void> => {
+    const input = { tag, port, protocol: 'vless', stream } as const
+    const targets = servers.map((serverId) => ({ serverId, input }))
+    const { settled } = await house.fleet.tasks.run({ operation: 'inbounds.add', targets, actor: alice })
+    await settled
+  }
+  const remove = (tag: string): Promise<unknown> =>
+    house.fleet.tasks.run({
+      operation: 'inbounds.delete',
+      targets: [{ serverId: away, input: { id: tag } }],
+      actor: alice,
+    })
+  const tags = () => house.fleet.view.tags([invited, away, there])
+  await add('extra', 8443, [there, away, invited])
+  await remove('main')
+  expect(tags()).toEqual([
+    { tag: 'extra', port: 8443, servers: [there, away, invited] },
+    { tag: 'main', port: 443, servers: [there] },
+  ])
+  expect(house.fleet.view.tags([there])).toMatchObject([{ tag: 'extra', servers: [there] }, { tag: 'main' }])
+  await add('main', 444, [away])
+  expect(tags()).toMatchObject([{ tag: 'extra' }, { tag: 'main', servers: [there, away] }])
+  await remove('extra')
+  expect(tags()[0]).toEqual({ tag: 'extra', port: 8443, servers: [there, invited] })
+  expect(house.fleet.view.tags([away])).toMatchObject([{ tag: 'main' }])
+})
+
 test('a link leads to the public address of its server and carries the client', async () => {
   await add(['bob'], [de])
   const id = de?.id ?? 0
@@ -107,6 +140,27 @@ test('a link leads to the public address of its server and carries the client', 
   house.fleet.servers.edit(id, { publicAddress: '2001:db8::1' }, alice)
   expect(house.fleet.view.links(id, client?.id ?? 0)[0]?.link).toContain('@[2001:db8::1]:443')
   expect(house.fleet.view.links(id, 999)).toEqual([])
+})
+
+test('a link costs the same in a fleet of any size', async () => {
+  await add(['bob'], [de])
+  const id = de?.id ?? 0
+  const client = house.fleet.view.clientByEmail(id, 'bob')?.id ?? 0
+  let listed = 0
+  const view = createView({
+    db: house.db,
+    box: secretBoxFor(Buffer.alloc(32, 7)),
+    servers: () => (listed++, house.fleet.servers.list()),
+    server: (each) => house.fleet.servers.find(each),
+    countServers: () => house.fleet.servers.count(),
+    syncedAt: () => 0,
+    arriving: () => [],
+    waiting: () => [],
+    localHost: undefined,
+  })
+  expect(view.links(id, client)).toEqual(house.fleet.view.links(id, client))
+  expect(view.totals().servers).toBe(3)
+  expect(listed).toBe(0)
 })
 
 test('where a server’s clients dial', () => {

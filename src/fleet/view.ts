@@ -10,6 +10,7 @@ import { selectClients, toClientRow } from './client-rows.ts'
 import { paged } from './paging.ts'
 import { linkSecretsPlace } from './mirror-rows.ts'
 import { type Arrival, createPeople } from './people.ts'
+import { createTags } from './tags.ts'
 import type { InboundRow, Server, View } from './types.ts'
 
 export interface ViewDeps {
@@ -17,10 +18,14 @@ export interface ViewDeps {
   box: SecretBox
   servers: () => Server[]
   server: (id: number) => Server | undefined
+  /** Asked for with every link: a list of a thousand rows would cost more than all the rest. */
+  countServers: () => number
   /** When a mirror's rows were last known to be true. */
   syncedAt: (serverId: number) => number | null
   /** Clients that servers are told of but may not show yet. */
   arriving: () => Arrival[]
+  /** Open tasks that bring tags or take them away, in order. */
+  waiting: Parameters<typeof createTags>[1]
   /** The host in links of the own machine, where its row names none. */
   localHost: string | undefined
 }
@@ -28,7 +33,8 @@ export interface ViewDeps {
 const slot = sql.placeholder
 
 /** Answers from rows alone, by prepared statements: no screen waits for a server. */
-export function createView({ db, box, servers, server, syncedAt, localHost, arriving }: ViewDeps): View {
+export function createView(deps: ViewDeps): View {
+  const { db, box, servers, server, countServers, syncedAt, localHost, arriving, waiting } = deps
   const inboundRows = db
     .select({
       serverId: inbounds.serverId,
@@ -72,17 +78,6 @@ export function createView({ db, box, servers, server, syncedAt, localHost, arri
     .from(inbounds)
     .where(and(eq(inbounds.serverId, slot('server')), eq(inbounds.id, slot('id'))))
     .prepare()
-  const tagRows = db
-    .select({ tag: inbounds.tag, port: inbounds.port, serverId: inbounds.serverId })
-    .from(inbounds)
-    .where(
-      // Nobody stands in a tunnel.
-      sql`${inbounds.serverId} in (select value from json_each(${slot('servers')}))
-        and ${inbounds.protocol} <> 'tunnel'`,
-    )
-    .orderBy(asc(inbounds.tag), asc(inbounds.serverId))
-    .prepare()
-
   const matching = sql`${clients.serverId} = ${slot('server')}
     and (${slot('search')} = '' or instr(${clients.emailKey}, ${slot('search')}) > 0)
     and (${slot('disabled')} = 0 or ${clients.enabled} = 0)
@@ -154,15 +149,7 @@ export function createView({ db, box, servers, server, syncedAt, localHost, arri
     inbound: (serverId, id) =>
       id > 0 ? (inboundRows.get({ server: serverId, id }) as InboundRow | undefined) : undefined,
 
-    tags(serverIds) {
-      const tags = new Map<string, { tag: string; port: number; servers: number[] }>()
-      for (const { tag, port, serverId } of tagRows.all({ servers: JSON.stringify(serverIds) })) {
-        const known = tags.get(tag) ?? { tag, port, servers: [] }
-        tags.set(tag, known)
-        known.servers.push(serverId)
-      }
-      return [...tags.values()]
-    },
+    tags: createTags(db, waiting),
 
     clients(serverId, query) {
       const filter = {
@@ -191,7 +178,7 @@ export function createView({ db, box, servers, server, syncedAt, localHost, arri
       const here = server(serverId)
       const host = here && linkHost(here, localHost)
       if (client === undefined || here === undefined || host === undefined) return []
-      const single = servers().length === 1
+      const single = countServers() === 1
       return inboundsOf(serverId)
         .filter((inbound) => client.inbounds.includes(inbound.id))
         .flatMap((inbound) => {
@@ -207,7 +194,7 @@ export function createView({ db, box, servers, server, syncedAt, localHost, arri
         })
     },
 
-    totals: () => ({ servers: servers().length, ...sums(0) }),
+    totals: () => ({ servers: countServers(), ...sums(0) }),
     serverTotals: (serverId) => ({
       inbounds: countInbounds.get({ server: serverId })?.total ?? 0,
       ...sums(serverId),

@@ -5,12 +5,13 @@ import { defaultHealthPolicy as policy } from './policy.ts'
 import { type HealthState, parseHealthState, unknownServer } from './state.ts'
 
 const reason = { code: 'SERVER_UNREACHABLE', details: { reason: 'nothing listens there' } } as const
+const partlyReason = { code: 'XRAY_PARTLY', details: { reason: 'the inbound main is closed' } } as const
 const xrayReason = { code: 'XRAY_UNAVAILABLE', details: { reason: 'it is not running' } } as const
 
 const NOW = 1_000_000_000
 const s = (seconds: number): number => NOW + seconds * 1_000
 
-/** `g` good, `m` missed, `x` Xray down, at a second each: `g@0 m@30 m@35`. Outcomes are known at once. */
+/** `g` good, `m` missed, `x` Xray down, `p` running in part, at a second each: `g@0 m@30 m@35`. Outcomes are known at once. */
 function play(
   from: HealthState,
   story: string,
@@ -27,9 +28,11 @@ function play(
           ? { type: 'missed', askedAt, reason }
           : what === 'x'
             ? { type: 'xrayDown', askedAt, reason: xrayReason }
-            : what === 'off'
-              ? { type: 'disabled' }
-              : { type: 'started' }
+            : what === 'p'
+              ? { type: 'partly', askedAt, reason: partlyReason }
+              : what === 'off'
+                ? { type: 'disabled' }
+                : { type: 'started' }
     const decision = decide(state, event, askedAt, policy)
     state = decision.state
     effects.push(...decision.effects.map((effect) => ({ ...effect, known: Number(second) })))
@@ -53,6 +56,7 @@ const offline: HealthState = {
   incident: { kind: 'offline', downSince: s(-60) },
 }
 const error: HealthState = { ...online, status: 'error', incident: { kind: 'error', downSince: s(-60) } }
+const partly: HealthState = { ...online, status: 'partly', incident: { kind: 'partly', downSince: s(-60) } }
 const offAndOn: HealthState = { ...unknownServer, lastProof: s(-60) }
 
 describe('truth table', () => {
@@ -87,6 +91,15 @@ describe('truth table', () => {
     ['error, silent for a moment', error, 'm@0 x@5 m@10 x@15', 'error', []],
     ['offline, then Xray down', offline, 'x@0 x@5', 'error', ['error@5']],
     ['offline, error, well: one recovery', offline, 'x@0 x@5 g@10 g@15', 'online', ['error@5', 'up@15']],
+    ['an inbound closed once', online, 'p@0 g@5', 'online', []],
+    ['an inbound closed', online, 'p@0 p@5', 'partly', ['partly@5']],
+    ['an inbound closed, a miss between', online, 'p@0 m@5 p@10', 'partly', ['partly@10']],
+    ['an inbound closed, Xray down between', online, 'p@0 x@3 p@5 p@9', 'partly', ['partly@9']],
+    ['an inbound opened again', partly, 'g@0 g@5', 'online', ['up@5']],
+    ['an inbound closed, then Xray down', partly, 'x@0 x@5', 'error', ['error@5']],
+    ['an inbound closed, then silent', partly, 'm@0 m@5 m@25', 'offline', ['offline@25']],
+    ['back without an inbound', offline, 'p@0 p@5', 'partly', ['up@5', 'partly@5']],
+    ['running again without an inbound', error, 'p@0 p@5 g@9 g@14', 'online', ['up@5', 'partly@5', 'up@14']],
     ['switched off while down', offline, 'off@0', 'pending', []],
     ['switched off while suspect', online, 'm@0 m@5 off@10 m@25', 'pending', []],
     ['switched on again, well', offAndOn, 'g@0', 'online', []],
@@ -120,6 +133,15 @@ test('the recovery counts from the first missed probe to the first good one, ove
   expect(effects.find((effect) => effect.type === 'openIncident' && effect.kind === 'offline')).toMatchObject(
     { reason, since: s(30), downSince: s(0) },
   )
+})
+
+test('a server that runs in part was not away for that time', () => {
+  const { effects } = play(partly, 'm@0 m@5 m@30 g@90 g@95')
+  expect(effects.filter((effect) => effect.type === 'openIncident')).toMatchObject([{ downSince: s(0) }])
+  expect(effects.filter((effect) => effect.type === 'closeIncident')).toMatchObject([
+    { outcome: 'superseded', at: s(0) },
+    { outcome: 'recovered', downSince: s(0), at: s(90) },
+  ])
 })
 
 describe('re-probes', () => {

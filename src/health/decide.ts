@@ -1,12 +1,15 @@
 import type { Reason } from '#src/notify/messages.ts'
+import type { IncidentKind } from '#src/store/schema.ts'
 import type { HealthPolicy } from './policy.ts'
 import type { HealthState, Streak } from './state.ts'
 
 /** The outcome of a probe that was sent at `askedAt` (ms), or something that befell the server's row. */
 export type HealthEvent =
   | { type: 'answered'; askedAt: number }
-  /** It answered, but its Xray is down or refused its configuration. */
+  /** It answered, but its Xray is down. */
   | { type: 'xrayDown'; askedAt: number; reason: Reason }
+  /** Its Xray runs, but not as it should: an inbound is closed, say. */
+  | { type: 'partly'; askedAt: number; reason: Reason }
   | { type: 'missed'; askedAt: number; reason: Reason }
   /** It was switched off: nothing about it is anybody's trouble any more. */
   | { type: 'disabled' }
@@ -22,7 +25,7 @@ export type HealthEffect =
   /** since: of this kind of trouble; downSince: of all trouble without a good moment in between. */
   | {
       type: 'openIncident'
-      kind: 'offline' | 'error'
+      kind: IncidentKind
       reason: Reason
       since: number
       downSince: number
@@ -50,9 +53,10 @@ export interface Decision {
  * | evidence in a row | from | to | told |
  * |---|---|---|---|
  * | 1 good | pending | online | no |
- * | 2 good, 4 s apart | offline, error | online | yes |
- * | 3 misses over 25 s | online, error; pending once it was seen | offline | yes |
+ * | 2 good, 4 s apart | offline, error, partly | online | yes |
+ * | 3 misses over 25 s | online, error, partly; pending once it was seen | offline | yes |
  * | 2 "Xray is down", 4 s apart, misses between do not count | any other | error | yes |
+ * | 2 "Xray runs in part", as these | any other | partly | yes, and that it is back |
  *
  * `now` (ms) is when the outcome is known. Nothing is called down during the grace, but evidence is gathered,
  * so a server that died while the controller restarted is reported as soon as the grace is over.
@@ -70,7 +74,7 @@ export function decide(state: HealthState, event: HealthEvent, now: number, poli
 
 type ProbeEvent = Exclude<HealthEvent, { type: 'disabled' | 'started' }>
 
-const speaksFor = { answered: 'online', xrayDown: 'error', missed: 'offline' } as const
+const speaksFor = { answered: 'online', xrayDown: 'error', missed: 'offline', partly: 'partly' } as const
 
 function judge(state: HealthState, event: ProbeEvent, now: number, policy: HealthPolicy): Decision {
   const answered = event.type !== 'missed'
@@ -100,8 +104,10 @@ function judge(state: HealthState, event: ProbeEvent, now: number, policy: Healt
 /** Counts this outcome; an outcome ends the streaks it contradicts. What agrees with the status is no evidence. */
 function nextStreaks(state: HealthState, event: ProbeEvent, verdict: Verdict): HealthState['streaks'] {
   const kept: HealthState['streaks'] = {}
-  // A miss says nothing about Xray: answers that it is down are still in a row with misses between them.
-  if (verdict === 'offline' && state.streaks.error !== undefined) kept.error = state.streaks.error
+  const { error, partly } = state.streaks
+  // A miss says nothing about Xray: answers that something is wrong with it are in a row with misses between them.
+  if (verdict === 'offline' && error !== undefined) kept.error = error
+  if (verdict === 'offline' && partly !== undefined) kept.partly = partly
   if (verdict === state.status) return kept
   const before = state.streaks[verdict]
   kept[verdict] = {
@@ -125,6 +131,7 @@ function isConfirmed(
     case 'online':
       return status === 'pending' || (streak.count >= policy.onlineAnswers && isApart)
     case 'error':
+    case 'partly':
       return streak.count >= policy.errorAnswers && isApart
     case 'offline':
       return streak.count >= policy.offlineMisses && spanMs >= policy.offlineAfterMs
@@ -141,14 +148,19 @@ function move(state: HealthState, event: ProbeEvent, since: number): Decision {
   const to = speaksFor[event.type]
   const reason = event.type === 'answered' ? null : event.reason
   const effects: HealthEffect[] = [{ type: 'transition', from: state.status, to, reason, at: since }]
-  const downSince = state.incident?.downSince ?? since
-  if (state.incident !== null) {
-    const outcome = event.type === 'answered' ? 'recovered' : 'superseded'
-    effects.push({ type: 'closeIncident', outcome, downSince, at: since })
+  const { incident } = state
+  if (incident !== null) {
+    // What runs in part is back.
+    const isBack = to === 'online' || (to === 'partly' && incident.kind !== 'partly')
+    const outcome = isBack ? 'recovered' : 'superseded'
+    effects.push({ type: 'closeIncident', outcome, downSince: incident.downSince, at: since })
   }
   const settled: HealthState = { ...state, status: to, streaks: {}, incident: null }
   if (event.type === 'answered') return { state: settled, effects }
   const kind = speaksFor[event.type]
+  // Nor was it away while it ran in part.
+  const isOneOutage = incident !== null && incident.kind !== 'partly' && kind !== 'partly'
+  const downSince = isOneOutage ? incident.downSince : since
   effects.push({ type: 'openIncident', kind, reason: event.reason, since, downSince })
   return { state: { ...settled, incident: { kind, downSince } }, effects }
 }

@@ -16,7 +16,7 @@ const fate: fc.Arbitrary<Fate> = fc.oneof(
     weight: 4,
     arbitrary: fc.record({
       is: fc.constant('mood'),
-      mood: fc.constantFrom('up', 'dead', 'silent', 'xrayDown'),
+      mood: fc.constantFrom('up', 'dead', 'silent', 'xrayDown', 'partly'),
     }),
   },
   { weight: 2, arbitrary: fc.record({ is: fc.constant('telegram'), away: fc.boolean() }) },
@@ -74,6 +74,7 @@ test('whatever befalls: told in turn, at most one incident open, and in the end 
           dead: 'offline',
           silent: 'offline',
           xrayDown: 'error',
+          partly: 'partly',
         }
         expect(status).toBe(expected[desk.fleet.moods.get(1) ?? 'up'])
       } finally {

@@ -139,7 +139,7 @@ export function createObserver(options: ObserverOptions) {
         if (code !== 'SERVER_NOT_JOINED') report(server, { status, lastError: errorText(code, details) })
       } else {
         const lastError =
-          result.type === 'xrayDown' ? errorText(result.reason.code, result.reason.details) : null
+          result.type === 'answered' ? null : errorText(result.reason.code, result.reason.details)
         const { agentVersion: version, xrayVersion } = result.health
         report(server, { status, lastSeen: runtime.now(), lastError, version, xrayVersion })
         heard(id, result, before, after, signal)

@@ -44,12 +44,29 @@ describe('what a probe comes to', () => {
     ['Xray is down, whatever else is said', { xrayRunning: false }, { code: 'XRAY_UNAVAILABLE' }],
     [
       'refused',
-      { status: 'error', lastError: 'bad port' },
-      { code: 'XRAY_REFUSED', details: { reason: 'bad port' } },
+      { status: 'error', xrayRunning: false, lastError: 'bad port' },
+      { code: 'XRAY_UNAVAILABLE', details: { reason: 'bad port' } },
     ],
   ])('%s', async (_, change, reason) => {
     const result = await outcome(() => target(() => Promise.resolve({ ...well, ...change })))
     expect(result).toMatchObject({ type: 'xrayDown', reason })
+  })
+
+  test('Xray runs, but without an inbound', async () => {
+    const lastError = 'the inbound main is closed: port 443 cannot be had'
+    const result = await outcome(() => target(() => Promise.resolve({ ...well, status: 'error', lastError })))
+    const reason = { code: 'XRAY_PARTLY', details: { reason: lastError } }
+    expect(result).toMatchObject({ type: 'partly', reason })
+  })
+
+  test.each([
+    ['says of its Xray', () => Promise.resolve({ ...well, xrayRunning: false, lastError: 'x'.repeat(1e6) })],
+    ['refuses with', () => Promise.reject(new FleetError('SERVER_REFUSED', { reason: 'x'.repeat(1e6) }))],
+  ])('what a server %s is cut to what a person reads', async (_, health) => {
+    const result = await outcome(() => target(health))
+    const reason = 'reason' in result ? String(result.reason.details['reason']) : ''
+    expect(reason).toMatch(/^x{500,}…$/)
+    expect(reason.length).toBeLessThanOrEqual(1_000)
   })
 
   test('no connector to be had', async () => {

@@ -1,4 +1,5 @@
 import type { Health, ServerConnector, ServerInfo } from '#src/contract/index.ts'
+import { clipDetails } from '#src/clip.ts'
 import { FleetError } from '#src/errors.ts'
 import type { Reason } from '#src/notify/messages.ts'
 import type { Runtime } from '#src/runtime.ts'
@@ -8,7 +9,7 @@ export type ProbeTarget = { server: Pick<ServerConnector['server'], 'health' | '
 
 export type ProbeResult =
   | { type: 'answered'; askedAt: number; health: Health }
-  | { type: 'xrayDown'; askedAt: number; health: Health; reason: Reason }
+  | { type: 'xrayDown' | 'partly'; askedAt: number; health: Health; reason: Reason }
   /** `cause` is for the log where `reason` cannot tell. */
   | { type: 'missed'; askedAt: number; reason: Reason; cause?: unknown }
 
@@ -31,11 +32,17 @@ export async function probe(
       signal,
     })
     if (health.status === 'online' && health.xrayRunning) return { type: 'answered', askedAt, health }
-    return { type: 'xrayDown', askedAt, health, reason: xrayReason(health) }
+    const { xrayRunning, lastError } = health
+    const details = clipDetails({
+      reason: lastError ?? (xrayRunning ? 'it did not say why' : 'it is not running'),
+    })
+    return xrayRunning
+      ? { type: 'partly', askedAt, health, reason: { code: 'XRAY_PARTLY', details } }
+      : { type: 'xrayDown', askedAt, health, reason: { code: 'XRAY_UNAVAILABLE', details } }
   } catch (error) {
     if (error instanceof FleetError) {
-      const { code, details } = error
-      return { type: 'missed', askedAt, reason: { code, details }, cause: error.cause }
+      const reason = { code: error.code, details: clipDetails(error.details) }
+      return { type: 'missed', askedAt, reason, cause: error.cause }
     }
     const trace = runtime.uuid()
     return { type: 'missed', askedAt, reason: { code: 'INTERNAL', details: { trace } }, cause: error }
@@ -54,13 +61,6 @@ export function askInfo(
     runtime,
     signal,
   })
-}
-
-function xrayReason(health: Health): Reason {
-  if (health.xrayRunning) {
-    return { code: 'XRAY_REFUSED', details: { reason: health.lastError ?? 'it did not say why' } }
-  }
-  return { code: 'XRAY_UNAVAILABLE', details: { reason: health.lastError ?? 'it is not running' } }
 }
 
 /** Does not trust the call to heed its signal: a connection that hangs must not hold up a sweep. */

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { incidentKinds, serverStatuses } from '#src/store/schema.ts'
 const streak = z.object({
   /** Probes in a row with this outcome. */
   count: z.number().int().positive(),
@@ -13,19 +14,20 @@ export type Streak = z.output<typeof streak>
  */
 const healthState = z.object({
   /** What is confirmed and was told. pending: nothing is known yet. */
-  status: z.enum(['pending', 'online', 'offline', 'error']),
+  status: z.enum(serverStatuses),
   /** Evidence for another status than the confirmed one, by the status it speaks for. Any makes the server suspect. */
   streaks: z.object({
     online: streak.optional(),
     offline: streak.optional(),
     error: streak.optional(),
+    partly: streak.optional(),
   }),
   /** When it last answered, ms. null: never. The file may hold an older one than memory. */
   lastProof: z.number().nullable(),
   /** The trouble that was told and is not over. */
   incident: z
     .object({
-      kind: z.enum(['offline', 'error']),
+      kind: z.enum(incidentKinds),
       /** Since when the server was not online, ms: an offline that follows an error counts from the error. */
       downSince: z.number(),
     })
@@ -56,6 +58,14 @@ export function parseHealthState(value: unknown): HealthState | undefined {
  */
 export function isWorthKeeping(before: HealthState, after: HealthState): boolean {
   const essence = ({ status, streaks, incident, lastProof }: HealthState): string =>
-    JSON.stringify([status, streaks.online, streaks.offline, streaks.error, incident, lastProof === null])
+    JSON.stringify([
+      status,
+      streaks.online,
+      streaks.offline,
+      streaks.error,
+      streaks.partly,
+      incident,
+      lastProof === null,
+    ])
   return essence(before) !== essence(after)
 }

@@ -72,8 +72,10 @@ function apply(tx: Tx, change: HealthCommit, effect: HealthEffect): boolean {
         .returning({ id: incidents.id })
         .get()
       const payload = { serverId, serverName, state: kind, reason, since: downSince }
+      // What is closed can wait for the morning; what is down cannot.
+      const silent = kind === 'partly'
       for (const chat of change.chats) {
-        enqueue(tx, { chat, key: downKey(incident.id), kind: 'serverDown', payload, silent: false, now })
+        enqueue(tx, { chat, key: downKey(incident.id), kind: 'serverDown', payload, silent, now })
       }
       return true
     }
@@ -82,14 +84,15 @@ function apply(tx: Tx, change: HealthCommit, effect: HealthEffect): boolean {
         .update(incidents)
         .set({ closedAt: effect.at })
         .where(and(eq(incidents.serverId, serverId), isNull(incidents.closedAt)))
-        .returning({ id: incidents.id })
+        .returning({ id: incidents.id, kind: incidents.kind })
         .get()
       if (incident === undefined) return false
       if (effect.outcome !== 'recovered') {
         drop(tx, downKey(incident.id))
         return true
       }
-      const payload = { serverId, serverName, downSince: effect.downSince, upAt: effect.at }
+      const { kind: state } = incident
+      const payload = { serverId, serverName, state, downSince: effect.downSince, upAt: effect.at }
       // Good news to those who had the bad news, without a sound: nothing is to be done any more.
       const told = new Set(chatsWith(tx, downKey(incident.id)))
       for (const chat of change.chats.filter((each) => told.has(each))) {

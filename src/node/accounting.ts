@@ -148,7 +148,22 @@ export function createAccounting({ db, position, now }: AccountingDeps) {
     droppedOn = day
   })
 
+  let isBehind = false
+
   return {
+    /** Whether the last reading could not be put on record, as on a full disk. */
+    isBehind: (): boolean => isBehind,
+
+    /** What clients have moved since what is on record, both ways together, by their keys. Puts nothing on record. */
+    unread(xrayStart: string, counters: ReadonlyMap<string, number>): Map<string, number> {
+      const moved = new Map<string, number>()
+      for (const [name, { up, down }] of summed<string>(changedSince(lastOf(xrayStart), counters), 'user')) {
+        const key = emailKey(parseXrayName(name)?.email ?? '')
+        moved.set(key, (moved.get(key) ?? 0) + up + down)
+      }
+      return moved
+    },
+
     /**
      * Adds what is new in a reading of all counters to the lifetime counters. Readings must come in the order they were
      * taken.
@@ -159,7 +174,9 @@ export function createAccounting({ db, position, now }: AccountingDeps) {
       const before = lastOf(xrayStart)
       const changes = changedSince(before, counters)
       if (changes.length === 0) return false
+      isBehind = true
       commit.immediate(xrayStart, changes, before.size === 0)
+      isBehind = false
       for (const { counter, value } of changes) before.set(counter, value)
       return changes.some(({ delta: { up, down } }) => up + down > 0)
     },

@@ -3,11 +3,11 @@ import { LOCAL_SERVER_ID, type Sqlite } from '#src/store/open.ts'
 import { DAY_MS } from './limits.ts'
 import { emailKey } from './rows.ts'
 
-/** Who is connected, by name, and from where, as Xray tells it. */
-export type Online = readonly { email: string; ips: readonly { ip: string }[] }[]
+/** Who is connected, by name, and from where, as Xray tells it; null: it was not asked. */
+export type Online = readonly { email: string; ips: readonly { ip: string }[] | null }[]
 
 /** Xray writes IPv6 addresses in brackets. */
-function plainAddress(ip: string): string {
+export function plainAddress(ip: string): string {
   return ip.replace(/^\[(.*)\]$/, '$1')
 }
 
@@ -60,6 +60,7 @@ export function createAddressBook(db: Sqlite) {
     /** Notes who is connected now. */
     note: db.transaction((online: Online, now: number): void => {
       for (const { email, ips } of online) {
+        if (ips === null) continue
         const id = idOf.get(emailKey(email)) as number | undefined
         if (id === undefined) continue
         let isNew = false

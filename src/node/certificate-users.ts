@@ -37,7 +37,8 @@ export function createCertificateUsers(
   }
 }
 
-function domainOf({ security }: InboundStream): string | null {
+/** The domain of the certificate of this server that is shown; null: none is. */
+export function domainOf({ security }: InboundStream): string | null {
   if (security.type !== 'tls' || security.certificate.source !== 'store') return null
   return security.certificate.domain
 }

@@ -3,12 +3,13 @@ import { fail } from '#src/errors.ts'
 import type { Runtime } from '#src/runtime.ts'
 import { LOCAL_SERVER_ID, type Sqlite } from '#src/store/open.ts'
 import { hasClients } from '#src/xray/account.ts'
-import { createCounts } from './counts.ts'
+import { createCounts, createFirstUse } from './counts.ts'
 import type { Engine } from './engine.ts'
 import { requireInbound } from './inbounds.ts'
 import { blockReason, changedLimits, unlimited } from './limits.ts'
 import type { NodeOperations } from './operations.ts'
 import type { PositionStore } from './position.ts'
+import { lookWho } from './presence.ts'
 import type { ClientRecord } from './records.ts'
 import { type Rows, emailKey } from './rows.ts'
 import type { Writes } from './writes.ts'
@@ -17,7 +18,8 @@ export interface ClientDeps {
   db: Sqlite
   rows: Rows
   writes: Writes
-  engine: Pick<Engine, 'requireRunning' | 'online'>
+  engine: Pick<Engine, 'requireRunning'>
+  api: Parameters<typeof lookWho>[0]
   position: PositionStore
   runtime: Runtime
   /** Told of a client whose credentials are others than they were. */
@@ -33,8 +35,9 @@ interface SeenAddress {
 type ClientOperations = Pick<NodeOperations, Extract<OperationName, `clients.${string}`>>
 
 export function createClients(deps: ClientDeps): ClientOperations {
-  const { db, rows, writes, engine, position, runtime } = deps
+  const { db, rows, writes, engine, api, position, runtime } = deps
   const counts = createCounts(db, 'client')
+  const awaitFirstUse = createFirstUse(db)
   const addresses = db.prepare(
     `select address, first_seen_at as firstSeenAt, last_seen_at as lastSeenAt from inbound_client_ips
      where server_id = ${LOCAL_SERVER_ID} and client_id = ? order by last_seen_at desc, address limit 1000`,
@@ -139,6 +142,7 @@ export function createClients(deps: ClientDeps): ClientOperations {
             before: scope,
             commit: (changeSeq) => {
               rows.saveClient({ ...next, changeSeq })
+              if (typeof changes.lastsDays === 'number') awaitFirstUse(before.id)
               return scope
             },
           }
@@ -219,11 +223,11 @@ export function createClients(deps: ClientDeps): ClientOperations {
 
     'clients.online': async () => {
       engine.requireRunning()
-      const online = await engine.online()
+      const online = await lookWho(api)
       return online.map(({ email, ips }) => ({
         email,
-        since: Math.min(...ips.map((ip) => ip.lastSeen)) * 1000,
-        addresses: ips.map(({ ip }) => ip),
+        since: Math.min(...(ips ?? []).map((ip) => ip.lastSeen)) * 1000,
+        addresses: (ips ?? []).map(({ ip }) => ip),
       }))
     },
   }

@@ -2,7 +2,7 @@
 import type { CallContext, OperationName } from '#src/contract/index.ts'
 import { fail } from '#src/errors.ts'
 import type { Engine } from './engine.ts'
-import { createSerial } from './serial.ts'
+import { createSerial } from '#src/xray/serial.ts'
 import type { Command } from './snapshot.ts'
 import type { Plan } from './plan.ts'
 import type { Writes } from './writes.ts'

@@ -6,12 +6,23 @@ const tables = {
   inbound: { table: 'inbound_traffics', key: 'inbound_id' },
 } as const
 
-/** What was counted since the last reset, and the reset itself. */
+/** What was counted since the last reset, and what begins anew with a change. */
 export interface Counts {
   /** Bytes, both ways together; 0 of what has never moved any. */
   used(id: number): number
   /** From now on it is counted from zero; lifetime bytes stay. Inside the transaction of a change. */
   reset(id: number, trafficSeq: number): void
+}
+
+/**
+ * What clients have moved is no use of days that are given now. By bytes, not by time: a clock that was ahead as they
+ * were given would let them never begin. Inside the transaction of a change.
+ */
+export function createFirstUse(db: Sqlite): (clientId: number) => void {
+  const mark = db.prepare(
+    `update client_traffics set unused_until = up + down where server_id = ${LOCAL_SERVER_ID} and client_id = ?`,
+  )
+  return (clientId) => void mark.run(clientId)
 }
 
 export function createCounts(db: Sqlite, of: keyof typeof tables): Counts {

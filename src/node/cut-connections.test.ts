@@ -151,6 +151,19 @@ describe('what stands of a client who is refused', () => {
     await stops(his, 0)
   })
 
+  test('is cut where the inbound has another port by now, too', async () => {
+    const [anna, bert] = [await joins('anna', '127.0.0.9'), await joins('bert', '127.0.0.9')]
+    const [hers, his] = [await watches(anna), await watches(bert)]
+    const [before] = await operations()['inbounds.list'](undefined, {})
+    await operations()['inbounds.update']({ id: 'in-1', port: await freePort() }, key())
+    await goesOn(hers)
+    await operations()['clients.update']({ email: 'anna', enabled: false }, key())
+    if (cutter !== null)
+      await expect.poll(async () => (await cutter?.standing([before?.port ?? 0]))?.size, WITHIN).toBe(1)
+    await stops(hers)
+    await goesOn(his)
+  })
+
   test('is not known after a restart of ours, and let stand; what comes then is', async () => {
     const anna = await joins('anna', '127.0.0.9')
     const before = await watches(anna)

@@ -20,7 +20,9 @@ async function setup() {
     const uuid = clocks.uuid()
     await house.add(clientInput.parse({ email, uuid, subscriptionId: 'subscription' }))
   }
-  const standing = new Set<string>()
+  /** At which port each came in. */
+  const standing = new Map<string, number>()
+  let inboundPort = 443
   const cut: Connection[] = []
   let misses = 0
   const cutter = createCutter({ db, mayStay: createAdmission(db), now: () => clocks.now(), log: silentLog() })
@@ -28,19 +30,28 @@ async function setup() {
     async cut(connections) {
       cut.push(...connections)
       if (misses-- > 0) return 0
-      for (const { address, port } of connections) standing.delete(`${address}:${port}`)
+      for (const { localPort, address, port } of connections) {
+        const place = `${address}:${port}`
+        if (standing.get(place) === localPort) standing.delete(place)
+      }
       return connections.length
     },
-    standing: async () => new Set(standing),
+    standing: async (localPorts) =>
+      new Set([...standing].filter(([, port]) => localPorts.includes(port)).map(([place]) => place)),
   })
   return {
     clocks,
     house,
     cutter,
     comes: (name: string, address: string, port: number): void => {
-      standing.add(`${address}:${port}`)
+      standing.set(`${address}:${port}`, inboundPort)
       cutter.note({ name, address, port })
     },
+    moveInbound: (port: number): void => {
+      inboundPort = port
+      db.prepare('update inbounds set port = ?').run(port)
+    },
+    stands: () => [...standing.keys()],
     leaves: (address: string, port: number): void => void standing.delete(`${address}:${port}`),
     miss: (times: number): void => void (misses = times),
     cutNow: async (): Promise<string[]> => {
@@ -64,6 +75,23 @@ describe('cutting', () => {
     // What Xray had let in before it was told, and says only now.
     comes('Anna#1', '198.51.100.7', 1_004)
     expect(await cutNow()).toEqual(['198.51.100.7:1004 at 443'])
+  })
+
+  test('ends what came in at a port that its inbound has left since', async () => {
+    const { clocks, house, comes, moveInbound, stands, cutNow } = await setup()
+    comes('Anna#1', '198.51.100.7', 1_001)
+    await cutNow()
+    for (const port of [8_443, 9_443]) {
+      moveInbound(port)
+      await cutNow()
+      clocks.skip(31_000)
+      await cutNow()
+    }
+    comes('Anna#1', '198.51.100.7', 1_002)
+    comes('bert#1', '198.51.100.7', 1_003)
+    await house.update('anna', { enabled: false })
+    await cutNow()
+    expect(stands()).toEqual(['198.51.100.7:1003'])
   })
 
   test('lets stand what two have come through, as through a web server', async () => {

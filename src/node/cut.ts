@@ -26,6 +26,8 @@ const FORGET_EVERY_MS = 30_000
 export type CutMode = 'sockets' | 'restart' | 'off'
 
 const MOST_TRIES = 5
+/** Of one inbound. At which of them a connection came in Xray does not say, so all are tried. */
+const MOST_PORTS = 8
 
 const S = LOCAL_SERVER_ID
 
@@ -38,8 +40,8 @@ export interface CutterDeps {
 
 export function createCutter({ db, mayStay, now, log }: CutterDeps) {
   const inboundPorts = db.prepare(`select id, port from inbounds where server_id = ${S}`)
-  /** Ports of inbounds, those that are gone too: what came in there still stands. */
-  const ports = new Map<number, number>()
+  /** Ports inbounds have had, those of inbounds that are gone too: what came in there still stands. */
+  const ports = new Map<number, Set<number>>()
   const known = new Map<string, Known>()
   /** What is to be cut, and how often that was tried. */
   const doomed = new Map<string, { seen: Known; tries: number }>()
@@ -49,7 +51,14 @@ export function createCutter({ db, mayStay, now, log }: CutterDeps) {
   let isAskedAgain = false
 
   function learnPorts(): void {
-    for (const { id, port } of inboundPorts.all() as { id: number; port: number }[]) ports.set(id, port)
+    for (const { id, port } of inboundPorts.all() as { id: number; port: number }[]) {
+      const had = ports.get(id) ?? new Set()
+      // The latest last: of one that is moved about for years the first are forgotten.
+      had.delete(port)
+      ports.set(id, had.add(port))
+      const [first] = had
+      if (had.size > MOST_PORTS && first !== undefined) had.delete(first)
+    }
   }
 
   function doom(isMeant: (seen: Known) => boolean): void {
@@ -62,18 +71,17 @@ export function createCutter({ db, mayStay, now, log }: CutterDeps) {
 
   /** Cuts what is to be cut. Looked at afterwards: a list of sockets that changes while it is gone through may miss one. */
   async function cutDoomed(cutter: SocketCutter): Promise<void> {
-    const meant = [...doomed].flatMap(([place, entry]) => {
-      const { name, address, port } = entry.seen
-      const localPort = ports.get(parseXrayName(name)?.inboundId ?? 0)
-      if (localPort === undefined) doomed.delete(place)
-      return localPort === undefined ? [] : [{ place, entry, connection: { localPort, address, port } }]
+    const meant = [...doomed]
+    const connections = meant.flatMap(([place, { seen }]) => {
+      const localPorts = ports.get(parseXrayName(seen.name)?.inboundId ?? 0)
+      if (localPorts === undefined) doomed.delete(place)
+      return [...(localPorts ?? [])].map((localPort) => ({ ...seen, localPort }))
     })
-    if (meant.length === 0) return
-    const connections = meant.map(({ connection }) => connection)
+    if (connections.length === 0) return
     const ended = await cutter.cut(connections)
     log.debug({ ended }, 'connections of clients who are refused were cut')
     const standing = await cutter.standing([...new Set(connections.map(({ localPort }) => localPort))])
-    for (const { place, entry } of meant) {
+    for (const [place, entry] of meant) {
       if (doomed.get(place) !== entry) continue
       if (!standing.has(place) || ++entry.tries >= MOST_TRIES) doomed.delete(place)
       else isAskedAgain = true
@@ -85,7 +93,7 @@ export function createCutter({ db, mayStay, now, log }: CutterDeps) {
     if (known.size === 0 || Math.abs(now() - forgotAt) < FORGET_EVERY_MS) return
     forgotAt = now()
     const before = [...known]
-    const standing = await cutter.standing([...new Set(ports.values())])
+    const standing = await cutter.standing([...new Set([...ports.values()].flatMap((had) => [...had]))])
     for (const [place, seen] of before)
       if (!standing.has(place) && known.get(place) === seen) known.delete(place)
   }

@@ -20,9 +20,13 @@ let web: WebTarget
 let apps: XrayClient[]
 
 beforeEach(async () => {
-  node = await startTestNode()
   web = await startWebTarget()
   apps = []
+  await begin()
+})
+
+async function begin(options: Parameters<typeof startTestNode>[0] = {}): Promise<void> {
+  node = await startTestNode(options)
   await operations()['inbounds.add'](
     inboundInput.parse({
       tag: 'in-1',
@@ -33,7 +37,7 @@ beforeEach(async () => {
     }),
     key(),
   )
-})
+}
 
 afterEach(async () => {
   await Promise.all(apps.map((app) => app.stop()))
@@ -173,4 +177,22 @@ describe('limits, kept by a node with a real Xray', () => {
     const seen = await operations()['clients.addresses']({ email: 'anna' }, {})
     expect(seen.map(({ address }) => address).toSorted()).toEqual(['127.0.0.10', '127.0.0.9'])
   })
+
+  test('as it is set in the product: within 15 s, whoever begins just after a look', async () => {
+    await node.stop()
+    await begin({ node: { accountingIntervalMs: undefined } })
+    const anna = await open(await add('anna', { limitBytes: 300_000 }))
+    const bert = await open(await add('bert', { lastsDays: 1 }))
+    // A look has just been taken.
+    await load(bert)
+    await expect.poll(async () => (await mirrored('bert'))?.startedAt, WITHIN).not.toBe(null)
+    await anna.download(web.downloadUrl({ bytes: 400_000, rate: 4_000_000 })).finished
+    await operations()['clients.update']({ email: 'bert', expiresAt: Date.now() + 1_000 }, key())
+    const began = performance.now()
+    expect(await load(anna)).toBe(200)
+    await Promise.all([refused(anna), refused(bert)])
+    const took = performance.now() - began
+    expect(took).toBeGreaterThan(5_000)
+    expect(took).toBeLessThan(15_000)
+  }, 60_000)
 })

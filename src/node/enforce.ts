@@ -7,6 +7,7 @@ import type { Log } from '#src/log.ts'
 import { type Runtime, randomId } from '#src/runtime.ts'
 import type { Sqlite } from '#src/store/open.ts'
 import { type Online, countPlaces, createAddressBook } from './addresses.ts'
+import { createAsking } from './asking.ts'
 import type { PublishLimit } from './limit-events.ts'
 import { type Limited, type LimitedAfter, createLimitRows } from './limit-rows.ts'
 import { judgeClient, judgeInbound } from './limits.ts'
@@ -19,9 +20,11 @@ export interface EnforceDeps {
   db: Sqlite
   writes: Writes
   position: PositionStore
-  /** Who is connected now; null: Xray does not tell. */
-  online: () => Promise<Online | null>
+  /** Who is connected now, and from where those are whom `choose` chooses; null: Xray does not tell. */
+  online: (choose: (emails: readonly string[]) => readonly string[]) => Promise<Online | null>
   publish: PublishLimit
+  /** Whether it may be much later than the time says. */
+  mayBeLater: () => boolean
   runtime: Runtime
   log: Log
 }
@@ -32,6 +35,9 @@ interface Judged {
   after: LimitedAfter
 }
 
+/** None that can be asked for. */
+const OPERATION = 'limits.enforce'
+
 /** So many rows change in one step at most: everybody's count beginning anew must not keep other changes waiting. */
 const MOST_AT_ONCE = 500
 
@@ -40,30 +46,39 @@ export function createEnforcement(deps: EnforceDeps) {
   const rows = createLimitRows(db, position)
   const near = createNearnessWatch(db)
   const addresses = createAddressBook(db)
-  // Nobody asks for their outcomes, and one may be made with every reading.
+  const whomToAsk = createAsking(db)
+  // Nobody asks for their outcomes, and one may be made with every reading. Others may choose keys that begin alike.
   const forgetPast = db.prepare(
-    "delete from applied_tasks where key >= 'limits:' and key < 'limits;' and status <> 'applying'",
+    `delete from applied_tasks where operation = '${OPERATION}' and key >= 'limits:' and key < 'limits;'
+       and status <> 'applying'`,
   )
-  let failure: string | null = null
+  let failure = ''
 
+  /** Whoever was not asked about is as they were. */
   function judge(online: Online | null): Judged[] {
     const now = runtime.now()
+    const isUncertain = deps.mayBeLater()
     const places = new Map(
-      online?.map(({ email, ips }) => [emailKey(email), countPlaces(ips.map(({ ip }) => ip))]),
+      online?.map(({ email, ips }) => [emailKey(email), ips && countPlaces(ips.map(({ ip }) => ip))]),
     )
-    const crowded = [...places].filter(([, count]) => count > 1).map(([key]) => key)
+    const placesOf = (email: string): number | null => {
+      const count = places.get(emailKey(email))
+      return count === undefined && online !== null ? 0 : (count ?? null)
+    }
+    const crowded = [...places].filter(([, count]) => count !== null && count > 1).map(([key]) => key)
     return rows.read(now, crowded).map((before) => {
       if (before.of === 'inbound') return { before, after: judgeInbound(before, before.bytes, now) }
-      const connected = online === null ? null : (places.get(emailKey(before.name)) ?? 0)
-      const { bytes, isUsed } = before
-      return { before, after: judgeClient(before, { bytes, isUsed, addresses: connected }, now) }
+      const { bytes, name } = before
+      // Days that begin must not be over by the time it is known how late it is.
+      const isUsed = before.isUsed && !isUncertain
+      return { before, after: judgeClient(before, { bytes, isUsed, addresses: placesOf(name) }, now) }
     })
   }
 
   /** Makes what of this has to change as it is to be. Judged anew when its turn has come: it may have changed. */
   async function change(online: Online | null, isMeant: (row: Limited) => boolean): Promise<void> {
     await writes.run({
-      operation: 'limits.enforce',
+      operation: OPERATION,
       input: null,
       call: { idempotencyKey: `limits:${runtime.uuid()}` },
       plan: async () => {
@@ -87,11 +102,11 @@ export function createEnforcement(deps: EnforceDeps) {
     })
   }
 
-  /** Changes what is due. What Xray refuses for one must not keep the others from it. */
-  async function changeAll(online: Online | null, due: readonly Judged[]): Promise<void> {
+  /** Changes what is due of these. What Xray refuses for one must not keep the others from it. */
+  async function keep(online: Online | null, isMeant: (row: Limited) => boolean): Promise<void> {
+    const due = judge(online).filter((judged) => isChange(judged) && isMeant(judged.before))
     try {
-      for (let left = due.length; left > 0; left -= MOST_AT_ONCE) await change(online, () => true)
-      failure = null
+      for (let left = due.length; left > 0; left -= MOST_AT_ONCE) await change(online, isMeant)
     } catch (error) {
       if (due.length === 1 || toFleetError(error, randomId(runtime, 64)).retryable) throw error
       const failed: unknown[] = []
@@ -104,22 +119,47 @@ export function createEnforcement(deps: EnforceDeps) {
     }
   }
 
+  function tellWhoIsNear(): void {
+    const now = runtime.now()
+    const inUse = rows.read(now, []).filter(({ enabled }) => enabled)
+    near.look(inUse.map(standing), now).forEach(publish)
+  }
+
+  /** Every few seconds the same would be said. */
+  function report(failures: readonly unknown[]): void {
+    const reasons = failures.map((error) => (error instanceof Error ? error.message : String(error)))
+    const reason = reasons.join('; ')
+    if (reason !== '' && reason !== failure)
+      log.error({ error: failures[0], reason }, 'limits could not be kept')
+    failure = reason
+  }
+
   return {
-    /** Looks at all limits, and at who is connected. Never rejects: what fails is tried again the next time. */
-    async run(): Promise<void> {
-      try {
-        const online = await deps.online()
-        if (online !== null && online.length > 0) addresses.note(online, runtime.now())
-        await changeAll(online, judge(online).filter(isChange))
-        const now = runtime.now()
-        const inUse = rows.read(now, []).filter(({ enabled }) => enabled)
-        near.look(inUse.map(standing), now).forEach(publish)
-      } catch (error) {
-        // Every few seconds the same would be said.
-        const reason = error instanceof Error ? error.message : String(error)
-        if (reason !== failure) log.error({ error }, 'limits could not be kept')
-        failure = reason
+    /**
+     * Looks at all limits, and at who is connected. Never rejects: what fails keeps nothing else from its turn, and is
+     * tried again the next time.
+     * @returns whether all that was due has come about
+     */
+    async run(): Promise<boolean> {
+      const failures: unknown[] = []
+      const attempt = async (step: () => void | Promise<void>): Promise<void> => {
+        try {
+          await step()
+        } catch (error) {
+          failures.push(error)
+        }
       }
+      // Bytes and dates first: where thousands are connected, to be told from where takes seconds.
+      await attempt(() => keep(null, () => true))
+      let online: Online | null = null
+      await attempt(async () => {
+        online = await deps.online(whomToAsk)
+      })
+      await attempt(() => keep(online, (row) => row.of === 'client' && row.ipLimit !== null))
+      await attempt(() => addresses.note(online ?? [], runtime.now()))
+      await attempt(tellWhoIsNear)
+      report(failures)
+      return failures.length === 0
     },
   }
 }

@@ -10,13 +10,13 @@ import type { XrayProcess } from '#src/xray/process.ts'
 import { type RenderedInbound, renderInbound } from '#src/xray/render-inbound.ts'
 import { renderConfig } from '#src/xray/render.ts'
 import { maskSecrets } from '#src/xray/secret-keys.ts'
-import { parseXrayName } from '#src/xray/user-name.ts'
 import { isOpen } from './listeners.ts'
 import type { InboundRecord } from './records.ts'
 import type { Rows } from './rows.ts'
 import type { Placements } from './placements.ts'
 import type { RowsView } from './rows-view.ts'
 import type { Snapshot } from './snapshot.ts'
+import { withinOneLife } from './one-life.ts'
 import { createMending, type MendingDeps } from './mending.ts'
 import { createStructure, type StructureDeps } from './structure.ts'
 import { createUsers } from './users.ts'
@@ -36,8 +36,6 @@ export interface EngineDeps {
   compile: StructureDeps['compile']
   findClosed: MendingDeps['findClosed']
   testConfig: MendingDeps['testConfig']
-  /** What must be known of an Xray before it ends: its counters go with it. */
-  beforeRestart: () => Promise<void>
   log: Log
   paths: { socket: string; logDir: string }
   /** What Xray writes its access log to; null: nothing. */
@@ -109,6 +107,7 @@ export function createEngine(deps: EngineDeps) {
     api,
     closeInbound,
     compile: deps.compile,
+    protocolOf: (tag) => rows.inboundByTag(tag)?.protocol,
     async openInbound(tag) {
       const { id } = rows.inboundByTag(tag) ?? {}
       const inbound = id === undefined ? undefined : rows.inbound(id)
@@ -120,13 +119,9 @@ export function createEngine(deps: EngineDeps) {
    * Without users: they are told apart by another way. And with one answer to whether inbounds are counted: Xray reads
    * that at its start, and no inbound is worth a restart for being counted before the next.
    */
-  const structureOf = (
-    inbounds?: InboundRecord[],
-    routing?: RoutingDocument,
-    countsInbounds = false,
-  ): RenderedConfig => {
+  const structureOf = (inbounds?: InboundRecord[], routing?: RoutingDocument): RenderedConfig => {
     const bare = model(inbounds, false)
-    return renderConfig({ ...bare, countsInbounds, routing: routing ?? bare.routing })
+    return renderConfig({ ...bare, countsInbounds: false, routing: routing ?? bare.routing })
   }
 
   const mending = createMending({
@@ -147,12 +142,9 @@ export function createEngine(deps: EngineDeps) {
     const now = rows.inbounds()
     const others = now.filter(({ id }) => !scope.inbounds.includes(id))
     const then = [...others, ...inbounds.map((raw) => rows.inboundOf(raw))].toSorted((a, b) => a.id - b.id)
-    // But Hysteria's clients would be nobody, without limits, until Xray starts without counting: it does so now.
-    const isForgetful = countsInbounds(then) && now.some(({ protocol }) => protocol === 'hysteria2')
     const before = structureOf(
       then,
       scope.routing === true ? deps.openRouting(routings?.[0]?.['document']) : undefined,
-      isForgetful,
     )
     return diffConfigs(before, structureOf())
   }
@@ -168,11 +160,11 @@ export function createEngine(deps: EngineDeps) {
     return new Set(opened.filter((id) => id !== undefined))
   }
 
-  /** Once: after a kill that came later, another Xray runs than before, and it began with the rows as they are. */
-  async function restartFor({ restart }: ConfigDiff, { command }: Snapshot): Promise<void> {
-    if (command !== undefined && command.xrayBefore !== process.state().startedAt) return
+  /** Once: after a kill that came later, another Xray may run than before, which began with the rows as they are. */
+  async function restartFor(restart: readonly string[], { command }: Snapshot): Promise<void> {
+    const isAnother = command !== undefined && command.xrayBefore !== process.state().startedAt
+    if (isAnother && (await mending.missedAtStart()).length === 0) return
     log.info({ restart }, 'Xray restarts, as a change needs it')
-    await deps.beforeRestart()
     await process.restart(render)
   }
 
@@ -186,22 +178,23 @@ export function createEngine(deps: EngineDeps) {
 
     /**
      * Makes the running Xray agree with the rows of a change. Without a running Xray there is nothing to tell: the
-     * next start renders the rows. Repeating it is harmless.
+     * next start renders the rows. One that is starting may have been rendered before them, and is told when it runs.
+     * Repeating it is harmless.
      */
     async push(before: Snapshot, now: RowsView): Promise<void> {
+      await process.settled()
       const difference = differenceSince(before)
       const altered = users.alteredFixed(before, now)
-      const { changed, restart } = difference
-      if (restart.length > 0 && process.state().running) return restartFor(difference, before)
+      const { changed } = difference
       if (process.state().running) {
+        const restart = await structure.restartReasons(difference)
+        if (restart.length > 0) return restartFor(restart, before)
         if (changed.length > 0) log.info({ changed }, 'Xray follows a change while it runs')
-        try {
+        await withinOneLife(process, async () => {
           const opened = await pushStructure(difference)
           await users.push(before, now, opened)
           await users.pushFixed(altered, opened)
-        } catch (error) {
-          if (process.state().running) throw error
-        }
+        })
       }
       // Client changes stay out of the file: it would be megabytes for each of them, and a start renders it anyway.
       // But for users that are told with their inbound: nothing else says later whom Xray knows there.
@@ -218,16 +211,6 @@ export function createEngine(deps: EngineDeps) {
     state: () => process.state(),
     setRender: () => process.setRender(render),
     counters: () => api.counters(),
-
-    /** Who is connected, a client of several inbounds once; addresses with when they were last seen, s. */
-    async online(): Promise<{ email: string; ips: { ip: string; lastSeen: number }[] }[]> {
-      const byClient = new Map<string, { ip: string; lastSeen: number }[]>()
-      for (const { email: name, ips } of await api.online()) {
-        const email = parseXrayName(name)?.email
-        if (email !== undefined) byClient.set(email, [...(byClient.get(email) ?? []), ...ips])
-      }
-      return [...byClient].map(([email, ips]) => ({ email, ips }))
-    },
 
     /** The configuration for people: keys and credentials masked unless they are asked for. */
     config: (reveal: boolean): Record<string, unknown> =>

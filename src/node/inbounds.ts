@@ -9,7 +9,7 @@ import type { Runtime } from '#src/runtime.ts'
 import type { Sqlite } from '#src/store/open.ts'
 import { renderConfig } from '#src/xray/render.ts'
 import { networksOf, type Network } from '#src/xray/streams.ts'
-import { validateModel } from '#src/xray/validate.ts'
+import { listensOverlap, validateModel } from '#src/xray/validate.ts'
 import type { Answers } from './answers.ts'
 import { createCounts } from './counts.ts'
 import type { Engine } from './engine.ts'
@@ -70,10 +70,13 @@ export function createInbounds(deps: InboundDeps): InboundOperations {
     const wrong = validateModel(model)
     if (wrong !== null) throw wrong
     if (!next.enabled) return
-    const held =
-      before !== undefined && isOpen(before) && before.port === next.port && before.listen === next.listen
-        ? networksOf(before)
-        : []
+    // Held by our own Xray, which closes it first. What another program has beside it the opening itself tells.
+    const isOwn =
+      before !== undefined &&
+      isOpen(before) &&
+      before.port === next.port &&
+      listensOverlap(before.listen, next.listen)
+    const held = isOwn ? networksOf(before) : []
     const wanted = networksOf(next).filter((network) => !held.includes(network))
     if (!(await deps.isPortFree(next.listen, next.port, wanted))) {
       fail('PORT_TAKEN', { port: next.port, by: 'another program' })

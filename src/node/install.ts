@@ -18,8 +18,6 @@ export interface InstallDeps {
   log: Log
   /** XRAY_BIN names the program. */
   pinned: boolean
-  /** Reads the counters for the last time before Xray ends. */
-  lastAccount: () => Promise<void>
 }
 
 const operation = 'system.installXray' satisfies OperationName
@@ -28,7 +26,7 @@ const operation = 'system.installXray' satisfies OperationName
 const TRIAL_MS = 2_000
 
 export function createInstall(deps: InstallDeps) {
-  const { xray, engine, commands, settings, runtime, log, pinned, lastAccount } = deps
+  const { xray, engine, commands, settings, runtime, log, pinned } = deps
   const { programs } = xray
   /** Of the present program; null where it is none. */
   let known: string | null = null
@@ -75,7 +73,6 @@ export function createInstall(deps: InstallDeps) {
     const before = programs.current()
     const { startedAt } = engine.state()
     try {
-      await lastAccount()
       await restartWith(programs.pathOf(target.version))
     } catch (error) {
       programs.use(before)

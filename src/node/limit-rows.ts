@@ -18,7 +18,7 @@ interface Counted {
 type LimitedClient = ClientLimits &
   Counted & {
     of: 'client'
-    /** Whether it has moved anything since somebody last changed it. */
+    /** Whether it has moved anything since days from first use were last given. */
     isUsed: boolean
   }
 type LimitedInbound = InboundLimits & Counted & { of: 'inbound' }
@@ -45,10 +45,10 @@ export function createLimitRows(db: Sqlite, position: PositionStore) {
   const clients = db.prepare(
     `select 'client' as of, c.id, email as name, enabled, limit_bytes as limitBytes, expires_at as expiresAt,
        lasts_days as lastsDays, reset_days as resetDays, next_reset_at as nextResetAt, ip_limit as ipLimit,
-       started_at as startedAt, blocked, ${counted}, coalesce(last_active_at >= updated_at, 0) as isUsed
+       started_at as startedAt, blocked, ${counted}, coalesce(up + down > unused_until, 0) as isUsed
      from clients c left join client_traffics t on t.server_id = c.server_id and t.client_id = c.id
      where c.server_id = ${S} and (${isRemarkable} or next_reset_at > @now + 2 * reset_days * ${DAY_MS}
-       or (started_at is null and last_active_at >= updated_at)
+       or (started_at is null and up + down > unused_until)
        or (ip_limit is not null and email_key in (select value from json_each(@crowded))))`,
   )
   const inbounds = db.prepare(

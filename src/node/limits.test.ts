@@ -43,9 +43,12 @@ const step = fc.oneof(
     arbitrary: fc.record({
       does: fc.constant('wrong clock'),
       days: fc.oneof(fc.integer({ min: 1, max: 9_000 }), fc.integer({ min: -9_000, max: -1 })),
+      isBelieved: fc.boolean(),
+      isAmidRestart: fc.boolean(),
     }),
   },
-  { weight: 1, arbitrary: fc.record({ does: fc.constant('restart') }) },
+  { weight: 1, arbitrary: fc.record({ does: fc.constant('Xray does not tell'), isSilent: fc.boolean() }) },
+  { weight: 2, arbitrary: fc.record({ does: fc.constant('restart'), offHours: fc.nat(24 * 40) }) },
   { weight: 1, arbitrary: fc.record({ does: fc.constant('Xray refuses') }) },
 )
 
@@ -69,11 +72,12 @@ async function bothWays() {
     await house.add(clientInput.parse(given))
     paper.set(email, new LimitsOnPaper())
   }
+  let isTold = true
   const of = (email: string): LimitsOnPaper => paper.get(email) ?? new LimitsOnPaper()
 
   async function look(): Promise<void> {
     await house.tick()
-    for (const one of paper.values()) one.look(house.now())
+    for (const one of paper.values()) one.look(house.now(), { mayBeLater: house.mayBeLater(), isTold })
   }
 
   async function edit(email: string, limits: LimitsAsked, isRefused: boolean): Promise<void> {
@@ -104,14 +108,22 @@ async function bothWays() {
     } else if ('days' in what) {
       clocks.setAhead(what.days * DAY)
       await look()
-      clocks.skip(50 * MINUTE)
+      clocks.skip(25 * MINUTE)
+      await look()
+      if (what.isAmidRestart) await house.restart()
+      clocks.skip((what.isBelieved ? 61 : 25) * MINUTE)
       await look()
       clocks.setAhead(-what.days * DAY)
     } else if ('name' in what) {
       await house.reset(what.name)
       of(what.name).used = 0
-    } else if (what.does === 'restart') await house.restart()
-    else {
+    } else if ('isSilent' in what) {
+      isTold = !what.isSilent
+      house.tellNothing(what.isSilent)
+    } else if ('offHours' in what) {
+      clocks.skip(what.offHours * HOUR)
+      await house.restart()
+    } else {
       house.refuse(1)
       await house.tick()
       house.refuse(0)
@@ -119,9 +131,8 @@ async function bothWays() {
   }
 
   function compare(): void {
-    const now = house.now()
     for (const [email, one] of paper) {
-      const reason = one.refusal(now, one.addresses)
+      const { reason } = one
       const { startedAt, expiresAt, nextResetAt, blocked } = house.client(email) ?? {}
       expect({ email, startedAt, expiresAt, nextResetAt, blocked, used: house.used(email) }).toEqual({
         email,
@@ -143,13 +154,14 @@ async function bothWays() {
 
 async function withClients(emails: string[], limits: Partial<ClientInput>) {
   const clocks = createFakeRuntime({ now: START })
-  const house = openLimitsHouse(withInbound(database()), clocks)
+  const db = withInbound(database())
+  const house = openLimitsHouse(db, clocks)
   for (const email of emails) {
     const uuid = clocks.uuid()
     await house.add(clientInput.parse({ email, uuid, subscriptionId: 'subscription', ...limits }))
   }
   clocks.skip(1_000)
-  return { house, clocks }
+  return { house, clocks, db }
 }
 
 describe('limits', () => {
@@ -244,6 +256,22 @@ test('one that Xray refuses to turn away keeps nobody else from it, and is tried
   expect([...house.served]).toEqual([])
 })
 
+test('what limits change forgets no outcome of anybody else, whatever their keys', async () => {
+  const { house, db } = await withClients(['anna', 'bert'], { limitBytes: 10 })
+  const as = { idempotencyKey: 'limits:mine' }
+  await house.update('bert', { comment: 'x' }, as)
+  await house.update('bert', { comment: 'y' })
+  for (const email of ['anna', 'bert']) {
+    house.move(email, 20)
+    await house.tick()
+  }
+  await house.update('bert', { comment: 'x' }, as)
+  expect(house.client('bert')?.comment).toBe('y')
+  // Of its own the last is there, which nobody asks for.
+  const own = db.prepare("select count(*) from applied_tasks where operation = 'limits.enforce'").pluck()
+  expect(own.get()).toBe(1)
+})
+
 test('a kill amid leaves nobody half refused: the next start brings it to its end', async () => {
   const { house } = await withClients(['anna'], { limitBytes: 10 })
   house.move('anna', 20)
@@ -254,6 +282,88 @@ test('a kill amid leaves nobody half refused: the next start brings it to its en
   await house.restart()
   expect([...house.served]).toEqual([])
   expect(house.events).toMatchObject([{ type: 'limitReached', name: 'anna', reason: 'traffic' }])
+})
+
+test('a clock that is ahead at a start and is put right refuses nobody, and gives no traffic away', async () => {
+  const { house, clocks } = await withClients(['anna'], { expiresAt: START + 100 * DAY, resetDays: 30 })
+  house.move('anna', 500)
+  await house.tick()
+  clocks.setAhead(300 * DAY)
+  await house.restart()
+  const looksRight = async (): Promise<void> => {
+    await house.tick()
+    expect([...house.served]).toEqual(['anna'])
+    expect(house.used('anna')).toBe(500)
+    expect(house.client('anna')?.nextResetAt).toBeLessThanOrEqual(START + 30 * DAY)
+  }
+  await looksRight()
+  clocks.skip(50 * MINUTE)
+  await looksRight()
+  clocks.setAhead(-300 * DAY)
+  await looksRight()
+  expect(house.now()).toBe(clocks.now())
+})
+
+test('days that are given while nobody knows how long the machine was off begin when it is known', async () => {
+  const { house, clocks } = await withClients(['anna'], { lastsDays: 10 })
+  await house.tick()
+  clocks.skip(60 * DAY)
+  await house.restart()
+  house.move('anna', 1)
+  await house.tick()
+  expect(house.client('anna')).toMatchObject({ startedAt: null, expiresAt: null })
+  clocks.skip(61 * MINUTE)
+  await house.tick()
+  expect(house.client('anna')).toMatchObject({ blocked: null, expiresAt: clocks.now() + 10 * DAY })
+})
+
+test('a clock that is ahead for so long that it is believed has no outcome of a change forgotten', async () => {
+  const { house, clocks, db } = await withClients(['anna'], {})
+  const kept = () => db.prepare("select count(*) from applied_tasks where key like 'key-%'").pluck().get()
+  expect(kept()).toBe(1)
+  clocks.setAhead(300 * DAY)
+  await house.restart()
+  await house.tick()
+  clocks.skip(61 * MINUTE)
+  await house.update('anna', { comment: 'x' })
+  await house.tick()
+  await house.restart()
+  expect(house.now()).toBe(clocks.now())
+  expect(kept()).toBe(2)
+  // Of those that were lived the days are counted.
+  for (let day = 0; day < 15; day++) {
+    clocks.skip(DAY)
+    await house.tick()
+  }
+  await house.update('anna', { comment: 'y' })
+  expect(kept()).toBe(1)
+})
+
+test('days from first use begin with it, also where the clock was ahead as they were given', async () => {
+  const { house, clocks } = await withClients(['anna'], { lastsDays: 30 })
+  const stand = async (): Promise<void> => {
+    await house.tick()
+    clocks.skip(61 * MINUTE)
+    await house.tick()
+  }
+  clocks.setAhead(300 * DAY)
+  await stand()
+  await house.update('anna', { lastsDays: 20 })
+  clocks.setAhead(-300 * DAY)
+  await stand()
+  expect(house.client('anna')).toMatchObject({ startedAt: null, expiresAt: null })
+  house.move('anna', 1)
+  await house.tick()
+  const startedAt = clocks.now()
+  expect(house.client('anna')).toMatchObject({ startedAt, expiresAt: startedAt + 20 * DAY })
+  // Given anew, they begin with what is moved from then on.
+  clocks.skip(DAY)
+  await house.update('anna', { lastsDays: 40 })
+  await house.tick()
+  expect(house.client('anna')).toMatchObject({ startedAt: null, expiresAt: null })
+  house.move('anna', 1)
+  await house.tick()
+  expect(house.client('anna')).toMatchObject({ expiresAt: clocks.now() + 40 * DAY })
 })
 
 test('what is near is said at 80 and 95 per cent, three days and one before; once, over restarts too', async () => {

@@ -74,7 +74,7 @@ export type InboundLimits = Pick<
 export interface ClientUse {
   /** Since its count last began anew. */
   bytes: number
-  /** Whether it has moved anything since somebody last changed it. */
+  /** Whether it has moved anything since days from first use were last given. */
   isUsed: boolean
   /** From how many addresses it is used now; null: Xray did not tell. */
   addresses: number | null

@@ -1,5 +1,5 @@
 /** What this machine is and how busy it is, read from /proc: 0.1 ms, where a library takes tens. */
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { readFile, statfs } from 'node:fs/promises'
 import os from 'node:os'
 import type { SystemStats } from '#src/contract/index.ts'
@@ -15,6 +15,7 @@ import {
   parseTcpConnections,
 } from './proc-figures.ts'
 import { publicAddresses } from './public-address.ts'
+import type { MachineUptime } from './settings.ts'
 
 /** A processor or network is measured over at least this, ms: in less, a reading would measure itself. */
 const LEAST_MS = 100
@@ -55,7 +56,7 @@ export function createMachine({ dir, runtime, xray, publicAddress }: MachineDeps
   const read = (): Reading => ({
     at: runtime.monotonic(),
     cpu: parseCpu(proc('stat')),
-    network: parseNetwork(proc('net/dev')),
+    network: networkBytes(),
   })
 
   async function measure(): Promise<Rates> {
@@ -88,7 +89,7 @@ export function createMachine({ dir, runtime, xray, publicAddress }: MachineDeps
         cores: os.availableParallelism(),
         ...parseMemory(proc('meminfo')),
         disk: { total: disk.blocks * disk.bsize, used: (disk.blocks - disk.bavail) * disk.bsize },
-        network: { ...parseNetwork(proc('net/dev')), receiving, sending },
+        network: { ...networkBytes(), receiving, sending },
         connections: {
           tcp: parseTcpConnections(proc('net/snmp')),
           udp:
@@ -102,6 +103,9 @@ export function createMachine({ dir, runtime, xray, publicAddress }: MachineDeps
     },
   }
 }
+
+const networkBytes = (): NetworkBytes =>
+  parseNetwork(proc('net/dev'), (name) => existsSync(`/sys/class/net/${name}/device`))
 
 /** What happened between two readings, by the time between them. */
 function ratesBetween(before: Reading, now: Reading): Rates {
@@ -124,6 +128,13 @@ function proc(name: string): string {
   } catch {
     return ''
   }
+}
+
+/** How long this machine has been running, since which of its starts; null where its kernel does not say. */
+export function machineUptime(): MachineUptime | null {
+  const boot = proc('sys/kernel/random/boot_id').trim()
+  const [seconds = ''] = proc('uptime').split(' ')
+  return boot === '' || seconds === '' ? null : { boot, ms: Number(seconds) * 1000 }
 }
 
 /** The distribution's own name, as /etc/os-release tells it. */

@@ -74,6 +74,8 @@ export function createMending(deps: MendingDeps) {
    * @param reopen inbounds that may listen otherwise than in the rows, which Xray cannot be asked about
    */
   async function reconcile(reopen: readonly number[]): Promise<number> {
+    await process.settled()
+    // The next start renders the rows.
     if (!process.state().running) return 0
     let mended = await structure.mendWaysOut(structureOf())
     const wanted = rows.inbounds().filter(isOpen)
@@ -94,15 +96,22 @@ export function createMending(deps: MendingDeps) {
     return mended
   }
 
+  const toldFile = async (): Promise<RenderedConfig | null> =>
+    (await process.readConfig()) as RenderedConfig | null
+
+  /** What of this file is read at a start only, and is other than the rows have it. */
+  const startOnlyIn = (file: RenderedConfig | null): string[] =>
+    file === null ? [] : atStartOnly(file, renderConfig(model(undefined, false)))
+
   /**
    * Inbounds that the running Xray was told of otherwise than they stand in the rows: a copy of the database was put
    * back while it ran on. Xray cannot be asked how it listens, but its file holds every structural change.
    * @param rowsToBe in place of those in the rows, where they are about to be others
    */
   async function strayed(rowsToBe = rows.inbounds()): Promise<number[]> {
-    const file = (await process.readConfig()) as RenderedConfig | null
+    const file = await toldFile()
     const { inbounds = [] } = file ?? {}
-    const restart = file === null ? [] : atStartOnly(file, renderConfig(model(undefined, false)))
+    const restart = startOnlyIn(file)
     if (restart.length > 0) log.warn({ restart }, 'Xray runs with what it will not have after its next start')
     const told = new Map(inbounds.map((inbound) => [inbound.tag, inbound]))
     const astray = rowsToBe.filter((row) => {
@@ -117,6 +126,8 @@ export function createMending(deps: MendingDeps) {
   return {
     reconcile,
     strayed,
+    /** What the rows want of Xray that it reads at its start only, and did not at its last one. */
+    missedAtStart: async (): Promise<string[]> => startOnlyIn(await toldFile()),
 
     /** Opens the inbounds whose ports could not be had, as far as they now can. Returns their tags. */
     async openHeldBack(): Promise<string[]> {

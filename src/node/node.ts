@@ -21,6 +21,7 @@ import { createInbounds } from './inbounds.ts'
 import { createInstall } from './install.ts'
 import { happeningOf } from './limit-events.ts'
 import { createLimitKeeper } from './limit-keeper.ts'
+import { machineUptime } from './machine.ts'
 import type { Node, NodeOptions } from './node-options.ts'
 import type { NodeOperations } from './operations.ts'
 import { createPlacements } from './placements.ts'
@@ -49,9 +50,8 @@ const DEFAULT_ACCOUNTING_INTERVAL_MS = 10_000
 /** @param xray what is done with Xray itself; another one than the real is for tests of everything around it */
 export function createNode(options: NodeOptions, xray: XrayParts = realXray(options)): Node {
   const { db, box, log, dir, pinned = false } = options
-  const { api } = xray
   const settings = createSettings(db)
-  const clock = createNodeClock(options.runtime, settings)
+  const clock = createNodeClock(options.runtime, settings, machineUptime)
   const runtime: Runtime = { ...options.runtime, now: clock.now }
   const paths = xrayPaths(dir)
   const rows = createRows(db, box)
@@ -63,9 +63,9 @@ export function createNode(options: NodeOptions, xray: XrayParts = realXray(opti
   )
   const events = createEvents({ runtime, position: position.read, xray: () => control.state() })
   tellOfXray(xray.process, paths.output, events)
+  xray.process.setLastAct(() => control.lastAccount())
   const routingRow = createRoutingRow(db, box)
   const answers = createAnswers(db, rows, options.publicAddress ?? os.hostname())
-  const users = createCertificateUsers(rows)
   const engine = createEngine({
     ...xray,
     rows,
@@ -73,7 +73,6 @@ export function createNode(options: NodeOptions, xray: XrayParts = realXray(opti
     certificateFiles: (domain) => certificateFiles(dir, domain),
     routing: () => routingRow.read().document,
     openRouting: routingRow.open,
-    beforeRestart: () => control.lastAccount(),
     accessLog: () => limits.accessLog(),
     log,
     paths,
@@ -83,6 +82,7 @@ export function createNode(options: NodeOptions, xray: XrayParts = realXray(opti
     db,
     box,
     runtime,
+    age: clock.lived,
     log,
     position,
     view: (known) => viewRows(rows, known),
@@ -109,8 +109,7 @@ export function createNode(options: NodeOptions, xray: XrayParts = realXray(opti
   const commands = createCommands({ writes, engine })
   const control = createXrayControl({ engine, writes, commands, settings, accounting, log })
   const geo = createGeo({ xray, engine, commands, settings })
-  const { lastAccount } = control
-  const install = createInstall({ xray, engine, commands, settings, runtime, log, pinned, lastAccount })
+  const install = createInstall({ xray, engine, commands, settings, runtime, log, pinned })
   const kinds: Record<string, CommandKind> = { ...control.kinds, ...geo.kinds, ...install.kinds }
   /** undefined for what is more than a command, as a change of routing that needs a restart. */
   const kindOf = ({ operation }: Command): CommandKind | undefined => kinds[operation]
@@ -124,7 +123,7 @@ export function createNode(options: NodeOptions, xray: XrayParts = realXray(opti
     writes,
     acme: options.acme ?? defaultAcme,
     dir,
-    users,
+    users: createCertificateUsers(rows),
     portHolder(port) {
       const holder = rows.allInboundSettings().find((inbound) => inbound.enabled && inbound.port === port)
       return holder === undefined ? undefined : `the inbound ${holder.tag}`
@@ -142,12 +141,14 @@ export function createNode(options: NodeOptions, xray: XrayParts = realXray(opti
     position,
     xray,
     engine,
+    accounting,
     restartXray: () => control.restart(),
     publish(event) {
       events.publish(happeningOf(event))
       options.publish?.(event)
     },
     runtime,
+    mayBeLater: clock.mayBeLater,
   })
   const routing = createRouting({ ...xray, row: routingRow, writes, engine, runtime })
   const changes = createChanges(db, rows, position)
@@ -183,8 +184,8 @@ export function createNode(options: NodeOptions, xray: XrayParts = realXray(opti
     steps: [
       ['note the time', () => clock.note()],
       // Not amid a change: one that is taken back would take along what was counted meanwhile.
-      ['count traffic', () => writes.exclusive(() => control.account())],
-      ['keep limits', () => limits.round()],
+      ['count traffic', () => limits.whileWaiting(() => writes.exclusive(() => control.account()))],
+      ['keep limits', () => limits.whileWaiting(() => limits.round())],
       ['mend Xray', () => writes.mend()],
       ['heal Xray', () => control.heal()],
       ['rotate logs', () => xray.rotateLogs()],
@@ -242,7 +243,7 @@ export function createNode(options: NodeOptions, xray: XrayParts = realXray(opti
       await ticking.stop()
       await control.end(stopXray)
       await limits.end()
-      api.close()
+      xray.api.close()
     },
   }
 }

@@ -2,11 +2,15 @@ import { type ErrorCode, type ErrorDetails, type FleetError, fail } from '#src/e
 import type { Sqlite } from '#src/store/open.ts'
 import type { SecretBox } from '#src/trust/secret-box.ts'
 
-/** A change under way, and how to take it back: a snapshot as JSON. */
-export interface OpenChange {
+/** One change, as it is asked for again. */
+export interface Change {
   key: string
   operation: string
   inputHash: string
+}
+
+/** A change under way, and how to take it back: a snapshot as JSON. */
+export interface OpenChange extends Change {
   undo: string
 }
 
@@ -22,7 +26,10 @@ const KEEP_OUTCOMES_MS = 14 * 24 * 60 * 60 * 1000
 /** Forgetting walks over all outcomes, so it is not done with every change; an agent may run for years. */
 const FORGET_EVERY_MS = 24 * 60 * 60 * 1000
 
-/** What became of the changes of this node, by their keys. */
+/**
+ * What became of the changes of this node, by their keys.
+ * @param now ms by a clock that should not jump: an outcome that is forgotten early is a change that may be made twice
+ */
 export function createOutcomes(db: Sqlite, box: SecretBox, now: () => number) {
   const find = db.prepare(
     'select key, operation, input_hash as inputHash, status, undo, result, error from applied_tasks where key = ?',
@@ -70,7 +77,7 @@ export function createOutcomes(db: Sqlite, box: SecretBox, now: () => number) {
       finish.run(sealedResult, now(), key)
     },
 
-    refused(change: { key: string; operation: string; inputHash: string }, error: FleetError): void {
+    refused(change: Change, error: FleetError): void {
       const { key, operation, inputHash } = change
       const { code, details } = error
       refuse.run({ key, operation, inputHash, error: JSON.stringify({ code, details }), now: now() })

@@ -38,14 +38,44 @@ SwapFree:         250 kB
     expect(swap).toEqual({ total: 0, used: 0 })
   })
 
-  test('the network: every interface but loopback, also where a large number touches the name', () => {
-    const dev = `Inter-|   Receive                                                |  Transmit
+  const head = `Inter-|   Receive                                                |  Transmit
  face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo colls carrier compressed
-    lo: 999 9 0 0 0 0 0 0 999 9 0 0 0 0 0 0
-  eth0: 1000 10 0 0 0 0 0 0 200 2 0 0 0 0 0 0
-wlan0:9007199254740 10 0 0 0 0 0 0 30 2 0 0 0 0 0 0
 `
-    expect(parseNetwork(dev)).toEqual({ received: 9_007_199_255_740, sent: 230 })
+  const interfaces = (bytes: Record<string, [received: number, sent: number]>): string =>
+    head +
+    Object.entries(bytes)
+      .map(([name, [received, sent]]) => `${name}:${received} 9 0 0 0 0 0 0 ${sent} 2 0 0 0 0 0 0\n`)
+      .join('')
+
+  test('the network: every card, also where a large number touches the name', () => {
+    const dev = interfaces({ '    lo': [999, 999], '  eth0': [1_000, 200], wlan0: [9_007_199_254_740, 30] })
+    expect(parseNetwork(dev, (name) => name !== 'lo')).toEqual({ received: 9_007_199_255_740, sent: 230 })
+  })
+
+  test('the network: what goes through a bridge, a bond or a VLAN is counted at its card alone', () => {
+    const dev = interfaces({
+      lo: [1, 1],
+      eth0: [100, 10],
+      eth1: [200, 20],
+      bond0: [300, 30],
+      'bond0.5': [300, 30],
+      docker0: [50, 5],
+      'br-0a1b2c3d4e5f': [50, 5],
+      veth12ab: [50, 5],
+      wg0: [70, 7],
+    })
+    expect(parseNetwork(dev, (name) => name.startsWith('eth'))).toEqual({ received: 300, sent: 30 })
+  })
+
+  test('the network of a container, which has no card: what leads out of it', () => {
+    const dev = interfaces({
+      lo: [1, 1],
+      venet0: [100, 10],
+      docker0: [50, 5],
+      veth12ab: [50, 5],
+      ifb0: [7, 7],
+    })
+    expect(parseNetwork(dev, () => false)).toEqual({ received: 100, sent: 10 })
   })
 
   test('TCP connections that stand, by name, wherever the kernel puts their column', () => {

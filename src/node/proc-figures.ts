@@ -36,18 +36,28 @@ export interface NetworkBytes {
   sent: number
 }
 
-/** /proc/net/dev: bytes of every interface but loopback. */
-export function parseNetwork(dev: string): NetworkBytes {
-  let received = 0
-  let sent = 0
-  for (const line of dev.split('\n')) {
+/** What a machine makes for itself: loopback, bridges and their ends, copies of what came in elsewhere. */
+const inner =
+  /^(lo|docker\d*|veth.*|br-.*|virbr.*|cni.*|flannel.*|cali.*|ifb\d+|dummy\d+|tun\d+|tap\d+|wg\d+)$/
+
+/**
+ * /proc/net/dev: bytes of the cards, since what goes through a bridge, a bond, a VLAN or a tunnel goes through a card
+ * too. A container has none: then of whatever is not plainly its own making.
+ * @param isCard whether there is a device behind an interface
+ */
+export function parseNetwork(dev: string, isCard: (name: string) => boolean): NetworkBytes {
+  const interfaces = dev.split('\n').flatMap((line) => {
     const [name, values] = line.split(':')
-    if (values === undefined || name === undefined || name.trim() === 'lo') continue
+    if (values === undefined || name === undefined) return []
     const fields = values.trim().split(/\s+/).map(Number)
-    received += fields[0] ?? 0
-    sent += fields[8] ?? 0
+    return [{ name: name.trim(), received: fields[0] ?? 0, sent: fields[8] ?? 0 }]
+  })
+  const cards = interfaces.filter(({ name }) => isCard(name))
+  const counted = cards.length > 0 ? cards : interfaces.filter(({ name }) => !inner.test(name))
+  return {
+    received: counted.reduce((sum, { received }) => sum + received, 0),
+    sent: counted.reduce((sum, { sent }) => sum + sent, 0),
   }
-  return { received, sent }
 }
 
 /**

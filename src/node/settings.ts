@@ -1,5 +1,19 @@
 import type { Sqlite } from '#src/store/open.ts'
 
+/** How long a machine has been running, since which of its starts. */
+export interface MachineUptime {
+  boot: string
+  ms: number
+}
+
+/** How far time had come, ms since the epoch. */
+export interface NotedTime {
+  time: number
+  /** By the time that only grows while we run; null: noted by a version that knew none. */
+  lived: number | null
+  uptime: MachineUptime | null
+}
+
 export type Settings = ReturnType<typeof createSettings>
 
 /** Small facts of this node that outlive a restart. */
@@ -17,13 +31,16 @@ export function createSettings(db: Sqlite) {
       set.run('xray.stopped', stopped ? 'yes' : 'no')
     },
 
-    /** How far time had come when it was last noted, ms; null: never yet. */
-    timeSeen(): number | null {
-      const value = get.get('time.seen') as string | undefined
-      return value === undefined ? null : Number(value)
+    /** How far time had come when it was last noted; null: never yet. */
+    timeSeen(): NotedTime | null {
+      const [time, lived, boot, ms] = read('time.seen')?.split(' ') ?? []
+      if (time === undefined) return null
+      const uptime = boot === undefined ? null : { boot, ms: Number(ms) }
+      return { time: Number(time), lived: lived === undefined ? null : Number(lived), uptime }
     },
-    setTimeSeen: (time: number): void => {
-      set.run('time.seen', String(time))
+    setTimeSeen({ time, lived, uptime }: NotedTime): void {
+      const parts = [time, lived ?? time, ...(uptime === null ? [] : [uptime.boot, uptime.ms])]
+      set.run('time.seen', parts.join(' '))
     },
     /** The version of Xray an admin has installed; null: whichever is found. */
     xrayVersion: (): string | null => read('xray.version'),

@@ -1,6 +1,8 @@
 import { beforeEach, describe, expect, test } from 'vitest'
 import { readMigrations } from '#src/store/migrate.ts'
 import { openStore, type Sqlite } from '#src/store/open.ts'
+import { secretBoxFor } from '#src/trust/secret-box.ts'
+import { createCertificateRows, createDeletedCertificates } from './certificates/rows.ts'
 import { createSnapshots } from './snapshot.ts'
 
 /** Later than everything these tests write. */
@@ -83,6 +85,44 @@ describe('taking a change back', () => {
     expect(traffic()[0]).toMatchObject({ up: 105, reset_up: 0 })
   })
 
+  const seen = (address: string, at: number): void =>
+    void db
+      .prepare(
+        `insert into inbound_client_ips (server_id, client_id, address, first_seen_at, last_seen_at)
+         values (1, 2, @address, @at, @at) on conflict do update set last_seen_at = @at`,
+      )
+      .run({ address, at })
+  const addresses = (): unknown =>
+    db.prepare('select address, first_seen_at as first, last_seen_at as last from inbound_client_ips').all()
+
+  test('a client keeps the addresses it was seen at, those of meanwhile too', () => {
+    seen('192.0.2.1', 1)
+    const before = snapshots.withoutPresent(snapshots.take(scope))
+    expect(before.addresses).toEqual([])
+    seen('192.0.2.1', 2)
+    seen('192.0.2.2', 3)
+    snapshots.restore(before, moved)
+    expect(addresses()).toEqual([
+      { address: '192.0.2.1', first: 1, last: 2 },
+      { address: '192.0.2.2', first: 3, last: 3 },
+    ])
+  })
+
+  test('one that was deleted gets them back', () => {
+    seen('192.0.2.1', 1)
+    const taken = snapshots.take(scope)
+    db.exec('delete from clients')
+    snapshots.restore(snapshots.withoutPresent(taken), moved)
+    expect(addresses()).toEqual([{ address: '192.0.2.1', first: 1, last: 1 }])
+  })
+
+  test('an addition takes its addresses with it', () => {
+    const nobody = snapshots.take({ inbounds: [], clients: [] })
+    seen('192.0.2.1', 1)
+    snapshots.restore({ ...nobody, scope }, moved)
+    expect(addresses()).toEqual([])
+  })
+
   test('an addition takes its counters with it', () => {
     const nobody = snapshots.take({ inbounds: [], clients: [] })
     count(5, 1)
@@ -92,5 +132,31 @@ describe('taking a change back', () => {
       { kind: 'client', id: 2, change_seq: moved.changeSeq },
       { kind: 'inbound', id: 1, change_seq: moved.changeSeq },
     ])
+  })
+
+  test('a certificate that was deleted is there again, and what was deleted before it still is', () => {
+    const rows = createCertificateRows(db, secretBoxFor(Buffer.alloc(32, 7)))
+    const gone = createDeletedCertificates(db)
+    const own = {
+      challenge: null,
+      directory: null,
+      email: null,
+      nextTryAt: null,
+      lastError: null,
+      failures: 0,
+    }
+    const times = { notBefore: 0, notAfter: 1, createdAt: 0, updatedAt: 0 }
+    const more = { kind: 'imported', issuer: '', sha256: '', chain: '', key: 'k', autoRenew: false } as const
+    const make = (domain: string): void => rows.save({ domain, ...own, ...times, ...more })
+    make('here.example')
+    gone.bury('gone.example', 5)
+    const certificates = ['here.example', 'gone.example']
+    const before = snapshots.take({ inbounds: [], clients: [], certificates })
+    rows.remove('here.example', 9)
+    make('gone.example')
+    expect(gone.all()).toEqual([{ domain: 'here.example', deletedAt: 9 }])
+    snapshots.restore(before, moved)
+    expect(rows.all().map(({ domain }) => domain)).toEqual(['here.example'])
+    expect(gone.all()).toEqual([{ domain: 'gone.example', deletedAt: 5 }])
   })
 })

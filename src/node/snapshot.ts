@@ -19,7 +19,7 @@ export interface Command {
   target: object | null
 }
 
-type Raw = Record<string, string | number | null>
+export type Raw = Record<string, string | number | null>
 
 /** Rows as they stand in the file: sealed columns stay sealed. */
 export interface Snapshot {
@@ -29,7 +29,11 @@ export interface Snapshot {
   placements: Raw[]
   clientTraffics: Raw[]
   inboundTraffics: Raw[]
+  /** From where its clients have come. */
+  addresses?: Raw[]
   certificates?: Raw[]
+  /** That were deleted before, of the domains in the scope. */
+  deletedCertificates?: Raw[]
   /** None: nothing was ever said of it, or it is not in the scope. */
   routings?: Raw[]
   command?: Command | undefined
@@ -54,13 +58,16 @@ export function createSnapshots(db: Sqlite) {
     inboundPlacements: select('client_inbounds', 'inbound_id'),
     clientTraffics: select('client_traffics', 'client_id'),
     inboundTraffics: select('inbound_traffics', 'inbound_id'),
+    addresses: select('inbound_client_ips', 'client_id'),
     certificates: select('certificates', 'domain'),
+    deletedCertificates: select('deleted_certificates', 'domain'),
     routings: select('routings', 'server_id'),
   }
   const dropInbound = db.prepare(`delete from inbounds where server_id = ${S} and id = ?`)
   const dropRouting = db.prepare(`delete from routings where server_id = ${S}`)
   const dropClient = db.prepare(`delete from clients where server_id = ${S} and id = ?`)
   const dropCertificate = db.prepare(`delete from certificates where server_id = ${S} and domain = ?`)
+  const dropDeleted = db.prepare(`delete from deleted_certificates where server_id = ${S} and domain = ?`)
   const tombstones = createTombstones(db)
 
   const rowsOf = <Id>(statement: { all(id: Id): unknown[] }, ids: Id[]): Raw[] =>
@@ -90,11 +97,23 @@ export function createSnapshots(db: Sqlite) {
         ],
         clientTraffics: rowsOf(sources.clientTraffics, scope.clients),
         inboundTraffics: rowsOf(sources.inboundTraffics, scope.inbounds),
+        addresses: rowsOf(sources.addresses, scope.clients),
         ...(scope.certificates === undefined
           ? {}
-          : { certificates: rowsOf(sources.certificates, scope.certificates) }),
+          : {
+              certificates: rowsOf(sources.certificates, scope.certificates),
+              deletedCertificates: rowsOf(sources.deletedCertificates, scope.certificates),
+            }),
         routings: scope.routing === true ? rowsOf(sources.routings, [S]) : [],
       }
+    },
+
+    /** A snapshot to be kept, once the change is made: addresses may be many, and go with a client that is deleted only. */
+    withoutPresent(snapshot: Snapshot): Snapshot {
+      const { addresses = [] } = snapshot
+      const owners = new Set(addresses.map((row) => row['client_id']))
+      const gone = new Set([...owners].filter((id) => sources.clients.get(id) === undefined))
+      return { ...snapshot, addresses: addresses.filter((row) => gone.has(row['client_id'])) }
     },
 
     /**
@@ -106,6 +125,7 @@ export function createSnapshots(db: Sqlite) {
         clients: rowsOf(sources.clientTraffics, snapshot.scope.clients),
         inbounds: rowsOf(sources.inboundTraffics, snapshot.scope.inbounds),
       }
+      const seen = [...rowsOf(sources.addresses, snapshot.scope.clients), ...(snapshot.addresses ?? [])]
       for (const id of snapshot.scope.clients) {
         dropClient.run(id)
         tombstones.bury('client', id, changeSeq)
@@ -114,13 +134,22 @@ export function createSnapshots(db: Sqlite) {
         dropInbound.run(id)
         tombstones.bury('inbound', id, changeSeq)
       }
-      for (const domain of snapshot.scope.certificates ?? []) dropCertificate.run(domain)
+      for (const domain of snapshot.scope.certificates ?? []) {
+        dropCertificate.run(domain)
+        dropDeleted.run(domain)
+      }
       insert('certificates', snapshot.certificates ?? [])
+      insert('deleted_certificates', snapshot.deletedCertificates ?? [])
       if (snapshot.scope.routing === true) dropRouting.run()
       insert('routings', snapshot.routings ?? [])
       insert('inbounds', snapshot.inbounds, { change_seq: changeSeq })
       insert('clients', snapshot.clients, { change_seq: changeSeq })
       insert('client_inbounds', snapshot.placements)
+      const staying = new Set(snapshot.clients.map((row) => row['id']))
+      insert(
+        'inbound_client_ips',
+        seen.filter((row) => staying.has(row['client_id'] ?? null)),
+      )
       const clientTraffics = withGrowth(snapshot.clientTraffics, grown.clients, 'client_id', snapshot.clients)
       insert('client_traffics', clientTraffics, { traffic_seq: trafficSeq })
       const inboundTraffics = withGrowth(

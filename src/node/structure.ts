@@ -1,8 +1,9 @@
 /** Everything of the running Xray but its users: inbounds, ways out, rules. Changed step by step, or compared and mended. */
 import { isDeepStrictEqual } from 'node:util'
+import type { Protocol } from '#src/contract/index.ts'
 import type { XrayApi } from '#src/xray/api.ts'
 import type { CompiledParts } from '#src/xray/compile.ts'
-import type { RenderedConfig, Step } from '#src/xray/diff.ts'
+import type { ConfigDiff, RenderedConfig, Step } from '#src/xray/diff.ts'
 import type { OutboundMessage } from '#src/xray/messages.ts'
 
 export interface StructureDeps {
@@ -10,11 +11,13 @@ export interface StructureDeps {
   closeInbound: (tag: string) => Promise<void>
   /** Opens the inbound of this tag, with its users, as the rows have it. It is closed. */
   openInbound: (tag: string) => Promise<void>
+  /** As the rows have it. */
+  protocolOf: (tag: string) => Protocol | undefined
   /** Ways out and rules in Xray's own words. @throws XRAY_REFUSED */
   compile: (parts: { outbounds: object[]; routing: object }) => Promise<CompiledParts>
 }
 
-export function createStructure({ api, closeInbound, openInbound, compile }: StructureDeps) {
+export function createStructure({ api, closeInbound, openInbound, protocolOf, compile }: StructureDeps) {
   /** What steps need of Xray's own words, all of it before the first one is taken: a refusal then leaves nothing half done. */
   async function compiledFor(steps: readonly Step[], wanted: RenderedConfig): Promise<CompiledParts | null> {
     const tags = new Set(steps.flatMap((step) => (step.do === 'put outbound' ? [step.tag] : [])))
@@ -46,7 +49,25 @@ export function createStructure({ api, closeInbound, openInbound, compile }: Str
     }
   }
 
+  /** Whether the running Xray began with counting inbounds. Only itself can tell: of the file it is by the next start. */
+  async function countsInbounds(): Promise<boolean> {
+    const kind = 'inbound>>>'
+    return [...(await api.counters(kind)).keys()].some((name) => name.startsWith(kind))
+  }
+
   return {
+    /**
+     * Why a change needs a start of the running Xray. One that counts inbounds, whatever for, would not know whose
+     * Hysteria's connections are, so that no limit held: it has to start without.
+     */
+    async restartReasons({ steps, restart }: ConfigDiff): Promise<string[]> {
+      const opensHysteria = steps.some(
+        (step) => step.do === 'open inbound' && protocolOf(step.tag) === 'hysteria2',
+      )
+      if (!opensHysteria || !(await countsInbounds())) return restart
+      return [...restart, 'Hysteria2 where inbounds are counted']
+    },
+
     /** Takes the steps in their order. Repeating them is harmless. */
     async follow(steps: readonly Step[], wanted: RenderedConfig): Promise<void> {
       const compiled = await compiledFor(steps, wanted)

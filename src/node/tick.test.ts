@@ -6,7 +6,7 @@ import { createFakeRuntime } from '#test/support/fake-runtime.ts'
 import { createFakeXray } from '#test/support/fake-xray.ts'
 import { migratedDatabases } from '#test/support/migrated.ts'
 import { silentLog } from '#test/support/silent-log.ts'
-import { createNode } from './node.ts'
+import { type Node, createNode } from './node.ts'
 
 const database = migratedDatabases()
 
@@ -90,4 +90,42 @@ describe('what a node does with nobody watching', () => {
     await expect(deleted).rejects.toMatchObject({ code: 'XRAY_REFUSED' })
     await expect.poll(counted).toBe(500)
   })
+
+  test('amid a change that takes long, who is over theirs is out within 15 s, and counted as refused after it', async () => {
+    const { runtime, xray, node, key, add, hold } = await setup()
+    await add('anna', 1_000)
+    await add('bert', 1_000)
+    const release = hold('applying committed')
+    const long = node.operations['clients.delete']({ email: 'bert' }, key())
+    xray.carry('anna', 600, 600)
+    await runtime.advance(12_500)
+    const inside = () => [...(xray.inbounds.get('in-1')?.users.keys() ?? [])]
+    await expect.poll(inside).toEqual(['bert#1'])
+    release()
+    await long
+    await expect.poll(() => blocked(node)).toEqual({ anna: 'traffic' })
+    expect(inside()).toEqual([])
+  })
+
+  test('who was turned away so, and is given more before it is counted, is let in again', async () => {
+    const { runtime, xray, node, key, add, hold } = await setup()
+    await add('anna', 1_000)
+    await add('bert')
+    const release = hold('applying committed')
+    const long = node.operations['clients.delete']({ email: 'bert' }, key())
+    const more = node.operations['clients.update']({ email: 'anna', limitBytes: 9_000 }, key())
+    xray.carry('anna', 600, 600)
+    await runtime.advance(12_500)
+    const inside = () => [...(xray.inbounds.get('in-1')?.users.keys() ?? [])]
+    await expect.poll(inside).toEqual(['bert#1'])
+    release()
+    await Promise.all([long, more])
+    await expect.poll(inside).toEqual(['anna#1'])
+    expect(await blocked(node)).toEqual({ anna: null })
+  })
 })
+
+async function blocked(node: Node): Promise<Record<string, string | null>> {
+  const { clients } = await node.operations['sync.changes']({ epoch: '', since: 0, trafficSince: 0 }, {})
+  return Object.fromEntries(clients.map((client) => [client.email, client.blocked]))
+}

@@ -2,8 +2,9 @@ import type { Log } from '#src/log.ts'
 import type { Runtime } from '#src/runtime.ts'
 
 export interface TickingDeps {
-  runtime: Pick<Runtime, 'sleep'>
+  runtime: Pick<Runtime, 'monotonic' | 'sleep'>
   log: Log
+  /** From one beginning to the next; where the steps take longer, they begin again soon after. */
   intervalMs: number
   /** What is done each time, in this order, each with its name for the log. */
   steps: readonly (readonly [name: string, step: () => void | Promise<void>])[]
@@ -15,8 +16,11 @@ export function createTicking({ runtime, log, intervalMs, steps }: TickingDeps) 
   let ticking: Promise<void> = Promise.resolve()
 
   async function keepOn(): Promise<void> {
+    let took = 0
     for (;;) {
-      await runtime.sleep(intervalMs, stopping.signal)
+      // Not at once in any case: others are to have their turn.
+      await runtime.sleep(Math.max(intervalMs / 10, intervalMs - took), stopping.signal)
+      const begunAt = runtime.monotonic()
       for (const [name, step] of steps) {
         try {
           await step()
@@ -24,6 +28,7 @@ export function createTicking({ runtime, log, intervalMs, steps }: TickingDeps) 
           log.error({ error, step: name }, 'a step of what a node does by itself failed')
         }
       }
+      took = runtime.monotonic() - begunAt
     }
   }
 

@@ -213,15 +213,40 @@ describe('the write path', () => {
     expect(durability()).toBe(full)
   })
 
-  test('an answer that cannot be made leaves the change open, unless Xray refuses it', async () => {
+  test('a change whose answer cannot be made is taken back, and keeps no other from coming about', async () => {
+    const speechless: WriteDeps['answer'] = (operation, ...of) => {
+      if (operation !== 'clients.delete') throw new Error('no words')
+      return nameOf(operation, ...of)
+    }
+    await it.writesWith(works).run(it.add('bert', 'k0'))
+    const writes = it.writesWith(works, speechless)
+    await expect(writes.run(it.add('anna', 'k1'))).rejects.toMatchObject({ code: 'INTERNAL' })
+    expect(it.rows.clients()).toMatchObject([{ email: 'bert' }])
+    expect(await writes.run(it.remove('bert', 'k2'))).toBe('gone')
+    expect(it.statuses()).toMatchObject([
+      {},
+      { key: 'k1', status: 'failed' },
+      { key: 'k2', status: 'applied' },
+    ])
+    await expect(writes.run(it.add('anna', 'k1'))).rejects.toMatchObject({ code: 'INTERNAL' })
+  })
+
+  test('so is one that a kill met, and a command', async () => {
     const speechless: WriteDeps['answer'] = () => {
       throw new Error('no words')
     }
-    const writes = it.writesWith(works, speechless)
-    await expect(writes.run(it.add('anna', 'k1'))).rejects.toThrow('no words')
-    expect(it.statuses()).toEqual([{ key: 'k1', status: 'applying' }])
-    await it.writesWith(refuses, speechless).settle(() => undefined)
-    expect(it.statuses()).toEqual([{ key: 'k1', status: 'failed' }])
+    void it.writesWith(never).run(it.add('anna', 'k1'))
+    await expect.poll(() => it.pushed.length).toBe(1)
+    const again = it.writesWith(works, speechless)
+    const refused: unknown[] = []
+    await again.settle((error) => refused.push(error))
+    expect(refused).toMatchObject([{ code: 'INTERNAL' }])
+    const nothing = { inbounds: [], clients: [] }
+    const command = { operation: 'xray.restart', xrayBefore: null, target: null }
+    const plan = async () => ({ before: nothing, commit: () => nothing, effect: works, command })
+    const restart = { operation: 'xray.restart', input: null, call: { idempotencyKey: 'k2' }, plan }
+    await expect(again.run(restart)).rejects.toMatchObject({ code: 'INTERNAL' })
+    expect(it.statuses()).toMatchObject([{ status: 'failed' }, { status: 'failed' }])
     expect(it.rows.clients()).toEqual([])
   })
 

@@ -17,17 +17,19 @@ import { type Sqlite, withNextCommit } from '#src/store/open.ts'
 import type { SecretBox } from '#src/trust/secret-box.ts'
 import { hashOf } from './canonical.ts'
 import { createDoubt } from './doubt.ts'
-import { createOutcomes } from './outcomes.ts'
+import { type Change, createOutcomes } from './outcomes.ts'
 import type { Plan, WriteRequest } from './plan.ts'
 import type { PositionStore } from './position.ts'
 import type { KnownRows, RowsView } from './rows-view.ts'
-import { createSerial } from './serial.ts'
+import { createSerial } from '#src/xray/serial.ts'
 import { type Snapshot, createSnapshots, standingsOf } from './snapshot.ts'
 
 export interface WriteDeps {
   db: Sqlite
   box: SecretBox
   runtime: Runtime
+  /** ms that never jump: how old an outcome is. As `runtime.now` unless told. */
+  age?: (() => number) | undefined
   log: Log
   position: PositionStore
   /** Rows as they are now. A view is used for one change only, since it remembers. */
@@ -43,13 +45,6 @@ export interface WriteDeps {
   faults?: Faults | undefined
 }
 
-/** One change, as it is asked for again. */
-interface Change {
-  key: string
-  operation: string
-  inputHash: string
-}
-
 const snapshotOf = ({ undo }: { undo: string | null }): Snapshot => JSON.parse(undo ?? '') as Snapshot
 
 export type Writes = ReturnType<typeof createWrites>
@@ -59,7 +54,7 @@ export function createWrites(deps: WriteDeps) {
   const serial = createSerial()
   const snapshots = createSnapshots(db)
   const doubt = createDoubt(db)
-  const outcomes = createOutcomes(db, box, () => runtime.now())
+  const outcomes = createOutcomes(db, box, deps.age ?? (() => runtime.now()))
 
   /** Whether a change stands in the rows whose outcome could not be written, as on a full disk. */
   let unsettled = false
@@ -67,7 +62,8 @@ export function createWrites(deps: WriteDeps) {
   const commitApplying = db.transaction((change: Change, planned: Plan): Snapshot => {
     const taken = snapshots.take(planned.before)
     const { command } = planned
-    const snapshot = { ...taken, command, scope: planned.commit(position.nextChange()) }
+    const made = { ...taken, command, scope: planned.commit(position.nextChange()) }
+    const snapshot = snapshots.withoutPresent(made)
     outcomes.begin({ ...change, undo: JSON.stringify(snapshot) })
     return snapshot
   })
@@ -179,11 +175,32 @@ export function createWrites(deps: WriteDeps) {
 
   /**
    * From `applying` to the outcome, the same way at first and after a kill: pushing may be repeated, and what Xray
-   * refuses is taken back.
+   * refuses is taken back. So is what cannot be answered: left open, it would keep every other change from its turn.
    */
   async function settleOne<R>(change: Change, snapshot: Snapshot, planned: Partial<Plan> = {}): Promise<R> {
     unsettled = true
     const now = view(planned.known)
+    let concluded
+    try {
+      concluded = await carriedOut(change, snapshot, now, planned)
+    } catch (thrown) {
+      const error = toFleetError(thrown, randomId(runtime, 64))
+      await compensate(change, snapshot, error)
+      throw error
+    }
+    settled(() => outcomes.applied(change.key, concluded.sealed))
+    applied?.(snapshot, now)
+    await faults.at('result committed', change.operation)
+    return concluded.result as R
+  }
+
+  /** Does it, as far as Xray is concerned, and makes the answer. */
+  async function carriedOut(
+    change: Change,
+    snapshot: Snapshot,
+    now: RowsView,
+    planned: Partial<Plan>,
+  ): Promise<{ result: unknown; sealed: string }> {
     const hotApply = async (): Promise<void> => {
       await planned.effect?.()
       await push(snapshot, now)
@@ -192,23 +209,15 @@ export function createWrites(deps: WriteDeps) {
       const result = answer(change.operation, snapshot, now)
       return { result, sealed: outcomes.seal(change.key, result) }
     }
-    const [pushed, concluded] = await Promise.allSettled([
+    const [pushed, answered] = await Promise.allSettled([
       hotApply(),
       // The rows stand: their answer is made while Xray is at work. A command is answered with what it did.
       snapshot.command === undefined ? nextTurn().then(conclude) : undefined,
     ])
-    if (pushed.status === 'rejected') {
-      const error = toFleetError(pushed.reason, randomId(runtime, 64))
-      await compensate(change, snapshot, error)
-      throw error
-    }
+    if (pushed.status === 'rejected') throw pushed.reason
     await faults.at('hot-applied', change.operation)
-    if (concluded.status === 'rejected') throw concluded.reason
-    const { result, sealed } = concluded.value ?? conclude()
-    settled(() => outcomes.applied(change.key, sealed))
-    applied?.(snapshot, now)
-    await faults.at('result committed', change.operation)
-    return result as R
+    if (answered.status === 'rejected') throw answered.reason
+    return answered.value ?? conclude()
   }
 
   return {

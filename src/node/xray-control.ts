@@ -29,7 +29,8 @@ export function createXrayControl(deps: XrayControlDeps) {
   /** The life of Xray that was last compared with the rows since it began with an older configuration. */
   let comparedLife: string | null = null
 
-  async function read(): Promise<void> {
+  /** @param isLast whether this Xray is about to end, and what it has counted with it */
+  async function read(isLast: boolean): Promise<void> {
     const { startedAt } = engine.state()
     if (startedAt === null) return
     try {
@@ -37,13 +38,14 @@ export function createXrayControl(deps: XrayControlDeps) {
       // Another Xray by now: these numbers belong to neither for certain. The next reading has them.
       if (engine.state().startedAt === startedAt) accounting.record(startedAt, counters)
     } catch (error) {
-      log.debug({ error }, 'Xray gave no counters')
+      if (isLast) log.warn({ error }, 'Xray gave no counters at its end: what it counted last is lost')
+      else log.debug({ error }, 'Xray gave no counters')
     }
   }
 
   /** Reads the counters; a call during a reading waits for that one. */
-  function account(): Promise<void> {
-    reading ??= read().finally(() => {
+  function account(isLast = false): Promise<void> {
+    reading ??= read(isLast).finally(() => {
       reading = null
     })
     return reading
@@ -52,7 +54,7 @@ export function createXrayControl(deps: XrayControlDeps) {
   /** The last counters before Xray ends: those of a reading under way may be too old. */
   async function lastAccount(): Promise<void> {
     await reading
-    await account()
+    await account(true)
   }
 
   async function startWanted(): Promise<void> {
@@ -105,7 +107,6 @@ export function createXrayControl(deps: XrayControlDeps) {
       }),
     'xray.stop': (_, call) =>
       commands.run('xray.stop', call, async () => {
-        await lastAccount()
         await engine.stop()
         // Last: a kill before this leaves an Xray that is wanted and will be started, as if nothing was asked.
         settings.setXrayStopped(true)
@@ -113,7 +114,6 @@ export function createXrayControl(deps: XrayControlDeps) {
     'xray.restart': (_, call) =>
       commands.run('xray.restart', call, async () => {
         settings.setXrayStopped(false)
-        await lastAccount()
         await engine.restart()
       }),
     'xray.config': async ({ reveal }) => ({ config: engine.config(reveal) }),
@@ -136,7 +136,7 @@ export function createXrayControl(deps: XrayControlDeps) {
   return {
     operations,
     kinds: { 'xray.start': kind, 'xray.stop': kind, 'xray.restart': kind },
-    account,
+    account: () => account(),
     lastAccount,
     heal,
 
@@ -159,16 +159,12 @@ export function createXrayControl(deps: XrayControlDeps) {
     },
 
     /** A restart at a time of our own choosing, between changes. */
-    restart: (): Promise<void> =>
-      writes.exclusive(async () => {
-        await lastAccount()
-        await engine.restart()
-      }),
+    restart: (): Promise<void> => writes.exclusive(() => engine.restart()),
 
     async end(stopXray: boolean): Promise<void> {
       await writes.exclusive(async () => {
-        await lastAccount()
         if (stopXray) await engine.stop()
+        else await account()
         await engine.detach()
       })
     },

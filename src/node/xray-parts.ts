@@ -104,7 +104,7 @@ export function realXray(options: RealXrayOptions): XrayParts {
 
     async compile(parts) {
       await mkdir(tested, { recursive: true, mode: 0o700 })
-      return compileParts(programs.current(), join(tested, `${randomId(runtime, 64)}.pb`), parts)
+      return compileParts(program(), join(tested, `${randomId(runtime, 64)}.pb`), parts)
     },
 
     fetchGeoFiles: (config) =>

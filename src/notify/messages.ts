@@ -1,4 +1,7 @@
 import type { ErrorCode, ErrorDetails } from '#src/errors.ts'
+import type { IncidentKind } from '#src/store/schema.ts'
+
+export type { IncidentKind }
 
 /** Why something is as it is: an error of the registry, so that it can be said in the reader's language. */
 export interface Reason {
@@ -14,12 +17,13 @@ interface AboutServer {
 
 /** The facts of each kind of message. The words are made when it is sent. All times in ms since the epoch. */
 export interface Messages {
-  /** offline: it cannot be reached. error: it answers, but its Xray is down. */
-  serverDown: AboutServer & { state: 'offline' | 'error'; reason: Reason; since: number }
-  serverUp: AboutServer & { downSince: number; upAt: number }
+  /** offline: it cannot be reached. error: it answers, but its Xray is down. partly: Xray runs, but not all of it. */
+  serverDown: AboutServer & { state: IncidentKind; reason: Reason; since: number }
+  /** `state`: what it is back from. Older rows have none. */
+  serverUp: AboutServer & { state?: IncidentKind; downSince: number; upAt: number }
   /** Both in one, where the first was not sent before the second came. */
   serverDownAndUp: AboutServer & {
-    state: 'offline' | 'error'
+    state: IncidentKind
     reason: Reason
     downSince: number
     upAt: number

@@ -16,7 +16,7 @@ export type Delivery =
   | { ok: true; messageId: number }
   /** The chat must be left alone for so long (ms). */
   | { ok: false; retryAfterMs: number }
-  /** It can never be delivered there: the bot was blocked, the chat does not exist. */
+  /** It can never be delivered: the bot was blocked, the chat does not exist, or Telegram refuses what it is. */
   | { ok: false; gone: string }
 
 export interface Sender {

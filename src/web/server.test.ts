@@ -47,7 +47,7 @@ describe('GET /', () => {
     expect(answer.status).toBe(200)
     expect(answer.headers.get('content-type')).toMatch(/^text\/html/)
     const page = await answer.text()
-    expect(page).toContain('Some servers do not work')
+    expect(page).toContain('Not everything works')
     expect(page).toMatch(/Amsterdam<\/bdi>[\s\S]*Online[\s\S]*Server 2<\/bdi>[\s\S]*Offline/)
     expect(page).toContain('12 s ago')
     expect(page).toContain('datetime="2026-03-14T09:26:41.000Z"')

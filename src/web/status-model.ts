@@ -3,7 +3,7 @@ import type { Server } from '#src/fleet/types.ts'
 /** What of a server may be known to anyone. Its name, address, versions and load are not among it. */
 export type PublicServer = Pick<Server, 'id' | 'alias' | 'status' | 'enabled'>
 
-export const publicStates = ['online', 'offline', 'error', 'pending', 'paused', 'unknown'] as const
+export const publicStates = ['online', 'offline', 'error', 'partly', 'pending', 'paused', 'unknown'] as const
 export type PublicState = (typeof publicStates)[number]
 
 /** The worst thing that is true of the whole. */
@@ -55,7 +55,7 @@ function overall(states: readonly PublicState[]): Overall {
   if (watched.includes('unknown')) return 'unknown'
   const online = watched.filter((state) => state === 'online').length
   if (online === watched.length) return 'good'
-  return online === 0 ? 'down' : 'partly'
+  return online === 0 && !watched.includes('partly') ? 'down' : 'partly'
 }
 
 /** How long ago, in words: `12 s`, `5 min`, `3 h`, `2 days`. */

@@ -11,6 +11,7 @@ import type { PublicServer } from './status-model.ts'
 const NOW = Date.UTC(2026, 2, 14, 9, 26, 53)
 const rows: PublicServer[] = [
   { id: 1, alias: 'Amsterdam', status: 'online', enabled: true },
+  { id: 9, alias: 'Lagos', status: 'partly', enabled: true },
   { id: 2, alias: 'Frankfurt am Main, the second one with a long name', status: 'error', enabled: true },
   { id: 3, alias: 'تهران', status: 'offline', enabled: true },
   { id: 4, alias: '', status: 'pending', enabled: true },
@@ -69,9 +70,10 @@ describe('the status page in a browser', () => {
         const requests: string[] = []
         page.on('request', (request) => requests.push(request.url()))
         await page.goto(web.url)
-        await page.getByText('Some servers do not work').waitFor()
+        await page.getByText('Not everything works').waitFor()
         expect(await page.getByRole('listitem').allInnerTexts()).toEqual([
           expect.stringMatching(/^Amsterdam\s+Online$/),
+          expect.stringMatching(/^Lagos\s+Partly working$/),
           expect.stringMatching(/^Frankfurt.*\s+Not serving$/),
           expect.stringMatching(/^تهران\s+Offline$/),
           expect.stringMatching(/^Server 4\s+Being set up$/),

@@ -27,6 +27,7 @@ const states: Record<PublicState, Look> = {
   online: { tone: 'good', icon: 'check', words: 'Online' },
   offline: { tone: 'bad', icon: 'cross', words: 'Offline' },
   error: { tone: 'warn', icon: 'alert', words: 'Not serving' },
+  partly: { tone: 'warn', icon: 'alert', words: 'Partly working' },
   pending: { tone: 'calm', icon: 'clock', words: 'Being set up' },
   paused: { tone: 'calm', icon: 'pause', words: 'Paused' },
   unknown: { tone: 'calm', icon: 'question', words: 'Not known' },
@@ -34,7 +35,7 @@ const states: Record<PublicState, Look> = {
 
 const banners: Record<Overall, Look> = {
   good: { tone: 'good', icon: 'check', words: 'Everything works' },
-  partly: { tone: 'warn', icon: 'alert', words: 'Some servers do not work' },
+  partly: { tone: 'warn', icon: 'alert', words: 'Not everything works' },
   down: { tone: 'bad', icon: 'cross', words: 'Nothing works at the moment' },
   waiting: { tone: 'calm', icon: 'clock', words: 'Nothing to watch yet' },
   unknown: { tone: 'calm', icon: 'question', words: 'The state is not known right now' },

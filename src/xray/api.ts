@@ -48,10 +48,15 @@ export interface XrayApi extends WaysOutApi {
   /** Tags of all inbounds, `api` among them. Answers only after every inbound of a starting Xray is open. */
   inboundTags(): Promise<string[]>
   removeInbound(tag: string): Promise<Outcome>
-  /** All counters in bytes by Xray's names (`user>>>EMAIL>>>traffic>>>uplink`), never reset by reading. */
-  counters(): Promise<Map<string, number>>
-  /** Who is connected now. Xray never counts connections from 127.0.0.1 and ::1. */
-  online(): Promise<OnlineUser[]>
+  /**
+   * Counters in bytes by Xray's names (`user>>>EMAIL>>>traffic>>>uplink`), never reset by reading: all of them, or those
+   * alone whose names have this in them.
+   */
+  counters(containing?: string): Promise<Map<string, number>>
+  /** Names of who is connected now, by one call. Xray never counts connections from 127.0.0.1 and ::1. */
+  online(): Promise<string[]>
+  /** From where these are connected, by a call for each; without those who are not. */
+  addresses(emails: readonly string[]): Promise<OnlineUser[]>
   /** Whole seconds since this Xray started. */
   uptime(): Promise<number>
   close(): void
@@ -190,9 +195,9 @@ export function connectXrayApi(socketPath: string): XrayApi {
       }
     },
 
-    async counters() {
+    async counters(containing = '') {
       try {
-        const { stat } = await call(methods.queryStats, { pattern: '', reset: false })
+        const { stat } = await call(methods.queryStats, { pattern: containing, reset: false })
         return new Map(stat.map(({ name, value }) => [name, value]))
       } catch (error) {
         throw apiFailure(error)
@@ -201,14 +206,20 @@ export function connectXrayApi(socketPath: string): XrayApi {
 
     async online() {
       try {
-        const { users } = await call(methods.onlineUsers, {})
-        const found = await mapLimited(users, defaultConcurrency, async (name) => {
-          const email = emailOfOnlineName(name)
+        return (await call(methods.onlineUsers, {})).users.map(emailOfOnlineName)
+      } catch (error) {
+        throw apiFailure(error)
+      }
+    },
+
+    async addresses(emails) {
+      try {
+        const found = await mapLimited(emails, defaultConcurrency, async (email) => {
           try {
-            const { ips } = await call(methods.onlineAddresses, { name })
+            const { ips } = await call(methods.onlineAddresses, { name: onlineNameOf(email) })
             return { email, ips: Object.entries(ips).map(([ip, lastSeen]) => ({ ip, lastSeen })) }
           } catch (error) {
-            // Gone since the list was made.
+            // Gone since.
             if (statusOf(error) === grpc.status.NOT_FOUND) return { email, ips: [] }
             throw error
           }
@@ -230,6 +241,8 @@ export function connectXrayApi(socketPath: string): XrayApi {
     close: () => client.close(),
   }
 }
+
+const onlineNameOf = (email: string): string => `user>>>${email}>>>online`
 
 function emailOfOnlineName(name: string): string {
   return name.startsWith('user>>>') && name.endsWith('>>>online') ? name.slice(7, -9) : name

@@ -109,14 +109,38 @@ export function vmessJson(inbound: LinkedInbound, id: string, host: string, labe
 
 /**
  * Shadowsocks: nothing at all for bare TCP, which is all that SIP002 knows beside plugins. The HTTP header as the plugin
- * that v2rayN and v2rayNG take for it; the rest by the convention, which few apps read with this protocol.
+ * that v2rayN and v2rayNG take for it, WebSocket beside the convention as the one v2rayN takes; the rest by the convention
+ * alone, which few apps read with this protocol.
  */
 export function shadowsocksParameters(inbound: LinkedInbound, host: string): Parameters {
   const { transport, security } = inbound.stream
-  if (transport.type !== 'raw' || security.type !== 'none') return streamParameters(inbound)
+  if (transport.type !== 'raw' || security.type !== 'none') {
+    const plugin = webSocketPlugin(inbound.stream)
+    return { ...streamParameters(inbound), ...(plugin === null ? {} : { plugin }) }
+  }
   if (transport.header === undefined) return {}
   const { path, host: front } = transport.header
   return { plugin: `obfs-local;obfs=http;obfs-host=${front === '' ? host : front};path=${path}` }
+}
+
+/**
+ * WebSocket as v2ray-plugin's options, SIP003; null where they cannot tell all of it. Its host is the name in TLS too,
+ * it knows no pins, and apps part the options at each semicolon, escaped or not.
+ */
+function webSocketPlugin({ transport, security }: InboundStream): string | null {
+  if (transport.type !== 'ws' || security.type === 'reality' || transport.path.includes(';')) return null
+  const isTls = security.type === 'tls'
+  if (isTls && (security.pin !== null || !['', security.serverName].includes(transport.host))) return null
+  const host = isTls ? security.serverName : transport.host
+  return [
+    'v2ray-plugin',
+    'mode=websocket',
+    ...(host === '' ? [] : [`host=${host}`]),
+    `path=${transport.path.replace(/[\\=,]/g, '\\$&')}`,
+    ...(isTls ? ['tls'] : []),
+    // Xray does not know its way to carry several connections in one.
+    'mux=0',
+  ].join(';')
 }
 
 /** Hysteria 2 by its own URI scheme. */

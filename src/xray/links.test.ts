@@ -169,6 +169,12 @@ const kinds: Record<string, LinkedInbound> = {
       security: none,
     },
   },
+  'shadowsocks ws': {
+    ...base,
+    protocol: 'shadowsocks',
+    settings: { method: 'aes-128-gcm', network: 'tcp' },
+    stream: { transport: { type: 'ws', path: '/a=b,c', host: '' }, security: tls([], null) },
+  },
   'shadowsocks 2022': {
     ...base,
     protocol: 'shadowsocks',
@@ -225,6 +231,7 @@ describe('the link of each protocol', () => {
         "shadowsocks": "ss://(chacha20-ietf-poly1305:pass+/=word)@vpn.example:443#N",
         "shadowsocks 2022": "ss://2022-blake3-aes-128-gcm:%2B%2F%2B%2FAAAAAAAAAAAAAAAAAA%3D%3D:49E82AC%2BZbMTJhqgtn4HwA%3D%3D@vpn.example:443#N",
         "shadowsocks http": "ss://(aes-128-gcm:pass+/=word)@vpn.example:443?plugin=obfs-local%3Bobfs%3Dhttp%3Bobfs-host%3Dfront.example%3Bpath%3D%2F#N",
+        "shadowsocks ws": "ss://(aes-128-gcm:pass+/=word)@vpn.example:443?type=ws&path=%2Fa%3Db%2Cc&security=tls&sni=vpn.example&fp=chrome&plugin=v2ray-plugin%3Bmode%3Dwebsocket%3Bhost%3Dvpn.example%3Bpath%3D%2Fa%5C%3Db%5C%2Cc%3Btls%3Bmux%3D0#N",
         "trojan": "trojan://pass%2B%2F%3Dword@vpn.example:443?type=kcp&headerType=none&seed=seed-of-this&mtu=1200&security=none#N",
         "vless": "vless://66ad4540-b58c-4ad2-9926-ea63445a9b57@vpn.example:443?encryption=none&type=ws&path=%2Fa%26b&host=front.example&security=tls&sni=vpn.example&fp=chrome&alpn=http%2F1.1&pcs=abababababababababababababababababababababababababababababababab#N",
         "vmess grpc": "{"v":"2","ps":"N","add":"vpn.example","port":"443","id":"66ad4540-b58c-4ad2-9926-ea63445a9b57","aid":"0","scy":"auto","net":"grpc","type":"multi","host":"front.example","path":"name","tls":"tls","sni":"vpn.example","fp":"chrome","alpn":"","pcs":"abababababababababababababababababababababababababababababababab"}",
@@ -272,6 +279,22 @@ describe('the link of each protocol', () => {
       ),
       { numRuns: 50 },
     )
+  })
+
+  it('of Shadowsocks over WebSocket names a plugin only where that tells all of it', () => {
+    const withPlugin = (stream: LinkedInbound['stream']): boolean => {
+      const settings = { method: 'aes-128-gcm', network: 'tcp' } as const
+      const inbound: LinkedInbound = { ...base, protocol: 'shadowsocks', settings, stream }
+      return linkOf({ inbound, client: person, host: 'vpn.example' }).includes('plugin=')
+    }
+    const ws = (path: string, host: string) => ({ type: 'ws', path, host }) as const
+    expect(withPlugin({ transport: ws('/', ''), security: none })).toBe(true)
+    expect(withPlugin({ transport: ws('/', 'front.example'), security: none })).toBe(true)
+    expect(withPlugin({ transport: ws('/', 'vpn.example'), security: tls([], null) })).toBe(true)
+    // Apps take the host for the name in TLS, know no pins there, and part options by semicolons.
+    expect(withPlugin({ transport: ws('/', 'front.example'), security: tls([], null) })).toBe(false)
+    expect(withPlugin({ transport: ws('/', ''), security: tls([], pin) })).toBe(false)
+    expect(withPlugin({ transport: ws('/a;b', ''), security: none })).toBe(false)
   })
 
   it('is none for a tunnel, which has no clients', () => {

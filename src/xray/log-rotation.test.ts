@@ -82,9 +82,9 @@ test('one who goes on writing loses next to nothing', async () => {
   expect(seen.size).toBeGreaterThan(lines * 0.99)
 })
 
-test('on a full disk the room counts more than the old part', async () => {
+test('on a full disk the room counts more than the old part', async (context) => {
   const disk = await mountSmallDisk(2)
-  if (disk === undefined) return
+  if (disk === undefined) return context.skip('mounting a small disk takes root')
   try {
     const full = join(disk.dir, 'error.log')
     writeFileSync(full, 'x'.repeat(900_000))

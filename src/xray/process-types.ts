@@ -47,6 +47,8 @@ export interface XrayProcess {
   watch(listener: (change: XrayChange) => void): void
   /** What the configuration is made from at every start to come, those after a crash included. */
   setRender(render: () => object): void
+  /** What is done directly before a running Xray is ended on purpose, as to read what goes with it. Must not reject. */
+  setLastAct(act: () => Promise<void>): void
   /**
    * Writes the configuration and starts Xray; resolves when every inbound is open whose port can be had, at once if it
    * runs already. When that cannot be, the configuration before is started instead, and failing that attempts go on in
@@ -66,6 +68,13 @@ export interface XrayProcess {
   /** Ends it and starts it with a new configuration. Fails like `start`. */
   restart(render: () => object): Promise<void>
   state(): XrayState
+  /**
+   * Resolves when no start or end is under way, one after a crash included: what it began with may be older than what
+   * is asked for by now, and only then `state()` tells whether it runs. Waits up to a minute for one that hangs.
+   */
+  settled(): Promise<void>
+  /** After it did not answer: looks whether it is just ending, for 0.2 s. Resolves at once when its end is in `state()`. */
+  noticeEnd(): Promise<void>
   /** Notes that it runs without an inbound. */
   holdBack(held: HeldBack): void
   /** Notes that an inbound was opened, or is not wanted any more. */

@@ -2,24 +2,26 @@ import { mkdir, rm } from 'node:fs/promises'
 import { FleetError } from '#src/errors.ts'
 import { configFile } from './config-file.ts'
 import { type HeldBack, tellHeldBack } from './held-back.ts'
-import type { ExitStatus, Running } from './launch.ts'
+import type { Running } from './launch.ts'
 import { apiAnswers, describeExit, launch } from './launch.ts'
 import { livingXrays } from './living.ts'
 import { pidFile } from './pid-file.ts'
 import type { ProcessIdentity } from './proc.ts'
-import { isStillRunning, lifeOf } from './proc.ts'
+import { lifeOf } from './proc.ts'
 import type { XrayChange, XrayProcess, XrayProcessOptions } from './process-types.ts'
 import { xrayArguments, xrayPaths } from './process-types.ts'
 import { createRecovery } from './recovery.ts'
+import { createSerial } from './serial.ts'
 import { startBest } from './start.ts'
+import { createWatch } from './watch.ts'
 
 export { xrayArguments, xrayPaths } from './process-types.ts'
 export type { XrayChange, XrayProcess, XrayProcessOptions, XrayState } from './process-types.ts'
 
 /** One that lived this long has not crashed because of its start: the back-off begins anew. */
 const healthyAfterMs = 60_000
-/** An adopted Xray is no child of ours, so nobody tells us of its end. Looking costs one read of a small file. */
-const watchEveryMs = 500
+/** Its sockets are closed some milliseconds before it has ended. */
+const endTakesMs = 200
 
 export function createXrayProcess(options: XrayProcessOptions): XrayProcess {
   const { program, dir, runtime, log } = options
@@ -30,18 +32,12 @@ export function createXrayProcess(options: XrayProcessOptions): XrayProcess {
   const living = livingXrays({ args, pids, runtime })
 
   let render: (() => object) | null = null
-  let current: { identity: ProcessIdentity; since: number; watch: NodeJS.Timeout | null } | null = null
   let lastError: string | null = null
   let onPreviousConfig = false
   let heldBack: HeldBack[] = []
+  let lastAct = async (): Promise<void> => undefined
   let tell: (change: XrayChange) => void = () => undefined
-  let queue: Promise<unknown> = Promise.resolve()
-
-  const exclusive = <T>(work: () => Promise<T>): Promise<T> => {
-    const result = queue.then(work)
-    queue = result.catch(() => undefined)
-    return result
-  }
+  const exclusive = createSerial()
 
   const recovery = createRecovery({
     runtime,
@@ -50,38 +46,24 @@ export function createXrayProcess(options: XrayProcessOptions): XrayProcess {
       exclusive(async () => {
         if (signal.aborted) return false
         await begin().catch((error: unknown) => log.warn({ error }, 'Xray did not start again'))
-        return current !== null
+        return watch.current() !== null
       }),
   })
 
-  const watchOver = (running: Running): void => {
-    const { identity, exited } = running
-    const look = async (): Promise<void> => {
-      if (!(await isStillRunning(identity))) await onDeath(identity, null)
-    }
-    void exited?.then((status) => onDeath(identity, status))
-    const watch = exited === null ? setInterval(() => void look(), watchEveryMs) : null
-    watch?.unref()
-    current = { identity, since: runtime.monotonic(), watch }
-  }
-  const letGo = (): void => {
-    if (current !== null && current.watch !== null) clearInterval(current.watch)
-    current = null
-  }
-
-  const onDeath = async (identity: ProcessIdentity, status: ExitStatus | null): Promise<void> => {
-    if (current?.identity !== identity) return
-    if (runtime.monotonic() - current.since >= healthyAfterMs) recovery.reset()
-    letGo()
-    const restartInMs = recovery.wait()
-    lastError = 'it ended'
-    const attempts = recovery.begin()
-    const reason = await describeExit(status, paths.output)
-    // Unless meanwhile it was stopped on purpose or is back.
-    if (!attempts.aborted) lastError = reason
-    log.warn({ pid: identity.pid, reason, restartInMs }, 'Xray ended by itself')
-    if (!attempts.aborted) tell({ type: 'down', reason, restartInMs })
-  }
+  const watch = createWatch({
+    runtime,
+    async onEnd({ identity, status, lived }) {
+      if (lived >= healthyAfterMs) recovery.reset()
+      const restartInMs = recovery.wait()
+      lastError = 'it ended'
+      const attempts = recovery.begin()
+      const reason = await describeExit(status, paths.output)
+      // Unless meanwhile it was stopped on purpose or is back.
+      if (!attempts.aborted) lastError = reason
+      log.warn({ pid: identity.pid, reason, restartInMs }, 'Xray ended by itself')
+      if (!attempts.aborted) tell({ type: 'down', reason, restartInMs })
+    },
+  })
 
   const writeDown = (identity: ProcessIdentity): Promise<void> =>
     // On a full disk it runs without: it can be found by its arguments too.
@@ -104,7 +86,8 @@ export function createXrayProcess(options: XrayProcessOptions): XrayProcess {
 
   const wrong = (): string | null => lastError ?? tellHeldBack(heldBack)
   const tellUp = (): void => {
-    if (current !== null) tell({ type: 'up', pid: current.identity.pid, lastError: wrong() })
+    const identity = watch.current()
+    if (identity !== null) tell({ type: 'up', pid: identity.pid, lastError: wrong() })
   }
 
   /** Starts with the best configuration there is. Throws unless that is the one it should be. */
@@ -114,7 +97,7 @@ export function createXrayProcess(options: XrayProcessOptions): XrayProcess {
       // Two Xray on one port share it without a word, so none may be left from a life we do not remember.
       await living.endAll()
       const { running, failure, ...started } = await startBest({ config, render, launch: launchNow, log })
-      watchOver(running)
+      watch.over(running)
       log.info({ pid: running.identity.pid }, 'Xray started')
       heldBack = started.heldBack
       onPreviousConfig = failure !== null
@@ -128,7 +111,10 @@ export function createXrayProcess(options: XrayProcessOptions): XrayProcess {
   }
 
   const end = async (): Promise<void> => {
-    letGo()
+    if (watch.current() !== null) await lastAct()
+    // It may have ended by itself meanwhile.
+    recovery.giveUp()
+    watch.letGo()
     onPreviousConfig = false
     heldBack = []
     await living.endAll()
@@ -139,7 +125,7 @@ export function createXrayProcess(options: XrayProcessOptions): XrayProcess {
     try {
       await begin()
     } catch (error) {
-      if (current === null) {
+      if (watch.current() === null) {
         tell({ type: 'down', reason: lastError ?? 'it does not start', restartInMs: recovery.wait() })
         recovery.begin()
       }
@@ -151,11 +137,12 @@ export function createXrayProcess(options: XrayProcessOptions): XrayProcess {
     watch: (listener) => void (tell = listener),
 
     setRender: (next) => void (render = next),
+    setLastAct: (act) => void (lastAct = act),
 
     start: (next) =>
       exclusive(async () => {
         render = next
-        if (current !== null) return
+        if (watch.current() !== null) return
         recovery.giveUp()
         await startAnew()
       }),
@@ -166,27 +153,26 @@ export function createXrayProcess(options: XrayProcessOptions): XrayProcess {
         await mkdir(dir, { recursive: true, mode: 0o700 })
         await config.write(next())
         render = next
-        recovery.giveUp()
         await end()
         await startAnew()
       }),
 
     startAsIs: () =>
       exclusive(async () => {
-        if (current !== null) return
+        if (watch.current() !== null) return
         recovery.giveUp()
         await startAnew()
       }),
 
     adopt: () =>
       exclusive(async () => {
-        if (current !== null) return true
+        if (watch.current() !== null) return true
         for (const identity of await living.find()) {
           if (!(await apiAnswers(identity, paths.socket, runtime))) continue
           await writeDown(identity)
           recovery.giveUp()
           lastError = null
-          watchOver({ identity, exited: null })
+          watch.over({ identity, exited: null })
           log.info({ pid: identity.pid }, 'Xray runs already and was taken over')
           tellUp()
           return true
@@ -204,22 +190,31 @@ export function createXrayProcess(options: XrayProcessOptions): XrayProcess {
     stop: () => {
       recovery.giveUp()
       return exclusive(async () => {
-        recovery.giveUp()
-        lastError = null
         await end()
+        lastError = null
         log.info({}, 'Xray stopped')
         tell({ type: 'down', reason: 'it was stopped', restartInMs: null })
       })
     },
 
-    state: () => ({
-      running: current !== null,
-      pid: current?.identity.pid ?? null,
-      startedAt: current === null ? null : lifeOf(current.identity),
-      lastError: wrong(),
-      onPreviousConfig,
-      heldBack,
-    }),
+    state() {
+      const identity = watch.current()
+      return {
+        running: identity !== null,
+        pid: identity?.pid ?? null,
+        startedAt: identity === null ? null : lifeOf(identity),
+        lastError: wrong(),
+        onPreviousConfig,
+        heldBack,
+      }
+    },
+
+    async settled() {
+      await exclusive(async () => undefined)
+      await watch.look(0)
+    },
+
+    noticeEnd: () => watch.look(endTakesMs),
 
     holdBack(held) {
       heldBack = [...heldBack.filter(({ tag }) => tag !== held.tag), held]
@@ -236,7 +231,7 @@ export function createXrayProcess(options: XrayProcessOptions): XrayProcess {
 
     detach: () => {
       recovery.close()
-      return exclusive(async () => letGo())
+      return exclusive(async () => watch.letGo())
     },
   }
 }

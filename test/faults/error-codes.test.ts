@@ -30,6 +30,7 @@ const provokedBy: Record<ErrorCode, [file: string, title: string]> = {
   XRAY_REFUSED: ['src/xray/process.test.ts', 'says why a configuration is refused'],
   RESTART_NEEDED: ['src/node/routing.test.ts', 'what Xray reads only at its start needs leave'],
   XRAY_UNAVAILABLE: ['src/xray/api.test.ts', 'is unavailable, whatever is asked of it'],
+  XRAY_PARTLY: ['src/health/probe.test.ts', 'Xray runs, but without an inbound'],
   XRAY_PINNED: ['src/node/install.test.ts', 'is refused where XRAY_BIN names'],
   XRAY_ROLLED_BACK: ['src/node/install.test.ts', 'that ends %s is taken back'],
   GEO_FILES_REFUSED: ['src/xray/geo-files.test.ts', 'that Xray does not load'],

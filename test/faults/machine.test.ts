@@ -1,13 +1,15 @@
 import { randomUUID } from 'node:crypto'
-import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import Database from 'better-sqlite3'
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { createLocalConnector } from '#src/connectors/local.ts'
+import { findByArguments } from '#src/xray/proc.ts'
+import { xrayArguments, xrayPaths } from '#src/xray/process.ts'
 import { openBotHouse } from '#test/support/bot-house.ts'
-import { program } from '#test/support/process.ts'
+import { type Program, program } from '#test/support/process.ts'
 import { mountSmallDisk } from '#test/support/small-disk.ts'
 import { startTestNode } from '#test/support/test-node.ts'
 import { xrayBinary } from '#test/support/xray-binary.ts'
@@ -159,8 +161,8 @@ describe('Xray that is none', () => {
   })
 })
 
-/** What a program says before it ends by itself; it must be one line. */
-async function lastWords(command: string, home: string, env: Record<string, string> = {}): Promise<string> {
+/** One of our programs, with all it needs, on addresses of its own. */
+function ours(command: string, home: string, env: Record<string, string> = {}): Program {
   const it = program(command, {
     XRAY_BIN: xrayBinary(),
     HOME: home,
@@ -175,10 +177,33 @@ async function lastWords(command: string, home: string, env: Record<string, stri
   })
   it.start()
   ends.push(() => it.kill())
+  return it
+}
+
+/** What a program says before it ends by itself; it must be one line. */
+async function lastWords(command: string, home: string, env: Record<string, string> = {}): Promise<string> {
+  const it = ours(command, home, env)
   await vi.waitFor(() => expect(it.running).toBe(false), { timeout: 20_000 })
   expect(it.output()).not.toMatch(/\n\s+at /)
   return it.output().trim()
 }
+
+test.each([
+  { keep: 'true', left: 1 },
+  { keep: 'false', left: 0 },
+])('SIGTERM, told to keep Xray: $keep', async ({ keep, left }) => {
+  const home = folder()
+  const running = () => findByArguments(xrayArguments(join(home, 'xray')))
+  const it = ours('start', home, { FLEETGRAM_LOCAL_KEEP_XRAY: keep })
+  await vi.waitFor(async () => expect(await running()).toHaveLength(1), { timeout: 20_000 })
+  const [xray] = await running()
+  if (keep === 'true') ends.push(() => void process.kill(xray?.pid ?? 0, 'SIGKILL'))
+  await it.stop()
+  expect(await running()).toHaveLength(left)
+  expect(it.output()).not.toContain('did not end')
+  // In order: told so to whoever comes after us.
+  expect(existsSync(xrayPaths(join(home, 'xray')).pid)).toBe(keep === 'true')
+})
 
 test('a database of a newer release ends the start with what to do, and is left as it is', async () => {
   const home = folder()

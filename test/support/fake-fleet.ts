@@ -5,7 +5,7 @@ import type { HealthFleet } from '#src/health/observer.ts'
 import { type Db, tables } from '#src/store/drizzle.ts'
 
 /** How a server of the fake fleet takes a probe. */
-export type Mood = 'up' | 'slow' | 'dead' | 'silent' | 'xrayDown' | 'notJoined'
+export type Mood = 'up' | 'slow' | 'dead' | 'silent' | 'xrayDown' | 'partly' | 'notJoined'
 
 /** ms. How long a slow one takes to say that all is well. */
 const SLOW_MS = 2_000
@@ -119,12 +119,13 @@ export class FakeFleet implements HealthFleet {
       return Promise.reject(new FleetError('SERVER_UNREACHABLE', { reason: 'nothing listens there' }))
     }
     const down = mood === 'xrayDown'
+    const wrong = { xrayDown: 'signal: killed', partly: 'main is closed' }[mood as string] ?? null
     const answer: Health = {
-      status: down ? 'error' : 'online',
+      status: wrong === null ? 'online' : 'error',
       xrayRunning: !down,
       agentVersion: this.agentVersion,
       xrayVersion: '26.1.1',
-      lastError: down ? 'signal: killed' : null,
+      lastError: wrong,
       epoch: 'e',
       changeSeq: 1,
       trafficSeq: 1,

@@ -4,12 +4,11 @@
  */
 import { type ErrorCode, FleetError, fail } from '#src/errors.ts'
 import type { XrayParts } from '#src/node/xray-parts.ts'
-import type { RenderedConfig } from '#src/xray/diff.ts'
 import type { OutboundMessage, TypedMessage } from '#src/xray/messages.ts'
 import type { XrayUser } from '#src/xray/model.ts'
+import { type FakeLife, createFakeLife } from './fake-xray-life.ts'
 import { noPrograms } from './no-programs.ts'
 import { vlessUser } from './xray-server.ts'
-import type { XrayChange } from '#src/xray/process.ts'
 
 interface OpenInbound {
   tag: string
@@ -19,7 +18,7 @@ interface OpenInbound {
   users: Map<string, XrayUser>
 }
 
-export interface FakeXray {
+export interface FakeXray extends Pick<FakeLife, 'die' | 'revive' | 'orphan'> {
   parts: XrayParts
   inbounds: Map<string, OpenInbound>
   /** So many of the next steps that change it fail with this, having no effect; `after` good ones come first. */
@@ -27,33 +26,23 @@ export interface FakeXray {
   heal(): void
   /** A client moves bytes through every inbound it stands in. */
   carry(email: string, up: number, down: number): void
-  /** It ends without being asked, and nobody has started it again yet. */
-  die(): void
-  /** Whoever looks after it starts it again. */
-  revive(): void
-  /** Nobody looks after it now. */
-  orphan(): void
 }
 
 /** How this Xray is told of ways out and rules: their JSON, in the place of messages. */
-const messageOf = (value: object): TypedMessage => ({
-  type: 'json',
-  value: Buffer.from(JSON.stringify(value)),
-})
+const messageOf = (value: object): TypedMessage => {
+  return { type: 'json', value: Buffer.from(JSON.stringify(value)) }
+}
 
 export function createFakeXray(): FakeXray {
   const inbounds = new Map<string, OpenInbound>()
   const counters = new Map<string, number>()
   const outbounds = new Map<string, OutboundMessage>()
   let rules: { ruleTag: string }[] = []
-  let [running, starts, good] = [false, 0, 0]
+  let good = 0
   let failures: ErrorCode[] = []
-  let file: object | null = null
-  let rendering: (() => object) | undefined
-  let tell: (change: XrayChange) => void = () => undefined
 
   function meetFault(): void {
-    if (!running) fail('XRAY_UNAVAILABLE', { reason: 'nothing listens there' })
+    if (!life.isRunning()) fail('XRAY_UNAVAILABLE', { reason: 'nothing listens there' })
     if (failures.length > 0 && good-- <= 0) {
       const [code, ...rest] = failures
       failures = rest
@@ -78,19 +67,14 @@ export function createFakeXray(): FakeXray {
     })
   }
 
-  function begin(render: () => object): void {
+  const life = createFakeLife((config) => {
     inbounds.clear()
     counters.clear()
-    file = render()
-    const config = file as RenderedConfig
     for (const inbound of config.inbounds) open(inbound)
     outbounds.clear()
     for (const each of config.outbounds) outbounds.set(each.tag, outboundOf(each))
     rules = config.routing.rules as typeof rules
-    running = true
-    starts++
-    tell({ type: 'up', pid: starts, lastError: null })
-  }
+  })
 
   const outboundOf = (rendered: { tag: string }): OutboundMessage => ({
     tag: rendered.tag,
@@ -100,42 +84,9 @@ export function createFakeXray(): FakeXray {
   function grow(name: string, bytes: number): void {
     counters.set(name, (counters.get(name) ?? 0) + bytes)
   }
-  const state = () => ({
-    running,
-    pid: running ? starts : null,
-    startedAt: running ? `start ${starts}` : null,
-    lastError: null,
-    onPreviousConfig: false,
-    heldBack: [],
-  })
 
   const parts: XrayParts = {
-    process: {
-      watch(listener) {
-        tell = listener
-      },
-      setRender(render) {
-        rendering = render
-      },
-      async start(render) {
-        if (!running) begin(render)
-      },
-      startAsIs: async () => undefined,
-      holdBack: () => undefined,
-      release: () => undefined,
-      acceptConfig: () => undefined,
-      adopt: async () => running,
-      async writeConfig(json) {
-        file = json
-      },
-      readConfig: async () => file,
-      async stop() {
-        running = false
-      },
-      restart: async (render) => begin(render),
-      state,
-      detach: async () => undefined,
-    },
+    process: life.process,
     api: {
       async addUser(tag, user) {
         meetFault()
@@ -158,7 +109,7 @@ export function createFakeXray(): FakeXray {
       },
       users: async (tag) => [...inboundOf(tag).users.values()],
       async inboundTags() {
-        if (!running) fail('XRAY_UNAVAILABLE', { reason: 'nothing listens there' })
+        if (!life.isRunning()) fail('XRAY_UNAVAILABLE', { reason: 'nothing listens there' })
         return ['api', ...inbounds.keys()]
       },
       async removeInbound(tag) {
@@ -181,7 +132,8 @@ export function createFakeXray(): FakeXray {
       ruleTags: async () => rules.map(({ ruleTag }) => ruleTag),
       counters: async () => new Map(counters),
       online: async () => [],
-      uptime: async () => starts,
+      addresses: async () => [],
+      uptime: async () => life.starts(),
       close: () => undefined,
     },
     async openInbound(rendered) {
@@ -191,7 +143,7 @@ export function createFakeXray(): FakeXray {
     isPortFree: async () => true,
     findClosed: async () => [],
     programs: noPrograms,
-    runs: async () => running,
+    runs: async () => life.isRunning(),
     fetchGeoFiles: async () =>
       fail('DOWNLOAD_FAILED', { what: 'geoip.dat', reason: 'there is no internet here' }),
     geoFileHash: async () => null,
@@ -217,7 +169,7 @@ export function createFakeXray(): FakeXray {
       failures = []
     },
     carry(email, up, down) {
-      if (!running) return
+      if (!life.isRunning()) return
       for (const { users } of inbounds.values()) {
         for (const user of users.values()) {
           if (!user.email.startsWith(`${email}#`)) continue
@@ -228,16 +180,11 @@ export function createFakeXray(): FakeXray {
       }
     },
     die() {
-      running = false
       inbounds.clear()
-      tell({ type: 'down', reason: 'it was ended by SIGKILL', restartInMs: 1_000 })
+      life.die()
     },
-    revive() {
-      if (!running && rendering !== undefined) begin(rendering)
-    },
-    orphan() {
-      rendering = undefined
-    },
+    revive: () => life.revive(),
+    orphan: () => life.orphan(),
   }
 }
 

@@ -149,7 +149,11 @@ export function createFaultyNode(deps: {
     const key = context?.idempotencyKey ?? ''
     // Over a wire: what is sent is not the object that is kept.
     const sent: unknown = structuredClone(input)
-    const answered = (code: ErrorCode | 'ok') => self.answers.set(key, { life, code })
+    // Of the life it reached: its answer may come when that is over, and another has been given since.
+    const reached = life
+    const answered = (code: ErrorCode | 'ok'): void => {
+      if ((self.answers.get(key)?.life ?? 0) <= reached) self.answers.set(key, { life: reached, code })
+    }
     try {
       const answer = await meetFault(self.faults.shift(), operation, sent, context ?? {})
       if (signal?.aborted !== true) answered('ok')

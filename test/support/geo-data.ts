@@ -22,10 +22,16 @@ export function geoip(...codes: string[]): Buffer {
 
 /** A geosite.dat with one domain in each of these lists. */
 export function geosite(...codes: string[]): Buffer {
-  const domain = Buffer.concat([Buffer.from([1 << 3, 2]), field(2, Buffer.from('example.com'))])
-  return Buffer.concat(
-    codes.map((code) => field(1, Buffer.concat([field(1, Buffer.from(code)), field(2, domain)]))),
-  )
+  return geositeOf(Object.fromEntries(codes.map((code) => [code, 'example.com'])))
+}
+
+/** The same, the domain of each list being told. */
+export function geositeOf(lists: Record<string, string>): Buffer {
+  const entry = ([code, name]: [string, string]): Buffer => {
+    const domain = Buffer.concat([Buffer.from([1 << 3, 2]), field(2, Buffer.from(name))])
+    return field(1, Buffer.concat([field(1, Buffer.from(code)), field(2, domain)]))
+  }
+  return Buffer.concat(Object.entries(lists).map(entry))
 }
 
 export const sha256 = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex')

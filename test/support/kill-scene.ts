@@ -178,8 +178,8 @@ export async function createScene(world: World) {
         await asksForClientEverywhere(alice, name)
         return () => alice.taps('Create')
       case 'clients.update':
-        await tap(encodeTap('client', { ...(await clientAt()), page: 0 }))
-        await alice.seesScreen(({ text }) => text.includes(`› ${name}`) && text.includes('Traffic'))
+        await tap(encodeTap('disableClient', await clientAt()))
+        await alice.seesScreen(`Disable ${name}?`)
         return () => alice.taps('Disable')
       case 'clients.delete':
         await tap(encodeTap('deleteClient', await clientAt()))

@@ -30,7 +30,13 @@ export function openLimitsHouse(db: Sqlite, clocks: FakeRuntime) {
   let refusals = 0
   let refused: string | null = null
   let hangs = false
+  let isSilent = false
+  let isUntold = false
+  /** Of how many it was asked from where they are connected, each time. */
+  const asked: number[] = []
   let keys = 0
+  // It has run for long.
+  createSettings(db).setTimeSeen({ time: clocks.now(), lived: null, uptime: null })
   let parts = begin()
 
   /** What a restart of our process is: everything anew over the same file. Xray is as it was. */
@@ -45,6 +51,7 @@ export function openLimitsHouse(db: Sqlite, clocks: FakeRuntime) {
       db,
       box,
       runtime,
+      age: clock.lived,
       log: silentLog(),
       position,
       view: () => viewRows(rows),
@@ -80,15 +87,25 @@ export function openLimitsHouse(db: Sqlite, clocks: FakeRuntime) {
         writes,
         position,
         runtime,
-        engine: { requireRunning: () => undefined, online: async () => [] },
+        engine: { requireRunning: () => undefined },
+        api: { online: async () => [], addresses: async () => [] },
       }),
       enforcement: createEnforcement({
         db,
         writes,
         position,
-        online: async () =>
-          [...connected].map(([email, ips]) => ({ email, ips: ips.map((ip) => ({ ip, lastSeen: 0 })) })),
+        async online(choose) {
+          const chosen = new Set(choose([...connected.keys()]))
+          asked.push(chosen.size)
+          if (isSilent) await new Promise(() => undefined)
+          if (isUntold) return null
+          return [...connected].map(([email, ips]) => ({
+            email,
+            ips: chosen.has(email) ? ips.map((ip) => ({ ip })) : null,
+          }))
+        },
         publish,
+        mayBeLater: clock.mayBeLater,
         runtime,
         log: silentLog(),
       }),
@@ -100,7 +117,9 @@ export function openLimitsHouse(db: Sqlite, clocks: FakeRuntime) {
   return {
     served,
     events,
+    asked,
     now: () => parts.clock.now(),
+    mayBeLater: () => parts.clock.mayBeLater(),
     client: (email: string) => parts.rows.clientByEmail(email),
     used: (email: string): number =>
       Number(
@@ -129,6 +148,14 @@ export function openLimitsHouse(db: Sqlite, clocks: FakeRuntime) {
     refuse(times: number): void {
       refusals = times
     },
+    /** Who is connected is told later than anybody waits. */
+    fallSilent(): void {
+      isSilent = true
+    },
+    /** Whether Xray does not tell who is connected. */
+    tellNothing(isSo: boolean): void {
+      isUntold = isSo
+    },
     connect(email: string, ips: string[]): void {
       connected.set(email, ips)
     },
@@ -142,10 +169,10 @@ export function openLimitsHouse(db: Sqlite, clocks: FakeRuntime) {
       await parts.enforcement.run()
       await parts.writes.mend()
     },
-    add: (client: ClientInput) =>
-      parts.clients['clients.add']({ id: String(INBOUND), clients: [client] }, call()),
-    update: (email: string, changes: Partial<Omit<ClientInput, 'email' | 'subscriptionId'>>) =>
-      parts.clients['clients.update']({ email, ...changes }, call()),
+    add: (...clients: ClientInput[]) =>
+      parts.clients['clients.add']({ id: String(INBOUND), clients }, call()),
+    update: (email: string, changes: Partial<Omit<ClientInput, 'email' | 'subscriptionId'>>, as = call()) =>
+      parts.clients['clients.update']({ email, ...changes }, as),
     reset: (email: string) => parts.clients['clients.resetTraffic']({ email }, call()),
   }
 }

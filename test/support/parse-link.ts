@@ -147,7 +147,9 @@ function shadowsocks(link: Addressed): Outbound {
   return {
     protocol: 'shadowsocks',
     settings: { servers: [{ address, port, method, password: rest.join(':') }] },
-    streamSettings: find('type') === undefined ? pluginStream(plugin) : streamOf(link),
+    // Where there is both, a plugin is what apps go by.
+    streamSettings:
+      plugin === undefined && find('type') !== undefined ? streamOf(link) : pluginStream(plugin),
   }
 }
 
@@ -155,11 +157,28 @@ function shadowsocks(link: Addressed): Outbound {
 function pluginStream(plugin: string | undefined): Record<string, unknown> {
   if (plugin === undefined) return { network: 'raw', security: 'none' }
   const [name, ...options] = plugin.split(';')
-  const values = new Map(options.map((option) => option.split('=', 2) as [string, string]))
-  if (name !== 'obfs-local' || values.get('obfs') !== 'http') throw new Error(`unknown plugin ${plugin}`)
+  const values = new Map(
+    options.map((option): [string, string] => {
+      const [, key = option, value = ''] = /^([^=]+)=(.*)$/.exec(option) ?? []
+      return [key, value.replace(/\\([\\=,])/g, '$1')]
+    }),
+  )
   const { need } = reading(values)
+  if (name === 'v2ray-plugin') return webSocketPlugin(values, need)
+  if (name !== 'obfs-local' || values.get('obfs') !== 'http') throw new Error(`unknown plugin ${plugin}`)
   const fields = { type: 'tcp', headerType: 'http', host: need('obfs-host'), path: need('path') }
   return { ...transportOf(reading(new Map(Object.entries(fields)))), security: 'none' }
+}
+
+/** As v2rayN takes it: the host is the name for TLS too, and several connections in one are nothing for Xray. */
+function webSocketPlugin(values: ReadonlyMap<string, string>, need: Read['need']): Record<string, unknown> {
+  if (need('mode') !== 'websocket' || need('mux') !== '0') throw new Error('Xray has no such plugin')
+  const host = values.get('host') ?? ''
+  const fields = { type: 'ws', path: need('path'), ...(host === '' ? {} : { host }) }
+  const security = values.has('tls')
+    ? { security: 'tls', tlsSettings: { serverName: host } }
+    : { security: 'none' }
+  return { ...transportOf(reading(new Map(Object.entries(fields)))), ...security }
 }
 
 function hysteria2(link: Addressed): Outbound {

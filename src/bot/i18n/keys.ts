@@ -19,6 +19,7 @@ export interface Texts {
   'crumb.limits': none
   'crumb.certificates': none
   'crumb.addTo': none
+  'crumb.waiting': none
   'button.allServers': none
   'button.servers': none
   'button.clients': none
@@ -68,6 +69,9 @@ export interface Texts {
   'button.addToInbounds': none
   'button.removeFrom': none
   'button.add': none
+  'button.waiting': { count: number }
+  'button.callOff': { what: string | number }
+  'button.callOffYes': none
   'command.start': none
   'command.servers': none
   'command.add': none
@@ -87,6 +91,7 @@ export interface Texts {
   'status.online': none
   'status.offline': none
   'status.error': none
+  'status.partly': none
   'status.pending': none
   'status.disabled': none
   'time.seconds': { n: string | number }
@@ -95,6 +100,7 @@ export interface Texts {
   'time.days': { n: string | number }
   'home.offline': none
   'home.error': none
+  'home.partly': none
   'home.pending': none
   'home.disabled': { n: string | number }
   'home.traffic': { down: string | number; up: string | number }
@@ -126,6 +132,12 @@ export interface Texts {
   'server.removeQuestion': { name: string | number }
   'server.removeEffect': { count: number }
   'server.removed': { name: string | number }
+  'waiting.none': none
+  'waiting.inOrder': none
+  'waiting.untilEnabled': none
+  'waiting.begun': none
+  'waiting.question': { what: string | number }
+  'waiting.effect': { name: string | number }
   'usage.load': { load: string | number }
   'usage.memory': { percent: string | number; total: string | number; used: string | number }
   'usage.swap': { percent: string | number; total: string | number; used: string | number }
@@ -369,6 +381,7 @@ export interface Texts {
   'batch.other.doing': none
   'batch.other.done': none
   'batch.follows': none
+  'batch.followsEnabled': none
   'batch.working': { done: string | number; total: string | number }
   'batch.done': { done: string | number; total: string | number }
   'batch.countDone': { n: string | number }
@@ -392,17 +405,22 @@ export interface Texts {
   'batch.removeClient.done': { name: string | number }
   'alert.offline': { name: string | number }
   'alert.error': { name: string | number }
+  'alert.partly': { name: string | number }
+  'alert.whole': { name: string | number }
+  'alert.wasPartly': { time: string | number }
   'alert.up': { name: string | number }
   'alert.since': { time: string | number }
   'alert.offlineHint': none
   'alert.wasDown': { time: string | number }
   'alert.had.offline': { since: string | number; time: string | number }
   'alert.had.error': { since: string | number; time: string | number }
+  'alert.had.partly': { since: string | number; time: string | number }
   'toast.forbidden': none
   'toast.foreign': none
   'toast.expired': none
   'toast.already': none
   'toast.old': none
+  'toast.tooLate': none
   'toast.nothingToRetry': none
   'toast.typed': none
   'toast.checking': none
@@ -431,6 +449,7 @@ export interface Texts {
   'errors.DOWNLOAD_FAILED': { reason: string | number; what: string | number }
   'errors.XRAY_REFUSED': { reason: string | number }
   'errors.XRAY_UNAVAILABLE': { reason: string | number }
+  'errors.XRAY_PARTLY': { reason: string | number }
   'errors.SERVER_NOT_FOUND': { server: string | number }
   'errors.SERVER_NAME_TAKEN': { name: string | number }
   'errors.SERVER_UNREACHABLE': { reason: string | number }

@@ -9,6 +9,7 @@ import type { Intent, Services, Toast } from '../services.ts'
 import type { BotContext } from '../types.ts'
 import { ownerOf, type Routes } from './route.ts'
 import { showServer } from './server.ts'
+import { showWaiting } from './waiting.ts'
 
 type Changing = 'do' | 'retry' | 'batch'
 
@@ -37,6 +38,11 @@ export function changeRoutes(
       case 'enableServer':
         servers.setEnabled(intent.server, intent.enabled, ctx.who.actor)
         return showServer(s, ctx, intent.server)
+      case 'callOff': {
+        const isOff = tasks.cancel(intent.task, ctx.who.actor)
+        await showWaiting(s, ctx, { server: intent.server, page: 0 })
+        return isOff ? undefined : { text: ctx.t('toast.tooLate') }
+      }
       case 'removeServer': {
         const { server } = intent
         // Already gone: this is the same tap, handled again after a kill.

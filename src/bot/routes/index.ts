@@ -8,6 +8,7 @@ import { certificateRoutes } from './certificates.ts'
 import { changeRoutes } from './change.ts'
 import { startRoutes } from './join.ts'
 import type { Routes } from './route.ts'
+import { waitingRoutes } from './waiting.ts'
 
 /** What every button does. A verb without a route does not compile. */
 export function createRoutes(
@@ -20,6 +21,7 @@ export function createRoutes(
     ...askRoutes(s),
     ...askClientRoutes(s),
     ...certificateRoutes(s),
+    ...waitingRoutes(s),
     ...changeRoutes(s, followers, redraw),
     ...startRoutes(s),
   }

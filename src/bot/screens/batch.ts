@@ -9,7 +9,9 @@ import { type LinkRef, qrButtons } from './qr.ts'
 export interface BatchModel {
   id: string
   tasks: TaskView[]
-  /** True once every task is done or waits for a server that is away. */
+  /** Those of its servers that are disabled now. */
+  disabled: ReadonlySet<number>
+  /** True once every task is done or waits for its server. */
   settled: boolean
   /** Where the thing lives: the breadcrumb. */
   path: string[]
@@ -39,16 +41,17 @@ const MARKS = {
   failed: '❌',
   cancelled: '❌',
   expired: '❌',
-  skipped: '➖',
+  // Of old: nothing is left out any more.
+  skipped: '❌',
 } as const
 
-function taskLine(task: TaskView, settled: boolean, t: T): Html {
+function taskLine(task: TaskView, { settled, disabled }: BatchModel, t: T): Html {
   const isTold = MARKS[task.status] === '❌' || (settled && !isAway(task))
   const why =
     task.error !== null && isTold
       ? html`: ${short(errorWords(t, task.error), 200)}`
       : settled && MARKS[task.status] === '⏳'
-        ? html`: ${t('batch.follows')}`
+        ? html`: ${t(disabled.has(task.serverId) ? 'batch.followsEnabled' : 'batch.follows')}`
         : ''
   return html`${MARKS[task.status]} ${short(task.serverName, 80)}${why}`
 }
@@ -62,7 +65,7 @@ function isAway({ error }: TaskView): boolean {
 export function batchScreen(model: BatchModel, t: T): Screen {
   const { id, tasks, settled, links, next } = model
   const count = (mark: string): number => tasks.filter((task) => MARKS[task.status] === mark).length
-  const [done, waiting, failed] = [count('✅') + count('➖'), count('⏳'), count('❌')]
+  const [done, waiting, failed] = [count('✅'), count('⏳'), count('❌')]
   const isDone = settled && failed === 0 && waiting === 0
   const counts = [
     t('batch.countDone', { n: done }),
@@ -79,7 +82,7 @@ export function batchScreen(model: BatchModel, t: T): Screen {
   // Failures first: they are what somebody must act on, and not everything may fit.
   const all = [...tasks]
     .sort((a, b) => Number(MARKS[b.status] === '❌') - Number(MARKS[a.status] === '❌'))
-    .map((task) => taskLine(task, settled, t))
+    .map((task) => taskLine(task, model, t))
   const shown = fitting(all, ROOM_FOR_LINES)
   const shownLinks = fitting(
     links.map(

@@ -46,7 +46,10 @@ function waitingLines({ waiting }: Person, t: T): (Html | string)[] {
   const rest = waiting.length - MOST_WAITING
   const shown = waiting.slice(0, MOST_WAITING)
   return [
-    ...shown.map(({ name }) => html`\n⏳ <b>${short(name, 80)}</b>: ${t('batch.follows')}`),
+    ...shown.map(
+      ({ name, enabled }) =>
+        html`\n⏳ <b>${short(name, 80)}</b>: ${t(enabled ? 'batch.follows' : 'batch.followsEnabled')}`,
+    ),
     ...(rest > 0 ? [`⏳ ${t('batch.more', { n: rest })}`] : []),
   ]
 }

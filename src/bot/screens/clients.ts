@@ -23,6 +23,8 @@ export interface ClientsModel {
       blocked: boolean
       traffic: number
       servers: number
+      /** It stands nowhere yet: what adds it waits. */
+      waits?: true
     }[]
   }
   filter: ClientFilter
@@ -47,10 +49,18 @@ function enabledOn({ placements }: Person): 'yes' | 'partly' | 'no' {
   return placements.some(({ client }) => client.enabled) ? 'partly' : 'no'
 }
 
-/** A person of the fleet as one line; undefined where they stand on no server any more. */
+/** One who stands nowhere yet. */
+function waitingItem({ email, waiting }: Person): ClientsModel['rows']['items'][number] | undefined {
+  const [server] = waiting
+  if (server === undefined) return undefined
+  const nothing = { clientId: 0, enabled: 'yes', blocked: false, traffic: 0 } as const
+  return { ...nothing, serverId: server.id, email, servers: waiting.length, waits: true }
+}
+
+/** A person of the fleet as one line; undefined where they are on no server any more. */
 export function personItem(person: Person): ClientsModel['rows']['items'][number] | undefined {
-  const first = person.placements[0]
-  if (first === undefined) return undefined
+  const [first] = person.placements
+  if (first === undefined) return waitingItem(person)
   return {
     serverId: first.server.id,
     clientId: first.client.id,
@@ -61,6 +71,8 @@ export function personItem(person: Person): ClientsModel['rows']['items'][number
     servers: person.placements.length,
   }
 }
+
+const onServers = ({ servers }: { servers: number }): string => (servers > 1 ? ` · ${servers} 🖥` : '')
 
 function countWords(total: number, filter: ClientFilter, t: T): string {
   if (total > 0) return t('clients.count', { count: total })
@@ -94,11 +106,13 @@ export function clientsScreen({ server, rows, filter, search }: ClientsModel, t:
     ),
     keyboard: [
       ...rows.items.map((row) => [
-        button(
-          `${row.blocked ? '⛔' : { yes: '✅', partly: '◐', no: '⏸' }[row.enabled]} ${row.email} · ${bytes(row.traffic)}${row.servers > 1 ? ` · ${row.servers} 🖥` : ''}`,
-          'client',
-          { server: row.serverId, client: row.clientId, page: 0 },
-        ),
+        row.waits === true
+          ? button(`⏳ ${row.email}${onServers(row)}`, 'waiting', { server: row.serverId, page: 0 })
+          : button(
+              `${row.blocked ? '⛔' : { yes: '✅', partly: '◐', no: '⏸' }[row.enabled]} ${row.email} · ${bytes(row.traffic)}${onServers(row)}`,
+              'client',
+              { server: row.serverId, client: row.clientId, page: 0 },
+            ),
       ]),
       ...pager(rows, 'clients', (page) => ({ server: scope, page, filter, found })),
       ...(isEmpty ? [] : [[chip('all', t('filter.all')), chip('disabled', t('filter.disabled'))]]),

@@ -1,6 +1,6 @@
 import type { Server } from '#src/fleet/types.ts'
 import { button, inRows, short } from '../buttons.ts'
-import { bytes, moment, statusDot } from '../format.ts'
+import { bytes, isReachable, moment, statusDot } from '../format.ts'
 import { HERE, type Html, html, lines, placed } from '../html.ts'
 import type { T } from '../i18n/texts.ts'
 import { PAGE_SIZE } from '../paging.ts'
@@ -18,7 +18,7 @@ export interface HomeModel {
 /** Problems get a line and a button each, up to here: more would push the rest off the screen. */
 const MOST_PROBLEMS = 8
 /** Worst first. */
-const PROBLEMS = ['offline', 'error', 'pending'] as const
+const PROBLEMS = ['offline', 'error', 'partly', 'pending'] as const
 
 /** Servers somebody should look at, worst first. */
 function problemsOf(servers: Server[]): { server: Server; status: (typeof PROBLEMS)[number] }[] {
@@ -78,7 +78,7 @@ export function homeScreen({ servers, totals, now }: HomeModel, t: T): Screen {
 /** What can be done to every server at once. */
 export function allScreen({ servers }: { servers: Server[] }, t: T): Screen {
   const wanted = servers.filter((server) => server.enabled)
-  const reachable = wanted.filter((server) => server.status === 'online' || server.status === 'error').length
+  const reachable = wanted.filter(isReachable).length
   return {
     text: lines(
       crumbs(t, [t('crumb.all')]),

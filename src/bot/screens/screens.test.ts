@@ -3,6 +3,7 @@ import type { Certificate } from '#src/contract/index.ts'
 import type { InboundRow, Person, Server, TaskView } from '#src/fleet/types.ts'
 import { parseHtml } from '#src/playground/html.ts'
 import { loadLanguages } from '../i18n/texts.ts'
+import { pageOf } from '../paging.ts'
 import type { Screen } from '../types.ts'
 import { batchScreen } from './batch.ts'
 import { certificateScreen, certificatesScreen } from './certificates.ts'
@@ -14,6 +15,7 @@ import { inboundScreen, inboundsScreen } from './inbounds.ts'
 import { limitsScreen } from './limits.ts'
 import { editScreen, joinScreen } from './server-edit.ts'
 import { serverScreen, usageScreen } from './server.ts'
+import { WAITING_PER_PAGE, waitingScreen } from './waiting.ts'
 
 const { t } = loadLanguages().forCode('en')
 /** As long and as hostile as a name may be. */
@@ -35,8 +37,8 @@ function server(id: number, change: Partial<Server> = {}): Server {
     enabled: true,
     lastSeen: 1,
     lastError: NASTY.repeat(5),
-    version: '1',
-    xrayVersion: '2',
+    version: NASTY.repeat(1e3),
+    xrayVersion: NASTY.repeat(1e3),
     osInfo: null,
     createdAt: 1,
     ...change,
@@ -230,10 +232,31 @@ const screens: Record<string, Screen> = {
   'client with a link that fits no message': cardOf(1),
   limits: limitsScreen({ person, at: { server: first.id, client: client.id } }, t),
   confirm: confirmScreen({ crumbs: [NASTY], question: NASTY, effect: NASTY, yes: 'Yes', nonce, back }, t),
+  waiting: waitingScreen(
+    {
+      server: first,
+      total: 1_000,
+      items: pageOf(
+        fleet.map((_, i) => ({
+          task: {
+            ...task(i, 'pending'),
+            id: '0'.repeat(36),
+            error: { code: 'SERVER_REFUSED', message: '', details: { reason: NASTY.repeat(100) } },
+            begun: i % 2 === 0,
+          },
+          doing: NASTY.repeat(3),
+        })),
+        3,
+        WAITING_PER_PAGE,
+      ),
+    },
+    t,
+  ),
   batch: batchScreen(
     {
       id: '0'.repeat(36),
       tasks,
+      disabled: new Set(fleet.map(({ id }) => id)),
       settled: true,
       path: [NASTY, NASTY],
       name: NASTY,

@@ -40,16 +40,17 @@ function stateWords(server: Server, t: T): string {
 export function serverScreen(model: ServerModel, t: T): Screen {
   const { server, totals } = model
   const away = server.status === 'offline' || server.status === 'error'
+  const isWrong = away || server.status === 'partly'
   return {
     text: lines(
       crumbs(t, [server.name]),
       '',
       `${statusDot(server)} ${stateWords(server, t)}`,
-      away && server.lastError !== null && html`<i>${short(server.lastError, 300)}</i>`,
+      isWrong && server.lastError !== null && html`<i>${short(server.lastError, 300)}</i>`,
       away &&
         server.lastSeen !== null &&
         placed(t('server.seen', { time: HERE }), moment(server.lastSeen, 'ago')),
-      t('server.versions', { xray: server.xrayVersion ?? '–', agent: server.version ?? '–' }),
+      t('server.versions', { xray: short(server.xrayVersion ?? '–'), agent: short(server.version ?? '–') }),
       server.publicAddress !== null && html`${t('server.address')} <code>${server.publicAddress}</code>`,
       server.region !== '' && t('server.region', { region: server.region }),
       server.enabled && server.status !== 'pending' && loadLine(model.load, t),

@@ -1,6 +1,6 @@
 import type { Fleet, Server } from '#src/fleet/types.ts'
 import { button } from '../buttons.ts'
-import { namesOf } from '../format.ts'
+import { isReachable, namesOf } from '../format.ts'
 import { serverLabel } from '../server-list.ts'
 import { type Html, html } from '../html.ts'
 import type { T } from '../i18n/texts.ts'
@@ -57,7 +57,7 @@ export function refusedServers(answers: ServerChoice, fleet: Fleet, t: T): Refus
 
 /** "3 of 5 reachable, 2 will follow". */
 export function reachLine(servers: Server[], t: T): Html | undefined {
-  const reachable = servers.filter((server) => server.status === 'online' || server.status === 'error').length
+  const reachable = servers.filter(isReachable).length
   const rest = servers.length - reachable
   const line = t('all.reachable', { reachable, total: servers.length })
   const [only] = servers.length === 1 ? servers : []

@@ -1,37 +1,28 @@
 /** A node's backups: made as a stream, and put back from one. */
-import { networksOf, type Network } from '#src/xray/streams.ts'
 import { createHash } from 'node:crypto'
 import { createWriteStream } from 'node:fs'
 import { type FileHandle, mkdir, open, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import type { CallContext, ParsedRestore, RestoreReport } from '#src/contract/index.ts'
-import { fail } from '#src/errors.ts'
 import { type Faults, noFaults } from '#src/faults.ts'
 import { type Runtime, randomId } from '#src/runtime.ts'
 import type { Migration } from '#src/store/migrate.ts'
-import type { Sqlite } from '#src/store/open.ts'
-import type { SecretBox } from '#src/trust/secret-box.ts'
-import { renderConfig } from '#src/xray/render.ts'
-import { listensOverlap, validateModel } from '#src/xray/validate.ts'
 import type { Engine } from '../engine.ts'
 import type { StreamedOperations } from '../operations.ts'
 import type { PositionStore } from '../position.ts'
 import type { Replacements } from '../replacement.ts'
-import type { InboundRecord } from '../records.ts'
-import type { Rows } from '../rows.ts'
 import { type ByteReader, createByteReader } from './byte-reader.ts'
-import { type CheckedCopy, checkRows, openCopy } from './check-copy.ts'
+import { type CheckedCopy, openCopy } from './check-copy.ts'
+import { checkRows } from './check-rows.ts'
 import { copyRows } from './copy-out.ts'
 import { type BackupHeader, limited, readHeader, sealBackup, unsealBackup } from './format.ts'
 import { merge } from './merge.ts'
+import { type RehearsalDeps, createRehearsal } from './rehearsal.ts'
 import { requireKeys, theirBox } from './their-box.ts'
 
-export interface BackupDeps {
-  db: Sqlite
-  box: SecretBox
+export interface BackupDeps extends RehearsalDeps {
   runtime: Runtime
-  rows: Rows
   position: PositionStore
   engine: Engine
   replacements: Replacements
@@ -40,9 +31,6 @@ export interface BackupDeps {
   folder: string
   /** This product's version. */
   release: string
-  isPortFree: (listen: string, port: number, networks: readonly Network[]) => Promise<boolean>
-  /** Lets Xray read a configuration without running it. @throws XRAY_REFUSED */
-  testConfig: (config: object) => Promise<void>
   faults?: Faults | undefined
 }
 
@@ -55,6 +43,8 @@ export interface Backups extends StreamedOperations {
 
 export function createBackups(deps: BackupDeps): Backups {
   const { db, box, runtime, rows, position, engine, migrations, folder, release, faults = noFaults } = deps
+
+  const rehearsal = createRehearsal(deps)
 
   /** An empty file for its owner alone. */
   async function emptyFile(): Promise<string> {
@@ -103,26 +93,6 @@ export function createBackups(deps: BackupDeps): Backups {
     await pipeline(proven(), createWriteStream(file))
   }
 
-  /** Everything that can be known to be wrong with the inbounds as they will be. */
-  async function check(candidate: InboundRecord[]): Promise<void> {
-    // Those put back last: what is in their way is named, rather than they.
-    const inOrder = candidate.toSorted((a, b) => a.changeSeq - b.changeSeq)
-    const model = engine.model(inOrder, false)
-    const wrong = validateModel(model)
-    if (wrong !== null) throw wrong
-    const held = rows.allInboundSettings().filter(({ enabled }) => enabled)
-    for (const inbound of model.inbounds) {
-      const { listen, port } = inbound
-      const ours = held.filter((other) => other.port === port && listensOverlap(other.listen, listen))
-      const networks = networksOf(inbound).filter(
-        (network) => !ours.some((other) => networksOf(other).includes(network)),
-      )
-      if (!(await deps.isPortFree(listen, port, networks)))
-        fail('PORT_TAKEN', { port, by: 'another program' })
-    }
-    await deps.testConfig(renderConfig(model))
-  }
-
   function putBack(
     copy: CheckedCopy,
     header: BackupHeader,
@@ -131,26 +101,27 @@ export function createBackups(deps: BackupDeps): Backups {
     call: CallContext,
   ): Promise<RestoreReport> {
     const merging = { copy, theirBox: theirBox(box, input.key), deleted: input.deleted }
-    const mergeDeps = { db, box, position, now: runtime.now() }
+    const mergeDeps = { db, box, rows, position, now: runtime.now() }
     return deps.replacements.run({
       operation: RESTORE,
       inputHash,
       call,
       plan: async () => {
-        const candidate = takenBack(db, () => {
-          merge(mergeDeps, merging, 'inbound')
-          return rows.inbounds()
-        })
-        await check(candidate)
+        const rehearsed = rehearsal.rehearse(() => merge(mergeDeps, merging, 'structure'))
+        await rehearsal.check(rehearsed)
         const { createdAt } = header
+        const { restart } = engine.difference({
+          ...engine.model(undefined, false),
+          routing: rehearsed.routing,
+        })
+        const restartNeeded = restart.length > 0 && engine.state().running
         return {
-          reopen: await engine.strayed(candidate),
-          commit: () => ({
-            createdAt,
-            release: header.release,
-            schema: copy.schema,
-            ...merge(mergeDeps, merging),
-          }),
+          reopen: [...(await engine.strayed(rehearsed.inbounds)), ...rehearsed.reshown],
+          commit: () => {
+            const { routing: outcome, ...counts } = merge(mergeDeps, merging)
+            const routing = { outcome, restartNeeded }
+            return { createdAt, release: header.release, schema: copy.schema, ...counts, routing }
+          },
         }
       },
     })
@@ -205,24 +176,4 @@ async function* seen(
     see(part)
     yield part
   }
-}
-
-/** Ends a transaction without its changes, but with what was seen in it. */
-class TakenBack<T> {
-  readonly value: T
-  constructor(value: T) {
-    this.value = value
-  }
-}
-
-function takenBack<T>(db: Sqlite, work: () => T): T {
-  try {
-    db.transaction(() => {
-      throw new TakenBack(work())
-    }).immediate()
-  } catch (thrown) {
-    if (thrown instanceof TakenBack) return thrown.value as T
-    throw thrown
-  }
-  throw new TypeError('the transaction did not end')
 }

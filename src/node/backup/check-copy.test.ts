@@ -147,6 +147,26 @@ describe('a database in a backup is refused', () => {
       (db) => db.exec('update client_traffics set reset_up = 6'),
       /number in client_traffics/,
     ],
+    [
+      'with a certificate whose file would lie elsewhere',
+      (db) =>
+        db.exec(
+          `insert into certificates (server_id, domain, kind, issuer, not_before, not_after, sha256, chain, key,
+             auto_renew, created_at, updated_at)
+           select 1, '../../x', 'imported', '', 0, 0, '${'0'.repeat(64)}', '', credentials, 0, 0, 0 from clients limit 1`,
+        ),
+      /a certificate/,
+    ],
+    [
+      'with rules that are something else',
+      (db) => db.exec(`insert into routings select 1, credentials, 1, 0 from clients limit 1`),
+      /secret/,
+    ],
+    [
+      'with a deleted certificate that can be none',
+      (db) => db.exec(`insert into deleted_certificates values (1, '../../x', 0)`),
+      /buries/,
+    ],
   ]
 
   test.each(hostile)('%s', async (_what, change, reason) => {

@@ -3,20 +3,14 @@
  * before anything of it is read for use.
  */
 import { closeSync, openSync, readSync } from 'node:fs'
-import { setImmediate as nextTurn } from 'node:timers/promises'
 import Database from 'better-sqlite3'
 import { z } from 'zod'
-import { clientInput } from '#src/contract/index.ts'
-import { email } from '#src/contract/primitives.ts'
-import { mirroredClient, mirroredInbound } from '#src/contract/sync.ts'
 import { FleetError, fail, toFleetError } from '#src/errors.ts'
 import { type Migration, migrate, pendingMigrations } from '#src/store/migrate.ts'
 import { LOCAL_SERVER_ID, type Sqlite } from '#src/store/open.ts'
-import type { SecretBox } from '#src/trust/secret-box.ts'
-import { createRows, emailKey } from '../rows.ts'
 import { createLine } from './line.ts'
 import { shapeAfter, shapeOf } from './shape.ts'
-import { type Dependent, type Raw, dependents, entities, quoted } from './tables.ts'
+import { dependents, entities, quoted } from './tables.ts'
 
 /** A copy that has passed, read-only. */
 export interface CheckedCopy {
@@ -29,10 +23,7 @@ export interface CheckedCopy {
   position: { changeSeq: number; trafficSeq: number; nextId: number }
 }
 
-/** So many rows are looked at before others get a turn. */
-const ROWS_PER_TURN = 500
-
-function damaged(reason: string, cause?: unknown): never {
+export function damaged(reason: string, cause?: unknown): never {
   fail('BACKUP_DAMAGED', { reason }, { cause })
 }
 
@@ -65,7 +56,7 @@ export function openCopy(file: string, migrations: readonly Migration[], release
 }
 
 /** What SQLite finds wrong with a file is the file's fault, unless the disk is full. */
-function sound<T>(work: () => T): T {
+export function sound<T>(work: () => T): T {
   try {
     return work()
   } catch (error) {
@@ -73,16 +64,6 @@ function sound<T>(work: () => T): T {
     if (coded.code === 'SECRET_UNREADABLE') damaged('a secret in it cannot be opened', error)
     if (coded.code === 'INTERNAL') damaged('its database cannot be read', error)
     throw coded
-  }
-}
-
-/** Whether a row is right; one of a shape that nothing expects is not. What cannot be opened or read is for `sound`. */
-function holds(check: () => boolean | undefined): boolean {
-  try {
-    return check() === true
-  } catch (error) {
-    if (error instanceof TypeError || error instanceof SyntaxError) return false
-    throw error
   }
 }
 
@@ -165,12 +146,11 @@ function keyIdsIn(db: Sqlite): string[] {
 }
 
 /** As far as a number can be counted on; beyond it the next would be the same. */
-const counter = z
+export const counter = z
   .number()
   .int()
   .nonnegative()
   .max(2 ** 52)
-const tombstone = z.object({ kind: z.enum(['inbound', 'client']), id: counter.min(1) })
 const positionRow = z.object({ changeSeq: counter, trafficSeq: counter, nextId: counter })
 
 function positionIn(db: Sqlite): CheckedCopy['position'] {
@@ -182,55 +162,4 @@ function positionIn(db: Sqlite): CheckedCopy['position'] {
     .get()
   const parsed = positionRow.safeParse(row)
   return parsed.success ? parsed.data : damaged('it does not say where its changes stand')
-}
-
-/**
- * Looks at every inbound and client of a copy as if it had been asked for today: what stands in the file with a right
- * name in the wrong place, or cannot be opened, would otherwise stop a server that starts with it.
- * @param box opens what is sealed in the copy
- * @throws FleetError BACKUP_DAMAGED
- */
-export async function checkRows({ db, position }: CheckedCopy, box: SecretBox): Promise<void> {
-  const rows = createRows(db, box)
-  const keyOf = db
-    .prepare(`select email_key from clients where server_id = ${LOCAL_SERVER_ID} and id = ?`)
-    .pluck()
-  const row = z.object({ id: z.number().int().positive().lt(position.nextId) })
-  const { uuid, subscriptionId } = clientInput.shape
-  const client = mirroredClient.extend({ email, uuid, subscriptionId })
-  const checks: Record<string, (id: number) => boolean> = {
-    inbound: (id) => mirroredInbound.safeParse(rows.inbound(id)).success,
-    client: (id) => {
-      const found = client.safeParse(rows.client(id))
-      return found.success && keyOf.get(id) === emailKey(found.data.email)
-    },
-  }
-  for (const { table, kind } of entities) {
-    const ids = db.prepare(`select id from ${table} where server_id = ${LOCAL_SERVER_ID}`).pluck().all()
-    for (const [index, id] of ids.entries()) {
-      if (index % ROWS_PER_TURN === 0) await nextTurn()
-      const isRight = sound(() => row.safeParse({ id }).success && holds(() => checks[kind]?.(id as number)))
-      if (!isRight) damaged(`${kind} ${String(id)} in it is not one`)
-    }
-  }
-  const buried = db.prepare(`select kind, id from tombstones where server_id = ${LOCAL_SERVER_ID}`)
-  for (const grave of sound(() => buried.all())) {
-    if (!tombstone.safeParse(grave).success) damaged('it buries what never was')
-  }
-  for (const dependent of dependents) {
-    await nextTurn()
-    sound(() => checkNumbers(db, dependent))
-  }
-}
-
-/** What counts or tells a time is a whole number that JSON carries too, and no part is larger than its whole. */
-function checkNumbers(db: Sqlite, { table, parts = {} }: Dependent): void {
-  const all = db.prepare(`select * from ${table} where server_id = ${LOCAL_SERVER_ID}`)
-  for (const row of all.iterate() as IterableIterator<Raw>) {
-    const isWrong =
-      Object.values(row).some(
-        (value) => typeof value === 'number' && !(Number.isSafeInteger(value) && value >= 0),
-      ) || Object.entries(parts).some(([part, whole]) => Number(row[part]) > Number(row[whole]))
-    if (isWrong) damaged(`a number in ${table} cannot be right`)
-  }
 }

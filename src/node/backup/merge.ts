@@ -2,25 +2,29 @@
 import type { Deleted, RestoredRows } from '#src/contract/index.ts'
 import { LOCAL_SERVER_ID, type Sqlite } from '#src/store/open.ts'
 import type { SecretBox } from '#src/trust/secret-box.ts'
+import { createCertificateUsers } from '../certificate-users.ts'
+import { createCertificateRows, createDeletedCertificates } from '../certificates/rows.ts'
+import { pinFor } from '../certificates/shown.ts'
 import type { PositionStore } from '../position.ts'
-import { emailKey } from '../rows.ts'
+import { type Rows, emailKey } from '../rows.ts'
 import { createTombstones } from '../tombstones.ts'
 import type { CheckedCopy } from './check-copy.ts'
 import { type Known, decideFates } from './fates.ts'
 import { createLine } from './line.ts'
+import { putCertificates } from './put-certificates.ts'
 import { putDependent } from './put-dependent.ts'
 import { type Context, createPut } from './put-entity.ts'
 import { createResealing } from './reseal.ts'
 import { type Entity, type Kind, type Raw, dependents, entities, quoted } from './tables.ts'
+import { type Outcome, createTally } from './tally.ts'
 
 const S = LOCAL_SERVER_ID
-/** A report is read by people: so many names of each kind, the rest is a number. */
-const NAMES = 50
 
 export interface MergeDeps {
   db: Sqlite
   /** Seals here. */
   box: SecretBox
+  rows: Rows
   position: PositionStore
   now: number
 }
@@ -35,11 +39,14 @@ export interface Merging {
 export interface Merged {
   inbounds: RestoredRows
   clients: RestoredRows
+  certificates: RestoredRows
+  /** kept: the backup says nothing of it. */
+  routing: 'restored' | 'unchanged' | 'kept'
 }
 
-/** @param only stops after these: to see what would come of the inbounds, before it is taken back */
-export function merge(deps: MergeDeps, merging: Merging, only?: Kind): Merged {
-  const { db, box, position, now } = deps
+/** @param part structure: all but clients and what is theirs, to see what would come of it before it is taken back */
+export function merge(deps: MergeDeps, merging: Merging, part: 'all' | 'structure' = 'all'): Merged {
+  const { db, box, rows, position, now } = deps
   const { copy, theirBox, deleted } = merging
   const line = createLine(db)
   const sameLine = joinLine(db, line, copy)
@@ -57,16 +64,26 @@ export function merge(deps: MergeDeps, merging: Merging, only?: Kind): Merged {
     resealing: createResealing(box, theirBox),
   }
   const counts = new Map<Kind, RestoredRows>()
-  for (const entity of entities) {
+  const isPart = (each: { structural?: true }): boolean => part === 'all' || each.structural === true
+  for (const entity of entities.filter(isPart)) {
     const isDeleted = deletions(entity.kind, deleted, sameLine)
     counts.set(entity.kind, mergeEntity(context, entity, { sameLine, isDeleted }))
-    if (entity.kind === only) break
   }
-  if (only === undefined) {
-    const trafficSeq = position.nextTraffic()
-    for (const dependent of dependents) putDependent({ ...context, trafficSeq }, dependent)
+  const carrying = { ...context, trafficSeq: position.nextTraffic() }
+  let certificates = createTally().rows
+  let routing: Merged['routing'] = 'kept'
+  for (const dependent of dependents.filter(isPart)) {
+    if (dependent.table === 'certificates') {
+      certificates = putCertificates(carrying, dependent, { deleted, sameLine })
+    } else if (dependent.table === 'routings') {
+      const tell = (_: Raw, outcome: Outcome): void =>
+        void (routing = outcome === 'restored' ? outcome : 'unchanged')
+      putDependent(carrying, dependent, { tell })
+    } else putDependent(carrying, dependent)
   }
-  return { inbounds: counts.get('inbound') ?? nothing(), clients: counts.get('client') ?? nothing() }
+  repinAll({ db, box, rows, changeSeq: context.changeSeq, now })
+  const countOf = (kind: Kind): RestoredRows => counts.get(kind) ?? createTally().rows
+  return { inbounds: countOf('inbound'), clients: countOf('client'), certificates, routing }
 }
 
 /** Whether ids mean the same rows there and here. A database that never had a row becomes one of their line. */
@@ -79,6 +96,9 @@ function joinLine(db: Sqlite, line: ReturnType<typeof createLine>, copy: Checked
   const theirs = createTombstones(copy.db).since(-1)
   const ours = createTombstones(db)
   for (const { kind, id, changeSeq } of theirs) ours.bury(kind, id, changeSeq)
+  const deletedHere = createDeletedCertificates(db)
+  for (const { domain, deletedAt } of createDeletedCertificates(copy.db).all())
+    deletedHere.bury(domain, deletedAt)
   return true
 }
 
@@ -117,8 +137,7 @@ function mergeEntity(
     isSame: (there, here) => put.isSame(there, here),
   })
 
-  const result = nothing()
-  const tell = (list: string[], name: string): void => void (list.length < NAMES && list.push(name))
+  const tally = createTally()
   put.park(theirs, ours, fates)
   const shown = entity.kind === 'client' ? 'email' : entity.name
   const rows = copy.prepare(`select * from ${entity.table} where server_id = ${S} order by id`)
@@ -131,27 +150,26 @@ function mergeEntity(
       ids[entity.kind].set(id, here.id)
       touched.add(here.id)
     }
-    if (fate.to === 'deleted' || fate.to === 'taken') {
-      result[fate.to]++
-      tell(result.names[fate.to], String(row[shown]))
-    } else if (here?.changed === true) result.restored++
-    else result.unchanged++
+    const isLeftOut = fate.to === 'deleted' || fate.to === 'taken'
+    const outcome = isLeftOut ? fate.to : here?.changed === true ? 'restored' : 'unchanged'
+    tally.add(outcome, () => String(row[shown]))
   }
   const name = db.prepare(`select ${shown} from ${entity.table} where server_id = ${S} and id = ?`).pluck()
-  for (const row of ours.filter(({ id }) => !touched.has(id))) {
-    result.kept++
-    tell(result.names.kept, String(name.get(row.id)))
-  }
-  return result
+  for (const { id } of ours) if (!touched.has(id)) tally.add('kept', () => String(name.get(id)))
+  return tally.rows
 }
 
-function nothing(): RestoredRows {
-  return {
-    restored: 0,
-    unchanged: 0,
-    deleted: 0,
-    taken: 0,
-    kept: 0,
-    names: { deleted: [], taken: [], kept: [] },
+/** Which certificate is shown is told by its own row, and links must pin that one, whatever an inbound's row was put back with. */
+function repinAll({
+  db,
+  box,
+  rows,
+  changeSeq,
+  now,
+}: Omit<MergeDeps, 'position'> & { changeSeq: number }): void {
+  const users = createCertificateUsers(rows)
+  for (const certificate of createCertificateRows(db, box).all()) {
+    const pin = pinFor(certificate)
+    users.repin(users.pinningOther(certificate.domain, pin), pin, changeSeq, now)
   }
 }

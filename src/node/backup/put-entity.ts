@@ -20,7 +20,7 @@ export interface Context {
 }
 
 /** Columns that say how a row is kept, not what it is. */
-const bookkeeping = ['server_id', 'id', 'row_version', 'change_seq', 'created_at', 'updated_at']
+export const bookkeeping = ['server_id', 'id', 'row_version', 'change_seq', 'created_at', 'updated_at']
 
 /** What puts rows of one kind into their table. */
 export function createPut(context: Context, entity: Entity) {

@@ -19,6 +19,8 @@ export interface Entity {
   sealed: readonly string[]
   /** What two rows of one name must have in common to be the same one. None: the name is enough. */
   proof?: string
+  /** Xray cannot be started without it. */
+  structural?: true
   /** Which of another kind it belongs to. That is part of the row: it moves with its version. */
   members?: { table: string; own: string; other: string; kind: Kind }
 }
@@ -37,20 +39,21 @@ export interface Dependent {
   /** Columns with the id of an entity: it may have another here. */
   refers: Readonly<Record<string, Kind>>
   sealed: readonly string[]
+  structural?: true
   /** Rows about entities of either kind, or about something that has a name of its own. */
   subject?: Subject
   /**
-   * Where there is a row already. largest: of every number the larger, since counters only grow; a column: all of the
-   * row in which that is larger.
+   * Where there is a row already. largest: of every number the larger, since counters only grow; theirs: that of the
+   * backup; a column: all of the row in which that is larger, and a time in it is kept, for the next comparison.
    */
-  merge: 'largest' | { newer: string }
+  merge: 'largest' | 'theirs' | { newer: string }
   /** Numbers that are a part of another: never larger than that. */
   parts?: Readonly<Record<string, string>>
 }
 
 /** In the order in which they refer to each other. */
 export const entities: readonly Entity[] = [
-  { table: 'inbounds', kind: 'inbound', name: 'tag', sealed: ['secrets'] },
+  { table: 'inbounds', kind: 'inbound', name: 'tag', sealed: ['secrets'], structural: true },
   {
     table: 'clients',
     kind: 'client',
@@ -94,12 +97,27 @@ export const dependents: readonly Dependent[] = [
     sealed: [],
     merge: 'largest',
   },
-  { table: 'certificates', key: ['domain'], refers: {}, sealed: ['key'], merge: { newer: 'not_after' } },
-  { table: 'routings', key: [], refers: {}, sealed: ['document'], merge: { newer: 'row_version' } },
+  {
+    table: 'certificates',
+    key: ['domain'],
+    refers: {},
+    sealed: ['key'],
+    // Not by its end: one of an authority, which took the place of a self-signed one, ends sooner than that.
+    merge: { newer: 'updated_at' },
+    structural: true,
+  },
+  {
+    table: 'routings',
+    key: [],
+    refers: {},
+    sealed: ['document'],
+    merge: 'theirs',
+    structural: true,
+  },
 ]
 
 /** In a backup too, but for what they tell of the rest: they do not replace what stands here. */
-const facts: readonly string[] = ['servers', 'sync_states', 'tombstones']
+const facts: readonly string[] = ['servers', 'sync_states', 'tombstones', 'deleted_certificates']
 
 /** Every table of a backup that holds rows of the node, parents first. */
 export const copied: readonly string[] = [

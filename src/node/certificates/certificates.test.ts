@@ -27,11 +27,8 @@ afterEach(() => desk.close())
 const list = () => desk.operations['certificates.list'](undefined, {})
 const selfSigned = (name = domain, days = 3_650, call = newKey()) =>
   desk.operations['certificates.generate']({ domain: name, method: 'self-signed', days }, call)
-const imported = (call = newKey()) =>
-  desk.operations['certificates.import'](
-    { domain, certificate: [chain.leaf, ...chain.issuers].join(''), key: chain.key },
-    call,
-  )
+const imported = (call = newKey(), { leaf, issuers, key } = chain) =>
+  desk.operations['certificates.import']({ domain, certificate: [leaf, ...issuers].join(''), key }, call)
 const files = () => readdir(join(desk.dir, 'certs'))
 
 describe('a self-signed certificate', () => {
@@ -150,20 +147,30 @@ describe('the inbounds that use a certificate', () => {
 
   it('are opened anew when its key changes, and left to Xray when it does not', async () => {
     await desk.restart({ usedBy })
-    await selfSigned()
-    expect(desk.reopened).toEqual([[7]])
-    // Again under its key, or with the same key: Xray comes across it by itself.
-    await desk.operations['certificates.renew']({ domain }, newKey())
-    expect(desk.reopened).toHaveLength(1)
     await imported()
+    expect(desk.reopened).toEqual([[7]])
+    // Another with the same key: Xray comes across it by itself.
+    const names = [{ type: 'dns', value: domain }] as const
+    await imported(newKey(), await makeTestChain({ names, key: chain.key }))
+    expect(desk.reopened).toHaveLength(1)
+    await selfSigned()
+    expect(desk.reopened).toEqual([[7], [7]])
+  })
+
+  it('are opened anew when it is one that links pin, which are new then, though its key is the same', async () => {
+    await desk.restart({ usedBy })
+    await selfSigned()
+    await desk.operations['certificates.renew']({ domain }, newKey())
     expect(desk.reopened).toEqual([[7], [7]])
   })
 
   it('are opened anew also when there is no time left for that', async () => {
     await desk.restart({ usedBy })
-    await selfSigned(domain, 1)
-    ahead = DAY - 60 * 60 * 1000
-    await desk.operations['certificates.renew']({ domain }, newKey())
+    await imported()
+    ahead = 90 * DAY - 60 * 60 * 1000
+    const names = [{ type: 'dns', value: domain }] as const
+    const next = await makeTestChain({ names, key: chain.key, notAfter: Date.now() + 180 * DAY })
+    await imported(newKey(), next)
     expect(desk.reopened).toEqual([[7], [7]])
   })
 

@@ -167,7 +167,7 @@ export function createCertificates(deps: CertificateDeps) {
     return {
       before: scope,
       commit(changeSeq) {
-        if (record === null) rows.remove(domain)
+        if (record === null) rows.remove(domain, runtime.now())
         else rows.save(record)
         users.repin(inbounds, pin, changeSeq, runtime.now())
         return scope

@@ -1,9 +1,10 @@
 import type { Log } from '#src/log.ts'
-import type { Snapshot } from '#src/node/snapshot.ts'
+import type { Raw, Snapshot } from '#src/node/snapshot.ts'
 import type { Runtime } from '#src/runtime.ts'
 import type { createCertificateFiles } from './files.ts'
 import { haveSameKey } from './pem.ts'
 import type { CertificateRows, CertificateSettings } from './rows.ts'
+import { pinFor } from './shown.ts'
 
 /** Xray looks at its files once an hour; a certificate that ends before it has done so twice is not waited for. */
 const XRAY_LOOKS_WITHIN_MS = 2 * 60 * 60 * 1000
@@ -35,10 +36,7 @@ export function createFollowing({ rows, files, runtime, log, usedBy, reopen }: F
     async follow(before: Pick<Snapshot, 'scope' | 'certificates'>): Promise<void> {
       for (const domain of before.scope.certificates ?? []) {
         const raw = before.certificates?.find((row) => row['domain'] === domain)
-        await followOne(
-          domain,
-          raw === undefined ? undefined : { chain: String(raw['chain']), notAfter: Number(raw['not_after']) },
-        )
+        await followOne(domain, raw === undefined ? undefined : shownOf(raw))
       }
     },
 
@@ -59,13 +57,20 @@ export function createFollowing({ rows, files, runtime, log, usedBy, reopen }: F
   }
 }
 
-type Shown = Pick<CertificateSettings, 'chain' | 'notAfter'>
+type Shown = Pick<CertificateSettings, 'kind' | 'sha256' | 'chain' | 'notAfter'>
+
+const shownOf = (raw: Raw): Shown => ({
+  kind: String(raw['kind']) as Shown['kind'],
+  sha256: String(raw['sha256']),
+  chain: String(raw['chain']),
+  notAfter: Number(raw['not_after']),
+})
 
 /**
- * Whether Xray may come across it by itself, within the hour. One with another key may not wait: links that pin it are
- * changed already. With the same key it does not matter which of the two is shown, as long as the old one lasts.
+ * Whether Xray may come across it by itself, within the hour. One that links pin, or one with another key, may not wait:
+ * links are changed already. Else it does not matter which of the two is shown, as long as the old one lasts.
  */
 function canWait(before: Shown | undefined, now: Shown, time: number): boolean {
-  if (before === undefined) return false
+  if (before === undefined || pinFor(before) !== pinFor(now)) return false
   return haveSameKey(before.chain, now.chain) && before.notAfter - time > XRAY_LOOKS_WITHIN_MS
 }

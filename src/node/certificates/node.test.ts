@@ -8,7 +8,7 @@ import { certificateFiles } from '#src/xray/certificate-files.ts'
 import { type Pebble, startPebble } from '#test/support/pebble.ts'
 import { type StandingClock, standingClock } from '#test/support/standing-order.ts'
 import { startTestNode, type TestNode } from '#test/support/test-node.ts'
-import { freePort } from '#test/support/xray-client.ts'
+import { fetchPage, freePort, startWebTarget } from '#test/support/xray-client.ts'
 
 const domain = 'node.example.org'
 const key = () => ({ idempotencyKey: randomUUID() })
@@ -118,6 +118,19 @@ it('what links pin follows a certificate that vouches for itself', async () => {
   await expect(operations['certificates.delete']({ domain }, key())).rejects.toMatchObject({
     code: 'CERTIFICATE_IN_USE',
   })
+
+  // Shown at once, so that there is no time in which no link opens it.
+  const web = await startWebTarget()
+  const linkNow = async () =>
+    (await operations['clients.update']({ email: 'anna', comment: randomUUID() }, key())).links[0] ?? ''
+  const old = await linkNow()
+  expect(await fetchPage(old, web.pageUrl)).toBe(web.pageText)
+  const renewed = await operations['certificates.renew']({ domain }, key())
+  const link = await linkNow()
+  expect(link).toContain(`pcs=${renewed.sha256}`)
+  expect(await fetchPage(link, web.pageUrl)).toBe(web.pageText)
+  await expect(fetchPage(old, web.pageUrl)).rejects.toThrow()
+  await web.stop()
 
   // One that an authority vouches for needs no pin.
   await operations['certificates.generate']({ domain, method: 'http-01' }, key())

@@ -127,6 +127,15 @@ describe('is refused', () => {
       passphrase: 'x',
     }) as string
     expect(refusalOf({ key: locked })).toMatchObject(bad('key', /passphrase/))
+    // As OpenSSL wrote them before: with headers that say how.
+    const lockedBefore = key.export({
+      type: 'sec1',
+      format: 'pem',
+      cipher: 'aes-256-cbc',
+      passphrase: 'x',
+    }) as string
+    expect(lockedBefore).toContain('DEK-Info: AES-256-CBC')
+    expect(refusalOf({ key: lockedBefore })).toMatchObject(bad('key', /passphrase/))
     for (const weak of [
       makeKeyPem('rsa', { modulusLength: 1024 }),
       makeKeyPem('ec', { namedCurve: 'secp256k1' }),

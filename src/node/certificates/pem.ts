@@ -54,7 +54,7 @@ export function haveSameKey(chain: string, other: string): boolean {
 }
 
 function readKey(text: string): KeyObject {
-  const block = /-----BEGIN ([A-Z0-9 ]*PRIVATE KEY)-----[^-]*-----END \1-----/.exec(text)?.[0]
+  const block = /-----BEGIN ([A-Z0-9 ]*PRIVATE KEY)-----(?:(?!-----)[^])*-----END \1-----/.exec(text)?.[0]
   if (block === undefined) return bad('key', 'there is no private key in it')
   if (block.includes('ENCRYPTED')) return bad('key', 'it is protected by a passphrase: take that off first')
   let key: KeyObject

@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest'
-import type { Certificate } from '#src/contract/index.ts'
+import { type Certificate, type Challenge, challenges } from '#src/contract/certificates.ts'
 import { systemRuntime } from '#src/runtime.ts'
 import { type CertificateDesk, newKey, openCertificateDesk } from '#test/support/certificate-desk.ts'
 import { type Pebble, startPebble } from '#test/support/pebble.ts'
@@ -34,8 +34,8 @@ afterEach(async () => {
   await pebble.start()
 })
 
-async function get(): Promise<Certificate & { nextTryAt: number }> {
-  const row = await desk.operations['certificates.generate']({ domain, method: 'http-01' }, newKey())
+async function get(method: Challenge = 'http-01'): Promise<Certificate & { nextTryAt: number }> {
+  const row = await desk.operations['certificates.generate']({ domain, method }, newKey())
   if (row.nextTryAt === null) throw new Error('it is not renewed by itself')
   return { ...row, nextTryAt: row.nextTryAt }
 }
@@ -45,8 +45,8 @@ async function only(): Promise<Certificate> {
   return row
 }
 
-it('is renewed with a third of its life left, and not before', async () => {
-  const first = await get()
+it.each(challenges)('is renewed by %s with a third of its life left, and not before', async (challenge) => {
+  const first = await get(challenge)
   expect(first.nextTryAt - first.notBefore).toBeGreaterThanOrEqual(60 * DAY - HOUR)
   expect(first.nextTryAt - first.notBefore).toBeLessThanOrEqual(62 * DAY)
   const file = (await desk.fileOf(domain)) ?? ''
@@ -59,7 +59,7 @@ it('is renewed with a third of its life left, and not before', async () => {
   await desk.certificates.look()
   const second = await only()
   expect(second.sha256).not.toBe(first.sha256)
-  expect(second).toMatchObject({ challenge: 'http-01', lastError: null, createdAt: first.createdAt })
+  expect(second).toMatchObject({ challenge, lastError: null, createdAt: first.createdAt })
   expect(second.updatedAt).toBeGreaterThan(first.updatedAt)
   // The file follows, with the same key: a reader who comes in between finds nothing that does not go together.
   const renewed = (await desk.fileOf(domain)) ?? ''

@@ -28,6 +28,31 @@ const columns = `domain, kind, challenge, directory, email, issuer, not_before a
 
 export type CertificateRows = ReturnType<typeof createCertificateRows>
 
+/** What was deleted and not replaced, and when, ms. */
+export function createDeletedCertificates(db: Sqlite) {
+  const all = db.prepare(
+    `select domain, deleted_at as deletedAt from deleted_certificates where server_id = ${S}`,
+  )
+  const at = db
+    .prepare(`select deleted_at from deleted_certificates where server_id = ${S} and domain = ?`)
+    .pluck()
+  const bury = db.prepare(
+    `insert into deleted_certificates (server_id, domain, deleted_at)
+     select ${S}, @domain, @deletedAt
+     where not exists (select 1 from certificates where server_id = ${S} and domain = @domain)
+     on conflict (server_id, domain) do update set deleted_at = max(deleted_at, excluded.deleted_at)`,
+  )
+  const revive = db.prepare(`delete from deleted_certificates where server_id = ${S} and domain = ?`)
+  return {
+    all: () => all.all() as { domain: string; deletedAt: number }[],
+    at: (domain: string) => at.get(domain) as number | undefined,
+    /** It is gone, unless there is one. */
+    bury: (domain: string, deletedAt: number): void => void bury.run({ domain, deletedAt }),
+    /** There is one again. */
+    revive: (domain: string): void => void revive.run(domain),
+  }
+}
+
 /** This node's certificates. Only rows of the own server are ever read or written here. */
 export function createCertificateRows(db: Sqlite, box: SecretBox) {
   const keyPlace = (domain: string): string => `certificates:${S}:${domain}:key`
@@ -46,6 +71,7 @@ export function createCertificateRows(db: Sqlite, box: SecretBox) {
        next_try_at = excluded.next_try_at, failures = excluded.failures, last_error = excluded.last_error,
        updated_at = excluded.updated_at`,
   )
+  const deleted = createDeletedCertificates(db)
   const remove = db.prepare(`delete from certificates where server_id = ${S} and domain = ?`)
   const noteFailure = db.prepare(
     `update certificates set failures = @failures, last_error = @lastError, next_try_at = @nextTryAt
@@ -74,9 +100,13 @@ export function createCertificateRows(db: Sqlite, box: SecretBox) {
 
     save(row: CertificateRecord): void {
       put.run({ ...row, autoRenew: row.autoRenew ? 1 : 0, key: box.seal(row.key, keyPlace(row.domain)) })
+      deleted.revive(row.domain)
     },
 
-    remove: (domain: string): void => void remove.run(domain),
+    remove(domain: string, now: number): void {
+      remove.run(domain)
+      deleted.bury(domain, now)
+    },
 
     /** What came of a renewal that failed, unless the certificate is another one by now. */
     noteFailure(

@@ -41,3 +41,17 @@ export const certificates = sqliteTable(
     index('certificates_next_try').on(t.serverId, t.nextTryAt),
   ],
 )
+
+/** Certificates that were deleted, and not replaced: a backup from before must not bring them, and their keys, back. */
+export const deletedCertificates = sqliteTable(
+  'deleted_certificates',
+  {
+    serverId: integer('server_id')
+      .notNull()
+      .references(() => servers.id, { onDelete: 'cascade' }),
+    domain: text().notNull(),
+    /** ms */
+    deletedAt: integer('deleted_at').notNull(),
+  },
+  (t) => [primaryKey({ columns: [t.serverId, t.domain] })],
+)

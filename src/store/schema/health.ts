@@ -5,6 +5,10 @@ import { flag, json } from './columns.ts'
 import { serverStatuses, servers } from './servers.ts'
 
 /** Health's persisted state per server: one row is the whole truth, timers are timestamps in it. */
+/** What can be wrong with a server. */
+export const incidentKinds = ['offline', 'error', 'partly'] as const
+export type IncidentKind = (typeof incidentKinds)[number]
+
 export const serverHealth = sqliteTable('server_health', {
   serverId: integer('server_id')
     .primaryKey()
@@ -36,7 +40,7 @@ export const incidents = sqliteTable(
     serverId: integer('server_id')
       .notNull()
       .references(() => servers.id, { onDelete: 'cascade' }),
-    kind: text({ enum: ['offline', 'error'] }).notNull(),
+    kind: text({ enum: incidentKinds }).notNull(),
     reason: text(),
     openedAt: integer('opened_at').notNull(),
     closedAt: integer('closed_at'),

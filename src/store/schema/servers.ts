@@ -3,7 +3,8 @@ import { sql } from 'drizzle-orm'
 import { index, integer, sqliteTable, text, uniqueIndex } from 'drizzle-orm/sqlite-core'
 import { flag, json } from './columns.ts'
 
-export const serverStatuses = ['pending', 'online', 'offline', 'error'] as const
+/** partly: its Xray runs, without some inbounds or with an older configuration. */
+export const serverStatuses = ['pending', 'online', 'offline', 'error', 'partly'] as const
 export type ServerStatus = (typeof serverStatuses)[number]
 
 export const servers = sqliteTable(

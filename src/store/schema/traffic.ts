@@ -19,6 +19,8 @@ export const clientTraffics = sqliteTable(
     /** The part of the lifetime counters that lies before the last reset. */
     resetUp: integer('reset_up').notNull().default(0),
     resetDown: integer('reset_down').notNull().default(0),
+    /** The lifetime counters together when days from first use were last given: what is moved after is a use. */
+    unusedUntil: integer('unused_until').notNull().default(0),
     lastActiveAt: integer('last_active_at'),
   },
   (t) => [

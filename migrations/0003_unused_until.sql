@@ -1,0 +1,1 @@
+ALTER TABLE `client_traffics` ADD `unused_until` integer DEFAULT 0 NOT NULL;

@@ -1,0 +1,62 @@
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import type { Server } from '#src/fleet/types.ts'
+import { type BotHouse, openBotHouse } from '#test/support/bot-house.ts'
+
+let house: BotHouse
+const system = { kind: 'system', id: 'test' } as const
+
+beforeEach(async () => {
+  house = await openBotHouse()
+  house.fleet.servers.setEnabled(1, false, system)
+})
+afterEach(async ({ task }) => {
+  if (task.result?.state === 'fail') console.log(house.log.join('\n'))
+  await house.end()
+})
+
+/** A client on these servers, as it was added some time ago. */
+async function isOn(email: string, servers: Server[]): Promise<void> {
+  const input = { id: 'main', clients: [house.fleet.newClient(email)] }
+  const targets = servers.map(({ id }) => ({ serverId: id, input }))
+  const { settled } = await house.fleet.tasks.run({ operation: 'clients.add', targets, actor: system })
+  await settled
+}
+
+describe('a server that is disabled', () => {
+  test('is told of a deletion later, and the chat does not say that it is done before', async () => {
+    const { alice } = house
+    const [de, nl] = [await house.join('de-1', 'main'), await house.join('nl-1', 'main')]
+    await isOn('anna', [de, nl])
+    house.fleet.servers.setEnabled(nl.id, false, system)
+    await alice.sends('/find anna')
+    await alice.seesScreen('1 client with this in the name')
+    await alice.taps(({ text }) => text.includes('anna'))
+    await alice.seesScreen('Clients › anna')
+    await alice.taps('Delete')
+    await alice.seesScreen('Delete anna everywhere?')
+    await alice.taps('Delete')
+    const result = await alice.seesScreen('waiting: 1')
+    expect(result.text).toContain('Deleting anna')
+    expect(result.text).toContain('✅ de-1')
+    expect(result.text).toContain('⏳ nl-1: will follow when it is enabled again')
+    expect(result.text).not.toContain('anna is deleted')
+
+    house.fleet.servers.setEnabled(nl.id, true, system)
+    await alice.seesScreen('Done on 2 of 2')
+    expect(house.nodeOf(nl).clients.size).toBe(0)
+  })
+
+  test('is not restarted, which the chat says, and offers to try again', async () => {
+    const { alice } = house
+    const de = await house.join('de-1', 'main')
+    house.fleet.servers.setEnabled(de.id, false, system)
+    await alice.sends(`/start srv_${de.id}`)
+    await alice.seesScreen('Disabled in fleetgram')
+    await alice.taps('Restart Xray')
+    await alice.seesScreen('Restart Xray on de-1?')
+    await alice.taps('Restart Xray')
+    const result = await alice.seesScreen('Restarting Xray did not work')
+    expect(result.text).toContain('❌ de-1: This server is disabled in fleetgram.')
+    expect(result.buttons.flat()).toContain('Retry failed')
+  })
+})
