@@ -510,6 +510,9 @@ export interface Texts {
   'certificates.unused': none
   'certificates.deleteQuestion': { domain: string | number; server: string | number }
   'certificates.deleteEffect': none
+  'certificates.short.acme': none
+  'certificates.short.self-signed': none
+  'certificates.short.imported': none
   'getCertificate.domain': none
   'getCertificate.domainHint': none
   'getCertificate.badDomain': none
