@@ -43,7 +43,7 @@ describe('a fresh controller', () => {
     await alice.taps('Skip')
     const screen = await alice.seesScreen('Waiting for it to join')
     expect(screen.entities.some((entity) => entity.type === 'code')).toBe(true)
-    expect(screen.text).toContain('within 15 minutes')
+    expect(screen.text).toContain('It works once, for 15 minutes: its time is up')
     const server = house.fleet.servers.list().find((row) => row.name === 'de-1')
     expect(screen.text).toContain(`join ${server?.id} `)
     house.fleet.noteJoined(server?.id ?? 0, 'https://de-1.example:8443')

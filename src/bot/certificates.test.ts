@@ -45,6 +45,7 @@ describe('the certificates of a server', () => {
     expect(certificates.get('vpn.example.com')).toMatchObject({ challenge: 'http-01' })
     await alice.taps('Certificates')
     const list = await alice.seesScreen('1 certificate')
+    expect(list.text).toContain('• vpn.example.com: from a certificate authority')
     expect(list.buttons[0]).toEqual(['✅ vpn.example.com · 89 days left'])
     await alice.taps('✅ vpn.example.com · 89 days left')
     const card = await alice.seesScreen('Paper Authority')

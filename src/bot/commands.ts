@@ -2,7 +2,7 @@ import type { Api } from 'grammy'
 import type { Need } from './access.ts'
 import { decodeTap, type Tap } from './callback-data.ts'
 import type { T } from './i18n/texts.ts'
-import { showClients } from './routes/browse.ts'
+import { showClients, showFoundServers } from './routes/browse.ts'
 import type { Dispatch } from './router.ts'
 import type { Services } from './services.ts'
 import type { BotContext } from './types.ts'
@@ -41,7 +41,13 @@ export function createCommands(s: Services, dispatch: Dispatch): Record<CommandN
     servers: go('viewer', () => ({ verb: 'servers', fields: { page: 0 } })),
     add: go('clients.add', () => ({ verb: 'addClient', fields: { server: 0 } })),
     inbound: go('inbounds.add', () => ({ verb: 'addInbound', fields: { server: 0 } })),
-    server: go('admin', () => ({ verb: 'addServer', fields: {} })),
+    server: {
+      need: 'viewer',
+      run: (ctx, argument) =>
+        argument.trim() === ''
+          ? dispatch(ctx, { verb: 'addServer', fields: {} })
+          : showFoundServers(s, ctx, argument.trim().slice(0, 64)),
+    },
     find: {
       need: 'viewer',
       run: (ctx, argument) =>
@@ -58,12 +64,14 @@ export async function registerCommands(api: Api, userId: number, t: T): Promise<
   await api.setMyCommands(commands, { scope: { type: 'chat', chat_id: userId } })
 }
 
-/** Text typed outside of a question: on a list of clients it searches there. */
+/** Text typed outside of a question: on a list of clients, or of servers, it searches there. */
 export async function typed(s: Services, ctx: BotContext, text: string): Promise<boolean> {
   const address = (s.chats.get(ctx.spot.key)?.screen ?? '').split(' ')[0] ?? ''
   const shown = decodeTap(address)
-  if (shown?.verb !== 'clients') return false
+  if (shown?.verb !== 'clients' && shown?.verb !== 'servers') return false
   await ctx.deleteMessage().catch(() => undefined)
-  await showClients(s, ctx, { ...shown.fields, page: 0 }, text.trim().slice(0, 64))
+  const words = text.trim().slice(0, 64)
+  if (shown.verb === 'servers') await showFoundServers(s, ctx, words)
+  else await showClients(s, ctx, { ...shown.fields, page: 0 }, words)
   return true
 }

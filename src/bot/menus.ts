@@ -4,9 +4,9 @@ import type { InlineKeyboardMarkup, UserFromGetMe } from 'grammy/types'
 import type { Fleet, Server } from '#src/fleet/types.ts'
 import { short } from './buttons.ts'
 import type { Tap } from './callback-data.ts'
-import { statusDot } from './format.ts'
 import type { TextKey, Texts } from './i18n/keys.ts'
 import { pageOf, type Paged } from './paging.ts'
+import { serverLabel, troubleFirst } from './server-list.ts'
 import type { BotContext, MenuRef, Stage } from './types.ts'
 
 /**
@@ -118,12 +118,13 @@ function serverMenu(fleet: Fleet, go: (ctx: BotContext, tap: Tap) => Promise<voi
 function pickerMenu(fleet: Fleet, go: (ctx: BotContext, tap: Tap) => Promise<void>): Menu<BotContext> {
   /** Payload: `<page>` or `<page>-<server>`, so that a press knows which page it stood on. */
   const pageIn = (ctx: BotContext): Paged<Server> =>
-    pageOf(fleet.servers.list(), Number(payloadOf(ctx).split('-')[0] ?? 0))
+    pageOf(troubleFirst(fleet.servers.list()), Number(payloadOf(ctx).split('-')[0] ?? 0))
   const menu = new Menu<BotContext>('picker', {
     autoAnswer: false,
     fingerprint: (ctx) => {
       const { items, page, pages } = pageIn(ctx)
-      return `${page}/${pages} ${items.map((item) => item.id).join(',')}`
+      // Which servers stand where is no part of it: a button says whom it means, and trouble changes their order.
+      return `${page}/${pages} ${items.length} ${fleet.servers.list().length}`
     },
     onMenuOutdated: (ctx) => go(ctx, { verb: 'servers', fields: { page: pageIn(ctx).page } }),
   })
@@ -138,7 +139,7 @@ function pickerMenu(fleet: Fleet, go: (ctx: BotContext, tap: Tap) => Promise<voi
       .row()
     for (const item of items) {
       range
-        .text({ text: short(`${statusDot(item)} ${item.name}`), payload: `${page}-${item.id}` }, (c) =>
+        .text({ text: short(serverLabel(item)), payload: `${page}-${item.id}` }, (c) =>
           go(c, { verb: 'server', fields: { server: Number(String(c.match).split('-')[1]) } }),
         )
         .row()

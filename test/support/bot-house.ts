@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { type Bot, createBot } from '#src/bot/bot.ts'
 import type { BotDeps } from '#src/bot/types.ts'
 import { createFleet } from '#src/fleet/fleet.ts'
+import type { ServerConnector } from '#src/contract/index.ts'
 import type { Actor, Fleet, Server } from '#src/fleet/types.ts'
 import { type Playground, startPlayground } from '#src/playground/playground.ts'
 import type { User } from '#src/playground/user.ts'
@@ -45,6 +46,8 @@ export interface BotHouseOptions {
   owners?: number[]
   /** The clock of everybody: the bot, the fleet and Telegram. */
   runtime?: Runtime
+  /** What is behind a server; without it a simulated node. */
+  connect?: (server: Server) => ServerConnector | undefined
   /** What lies between the bot and Telegram: takes Telegram's address, and gives the one to call. */
   through?: (apiRoot: string) => Promise<string>
 }
@@ -80,7 +83,7 @@ export async function openBotHouse(options: BotHouseOptions = {}): Promise<BotHo
       box,
       runtime,
       log: logger,
-      connect: (server) => nodeOf(server).connector,
+      connect: (server) => options.connect?.(server) ?? nodeOf(server).connector,
       invite: (serverId) => {
         const token = randomId(runtime)
         return { command: `join ${serverId} ${token}`, token, expiresAt: runtime.now() + 900_000 }

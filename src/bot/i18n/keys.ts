@@ -113,6 +113,8 @@ export interface Texts {
   'all.follow': { count: number }
   'all.oneAway': { name: string | number }
   'picker.which': none
+  'picker.search': none
+  'picker.more': { n: string | number }
   'server.seen': { time: string | number }
   'server.versions': { agent: string | number; xray: string | number }
   'server.address': none
@@ -136,7 +138,6 @@ export interface Texts {
   'waiting.begun': none
   'waiting.question': { what: string | number }
   'waiting.effect': { name: string | number }
-  'usage.cpu': { cores: string | number; cpu: string | number }
   'usage.load': { load: string | number }
   'usage.memory': { percent: string | number; total: string | number; used: string | number }
   'usage.swap': { percent: string | number; total: string | number; used: string | number }
@@ -144,6 +145,7 @@ export interface Texts {
   'usage.network': { received: string | number; sent: string | number }
   'usage.uptime': { time: string | number }
   'usage.xray': { down: string | number; up: string | number }
+  'usage.cpu': { count: number; cpu: string | number }
   'edit.which': none
   'edit.name': none
   'edit.publicAddress': none
@@ -160,7 +162,7 @@ export interface Texts {
   'edit.region': none
   'edit.rejoin': none
   'join.run': none
-  'join.valid': { minutes: string | number }
+  'join.valid': { minutes: string | number; time: string | number }
   'join.waiting': none
   'restart.effect': none
   'restart.away': { count: number; names: string | number }
@@ -508,6 +510,9 @@ export interface Texts {
   'certificates.unused': none
   'certificates.deleteQuestion': { domain: string | number; server: string | number }
   'certificates.deleteEffect': none
+  'certificates.short.acme': none
+  'certificates.short.self-signed': none
+  'certificates.short.imported': none
   'getCertificate.domain': none
   'getCertificate.domainHint': none
   'getCertificate.badDomain': none
@@ -530,6 +535,24 @@ export interface Texts {
   'extras.noFallback': none
   'extras.badFallback': none
   'extras.sumFallback': { target: string | number }
+  'field.name': none
+  'field.publicAddress': none
+  'field.region': none
+  'field.alias': none
+  'field.notes': none
+  'field.tag': none
+  'field.port': none
+  'field.listen': none
+  'field.email': none
+  'field.target': none
+  'field.serverNames': none
+  'field.domain': none
+  'field.limitBytes': none
+  'field.expiresAt': none
+  'field.lastsDays': none
+  'field.ipLimit': none
+  'field.resetDays': none
+  'field.dest': none
 }
 
 export type TextKey = keyof Texts

@@ -24,6 +24,17 @@ describe('texts', () => {
     expect(words).not.toMatch(/\{\{|errors\./)
   })
 
+  test('a field that is not valid is called what it is called in the chat', () => {
+    const words = (field: string): string =>
+      errorWords(t, { code: 'BAD_INPUT', details: { field, reason: 'why' } })
+    expect(words('publicAddress')).toBe('The address in links is not valid: why. Change it and try again.')
+    expect(words('clients.0.email')).toContain('The client’s name is not valid')
+    expect(words('stream.security.target')).toContain('The site or goal is not valid')
+    expect(words('somethingElse')).toContain('The somethingElse is not valid')
+    const named = flatten(en).flatMap(([key]) => (key.startsWith('field.') ? [key.slice(6)] : []))
+    for (const field of named) expect(words(field)).not.toContain(`The ${field} is`)
+  })
+
   test('no words are left for a code that is gone', () => {
     const codes = flatten(en).flatMap(([key]) => (key.startsWith('errors.') ? [key.slice(7)] : []))
     expect(codes.filter((code) => !(code in errorKinds))).toEqual([])

@@ -48,6 +48,39 @@ export function loadLanguages(): Languages {
 /** The words for a coded error: what happened, why, what to do. */
 export function errorWords(t: T, error: { code: ErrorCode; details: ErrorDetails }): string {
   const key = `errors.${isErrorCode(error.code) ? error.code : 'INTERNAL'}` as TextKey
+  const { field } = error.details
+  const details =
+    error.code === 'BAD_INPUT' && typeof field === 'string'
+      ? { ...error.details, field: fieldWords(t, field) }
+      : error.details
   // Each code has its own variables, and the details come from wherever it was thrown: not known to the compiler.
-  return (t as unknown as (key: TextKey, vars: ErrorDetails) => string)(key, error.details)
+  return (t as unknown as (key: TextKey, vars: ErrorDetails) => string)(key, details)
 }
+
+/** What a field is called in the chat, by the last name in its path; one that is set nowhere here keeps its name. */
+function fieldWords(t: T, path: string): string {
+  const name = path.split('.').findLast((part) => !/^\d+$/.test(part)) ?? path
+  const known = fieldKeys.find((key) => key === `field.${name}`)
+  return known === undefined ? name : t(known)
+}
+
+const fieldKeys = [
+  'field.name',
+  'field.publicAddress',
+  'field.region',
+  'field.alias',
+  'field.notes',
+  'field.tag',
+  'field.port',
+  'field.listen',
+  'field.email',
+  'field.target',
+  'field.serverNames',
+  'field.domain',
+  'field.limitBytes',
+  'field.expiresAt',
+  'field.lastsDays',
+  'field.ipLimit',
+  'field.resetDays',
+  'field.dest',
+] as const satisfies TextKey[]

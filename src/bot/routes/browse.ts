@@ -2,10 +2,11 @@ import { pageOf } from '../paging.ts'
 import { encodeTap, type Fields } from '../callback-data.ts'
 import { helpScreen, noteScreen } from '../screens/confirm.ts'
 import { clientItem, type ClientsModel, clientsScreen, personItem } from '../screens/clients.ts'
-import { allScreen, homeScreen, pickerScreen } from '../screens/home.ts'
+import { allScreen, foundServersScreen, homeScreen, pickerScreen } from '../screens/home.ts'
 import { inboundScreen, inboundsScreen } from '../screens/inbounds.ts'
 import { editScreen } from '../screens/server-edit.ts'
 import { PAGE_SIZE } from '../paging.ts'
+import { serversNamed } from '../server-list.ts'
 import type { Services } from '../services.ts'
 import type { BotContext } from '../types.ts'
 import { showClient, showClientServers, showLimits, showQr } from './client.ts'
@@ -68,6 +69,14 @@ export async function showClients(
   const model = { server, rows, filter, search }
   const address = encodeTap('clients', { ...fields, server: id, page, found: search === '' ? 'no' : 'yes' })
   await s.live.show(ctx, clientsScreen(model, ctx.t), search === '' ? address : `${address} ${search}`)
+}
+
+/** The server of that name, or those with the words in their names. */
+export async function showFoundServers(s: Services, ctx: BotContext, words: string): Promise<void> {
+  const found = serversNamed(s.fleet.servers.list(), words)
+  const [only] = found.length === 1 ? found : []
+  if (only !== undefined) return showServer(s, ctx, only.id)
+  await s.live.show(ctx, foundServersScreen({ found, words }, ctx.t), encodeTap('servers', { page: 0 }))
 }
 
 /** Every button that only looks. */

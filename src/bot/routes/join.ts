@@ -26,7 +26,8 @@ export async function showJoin(s: Services, ctx: BotContext, serverId: number): 
   const { command, expiresAt } = s.fleet.servers.invite(serverId, ctx.who.actor)
   const minutes = Math.round((expiresAt - s.runtime.now()) / 60_000)
   const isAgain = server.endpoint !== null || server.status !== 'pending'
-  await s.live.show(ctx, joinScreen({ server, command, minutes }, ctx.t), joinAddress(serverId, isAgain))
+  const screen = joinScreen({ server, command, minutes, expiresAt }, ctx.t)
+  await s.live.show(ctx, screen, joinAddress(serverId, isAgain))
 }
 
 /** Of a server that has joined before its row does not tell whether the command on the screen was used. */

@@ -39,7 +39,12 @@ export function certificatesScreen(
   const at = pageOf(all, model.page)
   const known = all.length === 0 ? t('certificates.none') : t('certificates.count', { count: all.length })
   return {
-    text: lines(crumbs(t, [server.name, t('crumb.certificates')], at), '', waitLine(reading, t) ?? known),
+    text: lines(
+      crumbs(t, [server.name, t('crumb.certificates')], at),
+      '',
+      waitLine(reading, t) ?? known,
+      ...at.items.map(({ domain, kind }) => html`• ${domain}: ${t(`certificates.short.${kind}`)}`),
+    ),
     keyboard: [
       ...at.items.map((each) => [
         button(`${mark(each)} ${short(each.domain, 24)} · ${daysWords(each, t)}`, 'certificate', {

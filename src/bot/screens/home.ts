@@ -3,6 +3,8 @@ import { button, inRows, short } from '../buttons.ts'
 import { bytes, isReachable, moment, statusDot } from '../format.ts'
 import { HERE, type Html, html, lines, placed } from '../html.ts'
 import type { T } from '../i18n/texts.ts'
+import { PAGE_SIZE } from '../paging.ts'
+import { serverLabel } from '../server-list.ts'
 import type { Screen } from '../types.ts'
 import { crumbs } from './crumbs.ts'
 
@@ -100,7 +102,29 @@ export function allScreen({ servers }: { servers: Server[] }, t: T): Screen {
 
 export function pickerScreen(model: { page: number; pages: number }, t: T): Screen {
   return {
-    text: lines(crumbs(t, [t('crumb.servers')], model), '', t('picker.which')),
+    text: lines(
+      crumbs(t, [t('crumb.servers')], model),
+      '',
+      t('picker.which'),
+      model.pages > 1 && t('picker.search'),
+    ),
     keyboard: { menu: 'picker', page: model.page },
+  }
+}
+
+/** Servers found by what was typed: a page of them, and how many more there are. */
+export function foundServersScreen({ found, words }: { found: Server[]; words: string }, t: T): Screen {
+  const shown = found.slice(0, PAGE_SIZE)
+  return {
+    text: lines(
+      crumbs(t, [t('crumb.servers')]),
+      '',
+      found.length === 0 ? t('wizard.noServer', { search: words }) : t('wizard.searched', { search: words }),
+      shown.length < found.length && t('picker.more', { n: found.length - shown.length }),
+    ),
+    keyboard: [
+      ...shown.map((server) => [button(serverLabel(server), 'server', { server: server.id })]),
+      [button(t('button.showAll'), 'servers', { page: 0 }), button(t('button.home'), 'home', {})],
+    ],
   }
 }

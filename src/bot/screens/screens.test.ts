@@ -192,7 +192,7 @@ const screens: Record<string, Screen> = {
   server: serverScreen(model, t),
   usage: usageScreen({ ...model, load: { state: 'known', stats } }, t),
   edit: editScreen({ server: first }, t),
-  join: joinScreen({ server: first, command: `npx x ${'y'.repeat(600)}`, minutes: 15 }, t),
+  join: joinScreen({ server: first, command: `npx x ${'y'.repeat(600)}`, minutes: 15, expiresAt: 8e12 }, t),
   inbounds: inboundsScreen({ server: first, inbounds: fleet.map(() => inbound), page: 500 }, t),
   inbound: inboundScreen({ server: first, inbound, enable: nonce }, t),
   clients: clientsScreen(

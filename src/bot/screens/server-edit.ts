@@ -1,7 +1,8 @@
 import type { Server } from '#src/fleet/types.ts'
 import { button, inRows } from '../buttons.ts'
 import type { editFields } from '../callback-data.ts'
-import { html, lines } from '../html.ts'
+import { moment } from '../format.ts'
+import { HERE, html, lines, placed } from '../html.ts'
 import type { T } from '../i18n/texts.ts'
 import type { Screen } from '../types.ts'
 import { crumbs } from './crumbs.ts'
@@ -40,21 +41,24 @@ export function editScreen({ server }: { server: Server }, t: T): Screen {
 export interface JoinModel {
   server: Server
   command: string
+  /** How long it lives, and when that is over (ms). */
   minutes: number
+  expiresAt: number
 }
 
 /** What a button can put on the clipboard (Bot API, CopyTextButton). */
 const LONGEST_COPY = 256
 
 /** The line to paste on a new machine, and the wait for it. Turns into the server's screen when it has joined. */
-export function joinScreen({ server, command, minutes }: JoinModel, t: T): Screen {
+export function joinScreen({ server, command, minutes, expiresAt }: JoinModel, t: T): Screen {
   return {
     text: lines(
       crumbs(t, [server.name, t('crumb.join')]),
       '',
       t('join.run'),
       html`<code>${command}</code>`,
-      t('join.valid', { minutes }),
+      // The app keeps this true: on a screen that is never drawn again it says in the end that the time is over.
+      placed(t('join.valid', { minutes, time: HERE }), moment(expiresAt, 'ago')),
       '',
       t('join.waiting'),
     ),

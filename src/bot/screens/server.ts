@@ -81,7 +81,7 @@ export function usageScreen(model: ServerModel, t: T): Screen {
       crumbs(t, [server.name, t('crumb.usage')]),
       '',
       stats === undefined && loadLine(load, t),
-      stats !== undefined && t('usage.cpu', { cpu: Math.round(stats.cpu), cores: stats.cores }),
+      stats !== undefined && t('usage.cpu', { cpu: Math.round(stats.cpu), count: stats.cores }),
       stats !== undefined &&
         t('usage.load', { load: stats.load.map((value) => value.toFixed(2)).join(' · ') }),
       stats !== undefined && t('usage.memory', usage(stats.memory)),

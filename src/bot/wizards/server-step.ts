@@ -1,6 +1,7 @@
 import type { Fleet, Server } from '#src/fleet/types.ts'
 import { button } from '../buttons.ts'
-import { isReachable, namesOf, statusDot } from '../format.ts'
+import { isReachable, namesOf } from '../format.ts'
+import { serverLabel } from '../server-list.ts'
 import { type Html, html } from '../html.ts'
 import type { T } from '../i18n/texts.ts'
 import { type Picked, nothingPicked, pickStep } from './pick-step.ts'
@@ -84,7 +85,7 @@ export function serverStep<A extends ServerChoice>(asking: Asking<A>): Step<A> {
       among(answers, fleet).map((server) => ({
         key: String(server.id),
         name: server.name,
-        text: `${statusDot(server)} ${server.name}`,
+        text: serverLabel(server),
       })),
     get: (answers) => answers.servers,
     set: (answers, servers) => ({ ...answers, servers }),
