@@ -108,6 +108,11 @@ export function createFollowers(
       return undefined
     }
     try {
+      // What a server answered to just before we ended may be missing from what is known of it.
+      if (settled === undefined) {
+        const done = tasks.filter(({ status }) => status === 'applied')
+        await s.fleet.caughtUp(done.map(({ serverId }) => serverId))
+      }
       for (;;) {
         await news.promise
         if (signal.aborted) return

@@ -213,6 +213,14 @@ export function createFleet(deps: FleetDeps): Fleet {
       })
     },
 
+    async caughtUp(serverIds) {
+      // The rows of the own node are no mirror.
+      const behind = [...new Set(serverIds)].filter(
+        (id) => servers.find(id)?.kind === 'agent' && arrivals.isOwed(id),
+      )
+      await Promise.all(behind.map(mirrored))
+    },
+
     noteJoined: (serverId, endpoint) => servers.joined(serverId, endpoint),
     on: (event, listener) => events.on(event, listener),
 

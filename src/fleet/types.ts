@@ -223,6 +223,11 @@ export interface Fleet {
   noteHealth(serverId: number, health: Health): Promise<void>
   noteInfo(serverId: number, info: ServerInfo): void
   /**
+   * Resolves when what these servers were told of is in `view`, or when that takes too long to wait for. Never rejects.
+   * For who looks at a change that ended before the last start: the batch of one that ends now is told no sooner.
+   */
+  caughtUp(serverIds: readonly number[]): Promise<void>
+  /**
    * The server was given its certificate. `endpoint` is where it is dialled, `https://host:port`; null where it opens
    * the connection itself. Emits `joined`, and what waited for it is sent. @throws FleetError SERVER_NOT_FOUND
    */
