@@ -44,7 +44,11 @@ export function program(command: string, env: Record<string, string>, entry = 's
       thisLife = ''
       const mine = spawn(process.execPath, [join(root, entry), command, ...args], {
         cwd: root,
-        env: { PATH: process.env['PATH'] ?? '', ...env },
+        env: {
+          PATH: process.env['PATH'] ?? '',
+          NODE_COMPILE_CACHE: process.env['NODE_COMPILE_CACHE'] ?? '',
+          ...env,
+        },
         stdio: ['pipe', 'pipe', 'pipe'],
       })
       child = mine
