@@ -221,6 +221,7 @@ const LONGEST_NAME = 100
 function factsOf({
   status,
   lastError,
+  problem,
   version,
   xrayVersion,
   osInfo,
@@ -230,6 +231,7 @@ function factsOf({
   const found = {
     status,
     lastError: cut(lastError, LONGEST_REASON),
+    problem,
     version: cut(version, LONGEST_NAME),
     xrayVersion: cut(xrayVersion, LONGEST_NAME),
     osInfo: cut(osInfo, LONGEST_NAME),

@@ -11,7 +11,7 @@ import type {
   ServerInfo,
 } from '#src/contract/index.ts'
 import type { ErrorCode, ErrorDetails } from '#src/errors.ts'
-import type { Actor, ServerStatus, TaskStatus } from '#src/store/schema.ts'
+import type { Actor, CodedError, ServerStatus, TaskStatus } from '#src/store/schema.ts'
 import type { Backups } from './backups.ts'
 
 export type { Actor, ServerStatus, TaskStatus }
@@ -30,7 +30,10 @@ export interface Server {
   enabled: boolean
   /** ms; may be up to an hour old in the database, newer in memory. */
   lastSeen: number | null
+  /** In English. */
   lastError: string | null
+  /** What lastError says, for whoever can say it in the reader's language. */
+  problem: CodedError | null
   version: string | null
   xrayVersion: string | null
   osInfo: string | null
@@ -46,6 +49,7 @@ export interface ServerReport {
   status?: ServerStatus
   lastSeen?: number
   lastError?: string | null
+  problem?: CodedError | null
   version?: string | null
   xrayVersion?: string | null
   osInfo?: string | null

@@ -3,6 +3,7 @@ import type { Fleet, Server, ServerReport } from '#src/fleet/types.ts'
 import type { Log } from '#src/log.ts'
 import type { Runtime } from '#src/runtime.ts'
 import type { Db } from '#src/store/drizzle.ts'
+import type { CodedError } from '#src/store/schema.ts'
 import { decide, type HealthEffect, type HealthEvent } from './decide.ts'
 import type { HealthPolicy } from './policy.ts'
 import { askInfo, probe, type ProbeResult, type ProbeTarget } from './probe.ts'
@@ -84,6 +85,7 @@ export function createObserver(options: ObserverOptions) {
     if (found.lastSeen !== undefined) news.lastSeen = found.lastSeen
     if (found.lastError !== undefined && found.lastError !== server.lastError) {
       news.lastError = found.lastError
+      news.problem = found.problem ?? null
     }
     if (found.version && found.version !== server.version) news.version = found.version
     if (found.xrayVersion && found.xrayVersion !== server.xrayVersion) news.xrayVersion = found.xrayVersion
@@ -151,12 +153,11 @@ export function createObserver(options: ObserverOptions) {
         const { code, details } = result.reason
         if (code === 'INTERNAL') log.error({ server: id, ...details, cause: stack(result.cause) }, 'probe')
         // That it has not joined yet is its state, not an error.
-        if (code !== 'SERVER_NOT_JOINED') report(server, { status, lastError: errorText(code, details) })
+        if (code !== 'SERVER_NOT_JOINED') report(server, { status, ...told(result.reason) })
       } else {
-        const lastError =
-          result.type === 'answered' ? null : errorText(result.reason.code, result.reason.details)
+        const found = told(result.type === 'answered' ? null : result.reason)
         const { agentVersion: version, xrayVersion } = result.health
-        report(server, { status, lastSeen: runtime.now(), lastError, version, xrayVersion })
+        report(server, { status, lastSeen: runtime.now(), ...found, version, xrayVersion })
         heard(id, result, before, after, signal)
       }
       return effects.find((effect) => effect.type === 'reprobe')?.at ?? null
@@ -189,6 +190,11 @@ export function createObserver(options: ObserverOptions) {
 function eventOf(result: ProbeResult): HealthEvent {
   if (result.type === 'answered') return { type: 'answered', askedAt: result.askedAt }
   return { type: result.type, askedAt: result.askedAt, reason: result.reason }
+}
+
+/** What is wrong with a server, if anything is, in English and by its code. */
+function told(reason: CodedError | null): Pick<ServerReport, 'lastError' | 'problem'> {
+  return { lastError: reason === null ? null : errorText(reason.code, reason.details), problem: reason }
 }
 
 /** Words alone: an error's own fields may hold what must not be logged. */

@@ -24,11 +24,14 @@ test('Xray without one of its inbounds: told without a sound, in its own words, 
     },
   ])
   expect(status()).toBe('partly')
-  expect(desk.fleet.rows.get(1)?.lastError).toContain('main is closed')
+  expect(desk.fleet.rows.get(1)).toMatchObject({
+    lastError: expect.stringContaining('main is closed') as string,
+    problem: { code: 'XRAY_PARTLY', details: { reason: 'main is closed' } },
+  })
   desk.fleet.moods.set(1, 'up')
   await desk.runtime.advance(36_000)
   expect(desk.facts[1]).toMatchObject({ kind: 'serverUp', silent: true, payload: { state: 'partly' } })
-  expect(desk.fleet.rows.get(1)).toMatchObject({ status: 'online', lastError: null })
+  expect(desk.fleet.rows.get(1)).toMatchObject({ status: 'online', lastError: null, problem: null })
   // Killed, it comes back without an inbound: it is back, and what is missing is told beside.
   desk.fleet.moods.set(1, 'xrayDown')
   await desk.runtime.advance(36_000)

@@ -37,6 +37,7 @@ function server(id: number, change: Partial<Server> = {}): Server {
     enabled: true,
     lastSeen: 1,
     lastError: NASTY.repeat(5),
+    problem: null,
     version: NASTY.repeat(1e3),
     xrayVersion: NASTY.repeat(1e3),
     osInfo: null,
@@ -368,4 +369,13 @@ describe('the links of a card', () => {
   test('servers it waits for are named as far as there is room', () => {
     expect(parseHtml(cardOf(0).text.value).text).toMatch(/⏳[^]*and 997 more/)
   })
+})
+
+test('what is wrong with a server is said in the words of its code, or as it was written down before there were any', () => {
+  const away = (change: Partial<Server>): string =>
+    serverScreen({ ...model, server: server(1, { status: 'offline', ...change }) }, t).text.value
+  const problem = { code: 'SERVER_TIMEOUT' as const, details: { seconds: 10 } }
+  expect(away({ lastError: 'in English', problem })).toContain(t('errors.SERVER_TIMEOUT', { seconds: 10 }))
+  expect(away({ lastError: 'in English', problem })).not.toContain('in English')
+  expect(away({ lastError: 'in English', problem: null })).toContain('in English')
 })

@@ -3,7 +3,7 @@ import type { Server } from '#src/fleet/types.ts'
 import { button, short } from '../buttons.ts'
 import { bytes, duration, moment, percent, statusDot } from '../format.ts'
 import { HERE, html, lines, placed } from '../html.ts'
-import type { T } from '../i18n/texts.ts'
+import { errorWords, type T } from '../i18n/texts.ts'
 import type { Screen } from '../types.ts'
 import { crumbs } from './crumbs.ts'
 
@@ -41,12 +41,13 @@ export function serverScreen(model: ServerModel, t: T): Screen {
   const { server, totals } = model
   const away = server.status === 'offline' || server.status === 'error'
   const isWrong = away || server.status === 'partly'
+  const why = server.problem === null ? server.lastError : errorWords(t, server.problem)
   return {
     text: lines(
       crumbs(t, [server.name]),
       '',
       `${statusDot(server)} ${stateWords(server, t)}`,
-      isWrong && server.lastError !== null && html`<i>${short(server.lastError, 300)}</i>`,
+      isWrong && why !== null && html`<i>${short(why, 300)}</i>`,
       away &&
         server.lastSeen !== null &&
         placed(t('server.seen', { time: HERE }), moment(server.lastSeen, 'ago')),

@@ -1,11 +1,18 @@
 /** The fleet: its servers, and the journal of every change to them. */
 import { sql } from 'drizzle-orm'
 import { index, integer, sqliteTable, text, uniqueIndex } from 'drizzle-orm/sqlite-core'
+import type { ErrorCode, ErrorDetails } from '#src/errors.ts'
 import { flag, json } from './columns.ts'
 
 /** partly: its Xray runs, without some inbounds or with an older configuration. */
 export const serverStatuses = ['pending', 'online', 'offline', 'error', 'partly'] as const
 export type ServerStatus = (typeof serverStatuses)[number]
+
+/** An error by its code, as it can be said in any language. */
+export interface CodedError {
+  code: ErrorCode
+  details: ErrorDetails
+}
 
 export const servers = sqliteTable(
   'servers',
@@ -27,7 +34,10 @@ export const servers = sqliteTable(
     status: text({ enum: serverStatuses }).notNull().default('pending'),
     enabled: flag('enabled').notNull().default(true),
     lastSeen: integer('last_seen'),
+    /** In English, for logs and programs. */
     lastError: text('last_error'),
+    /** The same, for people of any language; null: it is well, or a release has written it that did not know this. */
+    problem: json<CodedError>('problem'),
     version: text(),
     xrayVersion: text('xray_version'),
     osInfo: text('os_info'),
