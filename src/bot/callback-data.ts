@@ -67,7 +67,7 @@ const verbs = {
   qr: ['q', { server: int, client: int, link: int }],
   closeQr: ['qx', {}],
   /** What waits for a server, and the question before one of it is called off. */
-  waiting: ['w', { server: int, page: int }],
+  waiting: ['sw', { server: int, page: int }],
   callOff: ['wx', { server: int, task: word }],
   batch: ['b', { batch: word }],
   retry: ['br', { batch: word }],
