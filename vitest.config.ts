@@ -7,7 +7,7 @@ export default defineConfig({
     reporters: ['default', './test/support/closing-line.ts'],
     testTimeout: 30_000,
     hookTimeout: 60_000,
-    // Twice the two cores that are taken to be there: most tests wait for real processes more than half of their time.
-    maxWorkers: 4,
+    // One more than the two cores that are taken to be there: many tests wait for real processes. A fourth gains nothing.
+    maxWorkers: 3,
   },
 })

@@ -1,8 +1,8 @@
 import { spawn } from 'node:child_process'
+import { randomInt } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdtemp, open, readFile, rm, writeFile } from 'node:fs/promises'
 import { connect, createServer } from 'node:net'
-import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -55,15 +55,21 @@ export async function startClientProcess(
   return { output: () => readFile(file, 'utf8'), stop }
 }
 
-/** A TCP port nobody listens on now. */
+/** A TCP port nobody listens on now. Below those that Linux gives away by itself, to whoever connects meanwhile. */
 export async function freePort(host = '127.0.0.1'): Promise<number> {
-  const server = createServer()
-  server.listen(0, host)
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
+  for (;;) {
+    const port = randomInt(10_000, 32_000)
+    const server = createServer()
+    server.listen(port, host)
+    try {
+      await once(server, 'listening')
+    } catch {
+      continue
+    }
+    server.close()
+    await once(server, 'close')
+    return port
+  }
 }
 
 async function accepts(port: number): Promise<boolean> {
