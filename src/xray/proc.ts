@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { readdir, readFile, readlink } from 'node:fs/promises'
 
 /**
@@ -32,7 +33,8 @@ export async function identify(pid: number): Promise<ProcessIdentity | null> {
 /** Whether exactly this process still lives. A zombie does not: it carries no traffic and frees its ports. */
 export async function isStillRunning({ pid, startTime }: ProcessIdentity): Promise<boolean> {
   try {
-    const stat = parseStat(await readFile(`/proc/${pid}/stat`, 'utf8'))
+    // At once: no disk is behind it, and every change asks. By turns it takes half of a millisecond.
+    const stat = parseStat(readFileSync(`/proc/${pid}/stat`, 'utf8'))
     return isAlive(stat.state) && stat.startTime === startTime
   } catch {
     return false
