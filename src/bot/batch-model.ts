@@ -2,6 +2,7 @@ import type { Fleet, TaskView } from '#src/fleet/types.ts'
 import { button } from './buttons.ts'
 import type { T } from './i18n/texts.ts'
 import type { BatchModel } from './screens/batch.ts'
+import { serversOf } from './screens/client-servers.ts'
 import type { Keyboard } from './types.ts'
 
 interface KnownInput {
@@ -97,8 +98,8 @@ export function batchModel(fleet: Fleet, id: string, tasks: TaskView[], settled:
 
 /** Whether a client stands on servers that a change is not about. */
 function isElsewhere(fleet: Fleet, tasks: readonly TaskView[], email: string): boolean {
-  const { placements = [], waiting = [] } = fleet.view.person(email) ?? {}
-  const servers = [...placements.map(({ server }) => server), ...waiting]
+  const person = fleet.view.person(email)
+  const servers = person === undefined ? [] : serversOf(person)
   return servers.some(({ id }) => tasks.every(({ serverId }) => serverId !== id))
 }
 

@@ -1,8 +1,8 @@
 /** Commands change no rows, but go the way of every change: a repeated key must not restart Xray twice. */
 import type { CallContext, OperationName } from '#src/contract/index.ts'
 import { fail } from '#src/errors.ts'
-import type { Engine } from './engine.ts'
 import { createSerial } from '#src/xray/serial.ts'
+import type { Engine } from './engine.ts'
 import type { Command } from './snapshot.ts'
 import type { Plan } from './plan.ts'
 import type { Writes } from './writes.ts'

@@ -4,9 +4,9 @@ import { button } from '../buttons.ts'
 import { encodeTap, type Fields } from '../callback-data.ts'
 import { nameKey } from '../name-key.ts'
 import { certificateScreen, certificatesScreen } from '../screens/certificates.ts'
-import { confirmScreen } from '../screens/confirm.ts'
 import type { Services, Toast } from '../services.ts'
 import type { BotContext } from '../types.ts'
+import { askFirst } from './ask.ts'
 import { type Reading, readFrom, showReading } from './reading.ts'
 import { ownerOf, type Routes } from './route.ts'
 
@@ -67,16 +67,19 @@ export function certificateRoutes(s: Services): Routes<OfCertificates> {
     if (reading.value === undefined) return { text: t('certificates.gone'), alert: true }
     const { domain } = reading.value
     const targets = [{ serverId: server.id, input: { domain } }]
-    const nonce = s.taps.offer(ownerOf(ctx), { kind: 'tasks', operation: 'certificates.delete', targets })
-    const question = {
-      crumbs: [server.name, t('crumb.certificates'), domain],
-      question: t('certificates.deleteQuestion', { domain, server: server.name }),
-      effect: t('certificates.deleteEffect'),
-      yes: t('button.delete'),
-      back: button(t('button.back'), 'certificate', fields),
-      nonce,
-    }
-    await s.live.show(ctx, confirmScreen(question, t), encodeTap('deleteCertificate', fields))
+    await askFirst(
+      s,
+      ctx,
+      encodeTap('deleteCertificate', fields),
+      { kind: 'tasks', operation: 'certificates.delete', targets },
+      {
+        crumbs: [server.name, t('crumb.certificates'), domain],
+        question: t('certificates.deleteQuestion', { domain, server: server.name }),
+        effect: t('certificates.deleteEffect'),
+        yes: t('button.delete'),
+        back: button(t('button.back'), 'certificate', fields),
+      },
+    )
   }
 
   return {

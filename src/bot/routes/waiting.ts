@@ -2,11 +2,11 @@ import { doingWords } from '../batch-model.ts'
 import { button } from '../buttons.ts'
 import { encodeTap, type Fields } from '../callback-data.ts'
 import { pageOf } from '../paging.ts'
-import { confirmScreen } from '../screens/confirm.ts'
 import { WAITING_PER_PAGE, waitingScreen } from '../screens/waiting.ts'
 import type { Services } from '../services.ts'
 import type { BotContext } from '../types.ts'
-import { ownerOf, type Routes } from './route.ts'
+import { askFirst } from './ask.ts'
+import type { Routes } from './route.ts'
 
 /** @throws FleetError SERVER_NOT_FOUND */
 export async function showWaiting(s: Services, ctx: BotContext, fields: Fields<'waiting'>): Promise<void> {
@@ -34,19 +34,19 @@ export function waitingRoutes(s: Services): Routes<'waiting' | 'callOff'> {
           await showWaiting(s, ctx, { server, page: 0 })
           return { text: t('toast.tooLate') }
         }
-        const nonce = s.taps.offer(ownerOf(ctx), { kind: 'callOff', server, task: id })
-        const screen = confirmScreen(
+        await askFirst(
+          s,
+          ctx,
+          encodeTap('callOff', { server, task: id }),
+          { kind: 'callOff', server, task: id },
           {
             crumbs: [name, t('crumb.waiting')],
             question: t('waiting.question', { what: doingWords(s.fleet, task, t) }),
             effect: t('waiting.effect', { name }),
             yes: t('button.callOffYes'),
-            nonce,
             back: button(t('button.back'), 'waiting', { server, page: 0 }),
           },
-          t,
         )
-        await s.live.show(ctx, screen, encodeTap('callOff', { server, task: id }))
       },
     },
   }

@@ -1,4 +1,3 @@
-import { port as portSchema } from '#src/contract/primitives.ts'
 import { hostAndPort } from '#src/contract/stream.ts'
 import { textStep } from './text-step.ts'
 import type { Step } from './wizard.ts'
@@ -14,10 +13,7 @@ const SITES = ['www.microsoft.com:443', 'www.nvidia.com:443', 'dl.google.com:443
 const HTTPS = 443
 
 /** `host:port` with a port that there is; undefined where it is something else. */
-export function parseTarget(text: string): string | undefined {
-  const port = Number(text.slice(text.lastIndexOf(':') + 1))
-  return hostAndPort.safeParse(text).success && portSchema.safeParse(port).success ? text : undefined
-}
+export const parseTarget = (text: string): string | undefined => hostAndPort.safeParse(text).data
 
 /** Which site REALITY looks like: a name, with the port of HTTPS unless another is given. */
 export function siteStep<A extends TargetChoice>(): Step<A> {

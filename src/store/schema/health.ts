@@ -4,11 +4,11 @@ import { index, integer, sqliteTable, text, uniqueIndex } from 'drizzle-orm/sqli
 import { flag, json } from './columns.ts'
 import { serverStatuses, servers } from './servers.ts'
 
-/** Health's persisted state per server: one row is the whole truth, timers are timestamps in it. */
 /** What can be wrong with a server. */
 export const incidentKinds = ['offline', 'error', 'partly'] as const
 export type IncidentKind = (typeof incidentKinds)[number]
 
+/** Health's persisted state per server: one row is the whole truth, timers are timestamps in it. */
 export const serverHealth = sqliteTable('server_health', {
   serverId: integer('server_id')
     .primaryKey()
