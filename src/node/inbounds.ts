@@ -8,8 +8,8 @@ import { fail } from '#src/errors.ts'
 import type { Runtime } from '#src/runtime.ts'
 import type { Sqlite } from '#src/store/open.ts'
 import { renderConfig } from '#src/xray/render.ts'
-import { networksOf, type Network } from '#src/xray/streams.ts'
-import { listensOverlap, validateModel } from '#src/xray/validate.ts'
+import type { Network } from '#src/xray/streams.ts'
+import { networksBeside, validateModel } from '#src/xray/validate.ts'
 import type { Answers } from './answers.ts'
 import { createCounts } from './counts.ts'
 import type { Engine } from './engine.ts'
@@ -71,13 +71,7 @@ export function createInbounds(deps: InboundDeps): InboundOperations {
     if (wrong !== null) throw wrong
     if (!next.enabled) return
     // Held by our own Xray, which closes it first. What another program has beside it the opening itself tells.
-    const isOwn =
-      before !== undefined &&
-      isOpen(before) &&
-      before.port === next.port &&
-      listensOverlap(before.listen, next.listen)
-    const held = isOwn ? networksOf(before) : []
-    const wanted = networksOf(next).filter((network) => !held.includes(network))
+    const wanted = networksBeside(before !== undefined && isOpen(before) ? [before] : [], next)
     if (!(await deps.isPortFree(next.listen, next.port, wanted))) {
       fail('PORT_TAKEN', { port: next.port, by: 'another program' })
     }

@@ -3,7 +3,7 @@ import { FleetError, fail } from '#src/errors.ts'
 import { lastMeaningfulLine, runXray } from './command.ts'
 import { carriesFlow } from './account.ts'
 import type { XrayModel } from './model.ts'
-import { networksOf, streamMismatch } from './streams.ts'
+import { type Network, networksOf, streamMismatch } from './streams.ts'
 import { publicKeyOf } from './x25519.ts'
 import { xrayVersion } from './program.ts'
 import { reservedTags } from './tags.ts'
@@ -94,6 +94,16 @@ function isKeyPair(privateKey: string | undefined, publicKey: string): boolean {
   } catch {
     return false
   }
+}
+
+type Listening = Parameters<typeof networksOf>[0] & Pick<Inbound, 'listen' | 'port'>
+
+/** What one listens to that none of these, which are open in our own Xray, has already. */
+export function networksBeside(ours: readonly Listening[], inbound: Listening): Network[] {
+  const there = ours.filter(
+    ({ port, listen }) => port === inbound.port && listensOverlap(listen, inbound.listen),
+  )
+  return networksOf(inbound).filter((network) => !there.some((other) => networksOf(other).includes(network)))
 }
 
 function bad(field: string, reason: string): FleetError {

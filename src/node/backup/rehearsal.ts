@@ -5,9 +5,9 @@ import type { Sqlite } from '#src/store/open.ts'
 import type { SecretBox } from '#src/trust/secret-box.ts'
 import type { XrayInbound } from '#src/xray/model.ts'
 import { renderConfig } from '#src/xray/render.ts'
-import { type Network, networksOf } from '#src/xray/streams.ts'
+import type { Network } from '#src/xray/streams.ts'
 import { validateRouting } from '#src/xray/validate-routing.ts'
-import { listensOverlap, validateModel } from '#src/xray/validate.ts'
+import { networksBeside, validateModel } from '#src/xray/validate.ts'
 import { domainOf } from '../certificate-users.ts'
 import { type CertificateRecord, createCertificateRows } from '../certificates/rows.ts'
 import type { Engine } from '../engine.ts'
@@ -85,11 +85,8 @@ export function createRehearsal({ db, box, rows, engine, isPortFree, testConfig 
       const ours = rows.allInboundSettings().filter(({ enabled }) => enabled)
       for (const inbound of model.inbounds) {
         const { listen, port } = inbound
-        const there = ours.filter((other) => other.port === port && listensOverlap(other.listen, listen))
-        const networks = networksOf(inbound).filter(
-          (network) => !there.some((other) => networksOf(other).includes(network)),
-        )
-        if (!(await isPortFree(listen, port, networks))) fail('PORT_TAKEN', { port, by: 'another program' })
+        if (!(await isPortFree(listen, port, networksBeside(ours, inbound))))
+          fail('PORT_TAKEN', { port, by: 'another program' })
       }
       const shown = model.inbounds.map((inbound) => withCertificate(inbound, held))
       await testConfig(renderConfig({ ...model, inbounds: shown }))
