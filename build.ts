@@ -5,9 +5,10 @@
 import { chmodSync, cpSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { type Metafile, type Plugin, build } from 'esbuild'
+import type { Metafile } from 'esbuild'
 import { findXray, pinnedXrayVersion } from '#src/xray/binary.ts'
 import { xrayVersion } from '#src/xray/program.ts'
+import { bundle } from './bundle.ts'
 
 const root = import.meta.dirname
 const { values } = parseArgs({
@@ -17,29 +18,6 @@ const { values } = parseArgs({
   },
 })
 const out = values.out
-
-/** The demo starts its agents from the sources, and its chat page is for developers. It is not shipped. */
-const withoutDemo: Plugin = {
-  name: 'without-demo',
-  setup(bundler) {
-    bundler.onLoad({ filter: /\/src\/demo\.ts$/ }, () => ({
-      contents: `export async function runDemo() {
-        process.stderr.write('The demo runs from a copy of the source: npm ci && npm run demo\\n')
-        process.exitCode = 2
-      }`,
-    }))
-  },
-}
-
-/** grammY's HTTP client brings a URL parser for Nodes that have none: tables of 290 kB, loaded and never used. */
-const nativeUrl: Plugin = {
-  name: 'native-url',
-  setup(bundler) {
-    bundler.onLoad({ filter: /\/node_modules\/whatwg-url\// }, () => ({
-      contents: 'exports.URL = globalThis.URL',
-    }))
-  },
-}
 
 /**
  * Figures for V8, measured on this program: without them Node sizes its heap by the machine's memory and lets garbage
@@ -52,39 +30,6 @@ const launcher = `#!/bin/sh
 here=$(dirname "$(readlink -f "$0")")
 exec "\${NODE:-node}" ${nodeFlags.join(' ')} "$here/app/fleetgram.mjs" "$@"
 `
-
-async function bundle(): Promise<Metafile> {
-  const { metafile } = await build({
-    absWorkingDir: root,
-    entryPoints: { fleetgram: 'src/main.ts' },
-    outdir: join(out, 'app'),
-    outExtension: { '.js': '.mjs' },
-    chunkNames: '[name]-[hash]',
-    bundle: true,
-    // Controller and agent are imported when asked for, so each becomes a file of its own beside what they share.
-    splitting: true,
-    format: 'esm',
-    platform: 'node',
-    target: 'node24',
-    minifySyntax: true,
-    minifyWhitespace: true,
-    legalComments: 'none',
-    metafile: true,
-    // It holds a native library, which cannot be bundled; it is copied beside the bundle instead.
-    external: ['better-sqlite3'],
-    plugins: [withoutDemo, nativeUrl],
-    // Packages written as CommonJS call these, which modules do not have.
-    banner: {
-      js: [
-        "import { createRequire as __createRequire } from 'node:module'",
-        'const require = __createRequire(import.meta.url)',
-        'const __filename = import.meta.filename, __dirname = import.meta.dirname',
-      ].join(';'),
-    },
-    logLevel: 'warning',
-  })
-  return metafile
-}
 
 /** The library for SQLite, with its binaries for every Linux: what is built here may run on another machine. */
 function copySqlite(): void {
@@ -144,7 +89,9 @@ async function addXray(): Promise<void> {
 
 rmSync(out, { recursive: true, force: true })
 mkdirSync(out, { recursive: true })
-collectLicenses(await bundle())
+collectLicenses(
+  await bundle({ programs: { fleetgram: 'src/main.ts' }, into: join(out, 'app'), isReadable: false }),
+)
 copySqlite()
 copyFiles()
 if (values['with-xray']) await addXray()

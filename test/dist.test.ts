@@ -163,6 +163,10 @@ describe('what is shipped', () => {
       .poll(async () => (await fetch(`http://${web}/`)).text(), { timeout: 60_000, interval: 500 })
       .toMatch(/Everything works[^]*Server 1[^]*Online[^]*Place 2[^]*Online[^]*Place 3[^]*Online/)
     expect((await fetch(`http://${web}/healthz`)).status).toBe(200)
+    // A bundle is other code than the sources: what it says to a person must have been heard.
+    const alice = playground.user({ id: 4242, firstName: 'Alice', languageCode: 'en' })
+    await alice.sends('/start')
+    await alice.sees('3 of 3 online', { timeoutMs: 20_000 })
 
     // What the start needed is given back only after a while.
     const patience = { timeout: 60_000, interval: 1_000 }
@@ -182,6 +186,7 @@ describe('what is shipped', () => {
       [0, 0, 0],
     )
     for (const pid of xrays) expect(() => process.kill(pid, 0)).not.toThrow()
+    for (const said of output.values()) expect(said).not.toMatch(/warning/i)
     process.stdout.write(
       `resident, idle: ${figures.map((bytes) => `${Math.round(bytes / MIB)} MB`).join(', ')}\n`,
     )

@@ -15,7 +15,6 @@ import { createInboxWorkers } from './inbox.ts'
 import { createLive } from './live.ts'
 import { createMenus } from './menus.ts'
 import { deadlineTransformer, retryTransformer } from './patience.ts'
-import { platformFetch } from './platform-fetch.ts'
 import { poll } from './poller.ts'
 import { createDispatch, type Dispatch } from './router.ts'
 import { showHome } from './routes/browse.ts'
@@ -32,6 +31,7 @@ import { createChats } from './store/chats.ts'
 import { createDrafts } from './store/drafts.ts'
 import { createInboxStore } from './store/inbox.ts'
 import { createTaps } from './store/taps.ts'
+import { forClient, openTelegramLine } from './telegram-fetch.ts'
 import { updateTree } from './tree.ts'
 import type { BotDeps, StageContext } from './types.ts'
 import { createWizards } from './wizards/index.ts'
@@ -59,10 +59,8 @@ export function createBot(deps: BotDeps): Bot {
   const { token, db, box, fleet, runtime, log } = deps
   const stopping = new AbortController()
   const { signal } = stopping
-  const client: ApiClientOptions = {
-    apiRoot: deps.apiRoot,
-    ...(deps.fetch === undefined ? {} : { fetch: platformFetch(deps.fetch) }),
-  }
+  const line = deps.line ?? openTelegramLine()
+  const client: ApiClientOptions = { apiRoot: deps.apiRoot, fetch: forClient(line.fetch) }
   const telegram = new Telegram(token, { client })
   // The one used last comes first: every single try has its deadline.
   const interactive = [deadlineTransformer(runtime), retryTransformer(runtime, signal)]
@@ -221,6 +219,7 @@ export function createBot(deps: BotDeps): Bot {
       const late = runtime.sleep(STOP_PATIENCE_MS, patience.signal).catch(() => undefined)
       await Promise.race([Promise.all([workers.idle(), followers.idle(), Promise.allSettled(loops)]), late])
       patience.abort()
+      await line.close()
     },
     deliver: (message, cut) =>
       deliver({

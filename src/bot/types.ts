@@ -10,6 +10,7 @@ import type { Db } from '#src/store/drizzle.ts'
 import type { SecretBox } from '#src/trust/secret-box.ts'
 import type { Html } from './html.ts'
 import type { Language, T } from './i18n/texts.ts'
+import type { TelegramLine } from './telegram-fetch.ts'
 
 export interface BotDeps {
   token: string
@@ -25,7 +26,7 @@ export interface BotDeps {
   /** Probes a server now; resolves when its state is up to date. */
   checkServer?: (serverId: number) => Promise<void>
   /** Carries the calls to Telegram; for proxies and tests. */
-  fetch?: typeof globalThis.fetch
+  line?: TelegramLine
   faults?: Faults | undefined
 }
 

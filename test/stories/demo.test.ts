@@ -4,7 +4,7 @@ import { openBrowser } from '#test/support/chromium.ts'
 import { program } from '#test/support/process.ts'
 import { xrayBinary } from '#test/support/xray-binary.ts'
 
-const demo = program('demo', { XRAY_BIN: xrayBinary() })
+const demo = program('demo', { XRAY_BIN: xrayBinary() }, 'src/main.ts')
 let browser: Browser
 
 beforeAll(async () => {

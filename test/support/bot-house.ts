@@ -121,7 +121,7 @@ export async function openBotHouse(options: BotHouseOptions = {}): Promise<BotHo
         checked.push(id)
         return house.checking()
       },
-      fetch: alive,
+      line: { fetch: alive, close: () => Promise.resolve() },
     }
     return { bot: createBot(deps), die: () => void (dead = true) }
   }

@@ -3,7 +3,6 @@
  * at the point it is told. Commands come as lines of JSON on standard input, answers leave as lines `@<n> <json>`.
  */
 import { createReadStream, createWriteStream, writeSync } from 'node:fs'
-import { flushCompileCache } from 'node:module'
 import { createInterface } from 'node:readline'
 import { pipeline } from 'node:stream/promises'
 import { joinAgent, startAgent } from '#src/agent.ts'
@@ -91,5 +90,3 @@ if (role === 'start') {
   await startAgent({ config, env, log: createLog(config.log.level), faults })
   listen()
 }
-// It is written at an orderly end otherwise, which will not come.
-flushCompileCache()

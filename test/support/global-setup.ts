@@ -1,13 +1,13 @@
 import { fileURLToPath } from 'node:url'
 import { findXray } from '#src/xray/binary.ts'
-import { keepCompiled } from './compile-cache.ts'
 import { findPebble } from './pebble-binary.ts'
+import { makePrograms } from './programs.ts'
 
-/** Finds Xray and Pebble once for the whole run, since they may have to be fetched, and tells every test where they are. */
+/** Makes what tests start, and finds Xray and Pebble, which may have to be fetched: once for the whole run. */
 export default async function setup(): Promise<void> {
   const say = (_details: object, message: string): void => console.log(message)
   const cacheDir = fileURLToPath(new URL('../../.cache', import.meta.url))
-  process.env['NODE_COMPILE_CACHE'] = keepCompiled(cacheDir)
+  Object.assign(process.env, await makePrograms())
   process.env['XRAY_BIN'] = await findXray({
     env: process.env,
     cacheDir,

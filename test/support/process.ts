@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
+import { programFile } from './programs.ts'
 
 const root = join(import.meta.dirname, '../..')
 
@@ -22,8 +23,12 @@ export interface Program {
   readonly running: boolean
 }
 
-/** @param entry the program's file: ours, or one of the tests' own that runs ours */
-export function program(command: string, env: Record<string, string>, entry = 'src/main.ts'): Program {
+/** @param file where it begins: ours as it is shipped, unless told; relative to the project's root */
+export function program(
+  command: string,
+  env: Record<string, string>,
+  file = programFile('fleetgram'),
+): Program {
   let child: ChildProcess | undefined
   let everything = ''
   let thisLife = ''
@@ -42,7 +47,7 @@ export function program(command: string, env: Record<string, string>, entry = 's
     start(...args) {
       if (child !== undefined) throw new Error(`${command} runs already`)
       thisLife = ''
-      const mine = spawn(process.execPath, [join(root, entry), command, ...args], {
+      const mine = spawn(process.execPath, [resolve(root, file), command, ...args], {
         cwd: root,
         env: {
           PATH: process.env['PATH'] ?? '',

@@ -12,6 +12,7 @@ import { systemRuntime } from '#src/runtime.ts'
 import { fixedProgram } from '#src/xray/program.ts'
 import { createXrayProcess } from '#src/xray/process.ts'
 import { type Program, program } from './process.ts'
+import { programFile } from './programs.ts'
 import { silentLog } from './silent-log.ts'
 import { xrayBinary } from './xray-binary.ts'
 import { type WebTarget, type XrayClient, startWebTarget, startXrayClient } from './xray-client.ts'
@@ -76,8 +77,6 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
   const common = {
     XRAY_BIN: binary,
     HOME: dir,
-    // Programs that are started a hundred times begin twice as fast with what the first start has compiled.
-    ...(options.faulty === true ? { NODE_COMPILE_CACHE: join(dir, 'compiled') } : {}),
   }
 
   const add = (
@@ -94,7 +93,7 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
       program: program(
         command,
         { ...common, ...env },
-        options.faulty ? 'test/support/faulty-program.ts' : undefined,
+        programFile(options.faulty === true ? 'faulty' : 'fleetgram'),
       ),
       xray: () => readFile(join(home, 'xray', 'xray.pid.json'), 'utf8'),
     }
