@@ -15,8 +15,8 @@ import {
 import type { Ask, Step } from '#test/support/fault-steps.ts'
 import { openFaultWorld } from '#test/support/fault-world.ts'
 
-const RUNS = 500
-/** ms. Some 40 s on an idle machine. Beyond it the test fails, and says with which seed: ended from outside it could not. */
+const RUNS = 1_000
+/** ms. Some 100 s on an idle machine. Beyond it the test fails, and says with which seed: ended from outside it could not. */
 const LIMIT = 480_000
 
 // Few of each, so that they meet.
