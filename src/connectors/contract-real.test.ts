@@ -1,8 +1,12 @@
 /**
- * A server's whole life by either connector: every operation is carried out, by a real Xray, with traffic of a real
- * client, and by a real certificate authority. What carries a file is in backups-real.test.ts.
+ * A server's whole life by either connector, and on an agent as it is shipped: every operation is carried out, by a real
+ * Xray, with traffic of a real client, and by a real certificate authority. What carries a file is in
+ * backups-real.test.ts.
  */
 import { randomUUID } from 'node:crypto'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import {
   callNames,
@@ -11,15 +15,18 @@ import {
   type OperationInput,
   type OperationName,
   type OperationOutput,
+  type ServerConnector,
 } from '#src/contract/index.ts'
 import { nextEvent } from '#test/support/event-node.ts'
 import { geoip, geositeOf, publish } from '#test/support/geo-data.ts'
 import { person, plainInput } from '#test/support/inputs.ts'
 import { type Pebble, startPebble } from '#test/support/pebble.ts'
-import { kinds, openRoads, type Roads } from '#test/support/roads.ts'
+import { startInternet } from '#test/support/internet.ts'
+import { kinds, openRoads } from '#test/support/roads.ts'
+import { startShippedAgent } from '#test/support/shipped-agent.ts'
 import { makeTestChain } from '#test/support/test-chain.ts'
 import { createTestFleetCa, type TestFleetCa } from '#test/support/test-fleet-ca.ts'
-import { startTestNode, type TestNode } from '#test/support/test-node.ts'
+import { startTestNode } from '#test/support/test-node.ts'
 import { xrayBinary } from '#test/support/xray-binary.ts'
 import { releases, xrayOfVersion } from '#test/support/xray-release.ts'
 import {
@@ -47,9 +54,62 @@ beforeAll(async () => {
 })
 afterAll(() => Promise.all([trust.close(), pebble.remove(), web.stop()]))
 
-describe.each(kinds)('by the %s connector', (kind) => {
-  let it: TestNode
-  let roads: Roads
+interface Way {
+  server: ServerConnector
+  /** What its program has said, where it is one. */
+  output?: () => string
+  close(): Promise<void>
+}
+
+/** What is published, for who asks by name. */
+function published(url: string): Promise<Buffer> {
+  const lists = publish(geoip('CN'), geositeOf({ ADS: 'localhost' })).download
+  return (url.includes('Xray-linux') ? releases({ [newer]: program }) : lists)(url)
+}
+
+/** To a node in this process. */
+async function nearby(kind: (typeof kinds)[number]): Promise<Way> {
+  const it = await startTestNode({ node: { acme: pebble.settings }, download: published })
+  const roads = await openRoads(trust, it.node.operations)
+  return {
+    server: roads[kind],
+    async close() {
+      await roads.close()
+      await it.stop()
+    },
+  }
+}
+
+async function shipped(): Promise<Way> {
+  const dir = await mkdtemp(join(tmpdir(), 'internet-'))
+  const internet = await startInternet(dir, published)
+  const { directory, caFile = '', listen = '', httpPort, tlsPort } = pebble.settings
+  const agent = await startShippedAgent(trust, 3, {
+    ...internet.env,
+    FLEETGRAM_AGENT_ACME_DIRECTORY: directory,
+    FLEETGRAM_AGENT_ACME_CA_FILE: caFile,
+    FLEETGRAM_AGENT_ACME_LISTEN: listen,
+    FLEETGRAM_AGENT_ACME_HTTP_PORT: String(httpPort),
+    FLEETGRAM_AGENT_ACME_TLS_PORT: String(tlsPort),
+  })
+  return {
+    server: agent.connection,
+    output: () => agent.output(),
+    async close() {
+      await agent.stop()
+      await internet.stop()
+      await rm(dir, { recursive: true, force: true })
+    },
+  }
+}
+
+const ways = [
+  ...kinds.map((kind) => ({ kind, name: `by the ${kind} connector`, open: () => nearby(kind) })),
+  { kind: 'shipped', name: 'of an agent as it is shipped', open: shipped },
+]
+
+describe.each(ways)('a server, $name', ({ kind, open }) => {
+  let way: Way
   let anna: XrayClient | undefined
   const answered = new Set<OperationName>()
 
@@ -58,30 +118,26 @@ describe.each(kinds)('by the %s connector', (kind) => {
     ...[input]: undefined extends OperationInput<N> ? [input?: OperationInput<N>] : [input: OperationInput<N>]
   ): Promise<OperationOutput<N>> {
     const context = operationMeta(name).kind === 'read' ? {} : { idempotencyKey: randomUUID() }
-    const answer = await callOperation(roads[kind], name, input as OperationInput<N>, { context })
+    const answer = await callOperation(way.server, name, input as OperationInput<N>, { context })
     answered.add(name)
     return answer
   }
-  const soon = { timeout: 10_000 }
+  // What is shipped reads counters every ten seconds.
+  const soon = { timeout: 25_000 }
   const from = async (host = '127.0.0.1') => (await anna?.get(web.fromUrl.replace('127.0.0.1', host)))?.body
 
   beforeAll(async () => {
-    const lists = publish(geoip('CN'), geositeOf({ ADS: 'localhost' })).download
-    const xrays = releases({ [newer]: program })
-    it = await startTestNode({
-      node: { acme: pebble.settings },
-      download: (url) => (url.includes('Xray-linux') ? xrays(url) : lists(url)),
-    })
-    roads = await openRoads(trust, it.node.operations)
+    way = await open()
   })
   afterAll(async () => {
     await anna?.stop()
-    await roads.close()
-    await it.stop()
+    await way.close()
   })
 
   test('a server tells what it is', async () => {
-    expect(await ask('server.info')).toMatchObject({ agentVersion: '0.0.0-test' })
+    expect(await ask('server.info')).toMatchObject({
+      agentVersion: expect.stringMatching(/^\d+\.\d+\.\d+/) as string,
+    })
     expect(await ask('server.health')).toMatchObject({ status: 'online', xrayRunning: true })
     expect((await ask('system.stats')).cores).toBeGreaterThan(0)
     expect(await ask('system.logs', { source: 'output', lines: 5 })).toEqual(
@@ -210,5 +266,6 @@ describe.each(kinds)('by the %s connector', (kind) => {
 
   test('no operation was left out', () => {
     expect([...answered].toSorted()).toEqual(callNames().toSorted())
+    expect(way.output?.() ?? '').not.toMatch(/warning/i)
   })
 })
