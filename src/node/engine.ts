@@ -168,6 +168,9 @@ export function createEngine(deps: EngineDeps) {
     await process.restart(render)
   }
 
+  /** Whether clients have changed since the file was written. */
+  let isFileBehind = false
+
   return {
     model,
     render,
@@ -199,6 +202,14 @@ export function createEngine(deps: EngineDeps) {
       // Client changes stay out of the file: it would be megabytes for each of them, and a start renders it anyway.
       // But for users that are told with their inbound: nothing else says later whom Xray knows there.
       if (changed.length > 0 || altered.size > 0) await process.writeConfig(await renderGently())
+      else isFileBehind = true
+    },
+
+    /** Brings clients in the file up to date, for a start without us: see last-resort.ts. Inside a turn of its own. */
+    async keepFile(): Promise<void> {
+      if (!isFileBehind || process.state().onPreviousConfig) return
+      await process.refreshConfig(await renderGently())
+      isFileBehind = false
     },
 
     ...mending,

@@ -38,7 +38,7 @@ import type { Command } from './snapshot.ts'
 import { createTicking } from './ticking.ts'
 import { createTraffic } from './traffic.ts'
 import { createWrites } from './writes.ts'
-import { createXrayControl } from './xray-control.ts'
+import { FILE_EVERY_MS, createXrayControl } from './xray-control.ts'
 import { tellOfXray } from './xray-news.ts'
 import { type XrayParts, realXray } from './xray-parts.ts'
 
@@ -189,6 +189,7 @@ export function createNode(options: NodeOptions, xray: XrayParts = realXray(opti
       ['mend Xray', () => writes.mend()],
       ['heal Xray', () => control.heal()],
       ['rotate logs', () => xray.rotateLogs()],
+      ['keep the file', () => control.keepFile(), FILE_EVERY_MS],
     ],
   })
 

@@ -3,6 +3,21 @@ import { createFakeRuntime } from '#test/support/fake-runtime.ts'
 import { silentLog } from '#test/support/silent-log.ts'
 import { createTicking } from './ticking.ts'
 
+test('a step that is seldom needed has its turn as often as it says', async () => {
+  const runtime = createFakeRuntime({ now: 0 })
+  const begun: number[] = []
+  const ticking = createTicking({
+    runtime,
+    log: silentLog(),
+    intervalMs: 10_000,
+    steps: [['seldom', () => void begun.push(runtime.now()), 25_000]],
+  })
+  ticking.start()
+  await runtime.advance(95_000)
+  expect(begun).toEqual([30_000, 60_000, 90_000])
+  await ticking.stop()
+})
+
 test('steps begin so often, however long they take; one that fails keeps no other from its turn', async () => {
   const runtime = createFakeRuntime({ now: 0 })
   const begun: number[] = []

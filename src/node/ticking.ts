@@ -6,8 +6,8 @@ export interface TickingDeps {
   log: Log
   /** From one beginning to the next; where the steps take longer, they begin again soon after. */
   intervalMs: number
-  /** What is done each time, in this order, each with its name for the log. */
-  steps: readonly (readonly [name: string, step: () => void | Promise<void>])[]
+  /** What is done each time, or no more often than every so many ms; in this order, with a name for the log. */
+  steps: readonly (readonly [name: string, step: () => void | Promise<void>, everyMs?: number])[]
 }
 
 /** What a node does again and again with nobody watching. A step that fails does not keep the others from their turn. */
@@ -17,11 +17,16 @@ export function createTicking({ runtime, log, intervalMs, steps }: TickingDeps) 
 
   async function keepOn(): Promise<void> {
     let took = 0
+    const startedAt = runtime.monotonic()
+    const lastBegun = new Map<string, number>()
     for (;;) {
       // Not at once in any case: others are to have their turn.
       await runtime.sleep(Math.max(intervalMs / 10, intervalMs - took), stopping.signal)
       const begunAt = runtime.monotonic()
-      for (const [name, step] of steps) {
+      for (const [name, step, everyMs = 0] of steps) {
+        const now = runtime.monotonic()
+        if (now - (lastBegun.get(name) ?? startedAt) < everyMs) continue
+        lastBegun.set(name, now)
         try {
           await step()
         } catch (error) {

@@ -9,6 +9,9 @@ import type { NodeOperations } from './operations.ts'
 import type { createSettings } from './settings.ts'
 import type { Writes } from './writes.ts'
 
+/** ms. What a start without us would not know of clients is no older, at some 100 ms for 10,000 of them. */
+export const FILE_EVERY_MS = 5 * 60_000
+
 export interface XrayControlDeps {
   engine: Engine
   writes: Writes
@@ -158,6 +161,9 @@ export function createXrayControl(deps: XrayControlDeps) {
       await account()
     },
 
+    /** Between changes, as all that renders. */
+    keepFile: (): Promise<void> => writes.exclusive(() => engine.keepFile()),
+
     /** A restart at a time of our own choosing, between changes. */
     restart: (): Promise<void> => writes.exclusive(() => engine.restart()),
 
@@ -165,6 +171,10 @@ export function createXrayControl(deps: XrayControlDeps) {
       await writes.exclusive(async () => {
         if (stopXray) await engine.stop()
         else await account()
+        // It will be read if nobody of us can start again.
+        await engine
+          .keepFile()
+          .catch((error: unknown) => log.warn({ error }, 'the configuration file is behind'))
         await engine.detach()
       })
     },

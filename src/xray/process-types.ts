@@ -61,6 +61,8 @@ export interface XrayProcess {
   adopt(): Promise<boolean>
   /** Swaps the configuration file for the next start. What runs is not touched. */
   writeConfig(json: object): Promise<void>
+  /** The same where only users differ: what is kept as the one before is then still another structure. */
+  refreshConfig(json: object): Promise<void>
   /** The configuration file: what was written last, or what it fell back to. null: there is none. */
   readConfig(): Promise<object | null>
   /** Ends Xray and keeps it ended: SIGTERM, after 5 s SIGKILL, to exactly this process. */

@@ -186,6 +186,7 @@ export function createXrayProcess(options: XrayProcessOptions): XrayProcess {
         await mkdir(dir, { recursive: true, mode: 0o700 })
         await config.write(json)
       }),
+    refreshConfig: (json) => exclusive(() => config.replace(json)),
 
     stop: () => {
       recovery.giveUp()

@@ -136,9 +136,11 @@ describe('rows that cannot be read', () => {
     const it = await node()
     await addInbound(it, 'main', await freePort())
     const anna = await addClient(it, 'main', 'anna')
-    // Written to the file, as of the last structural change.
+    const carl = await addClient(it, 'main', 'carl')
+    // The file is written at each structural change; what only becomes of clients is in it when we end.
     await addInbound(it, 'second', await freePort())
     const boris = await addClient(it, 'second', 'boris')
+    await it.node.operations['clients.delete']({ email: 'carl' }, key())
     const credentials = it.db.prepare('select id, credentials from clients').all() as {
       id: number
       credentials: string
@@ -150,13 +152,15 @@ describe('rows that cannot be read', () => {
     expect(await health(it)).toMatchObject({ status: 'error', xrayRunning: true })
     expect((await health(it)).lastError).toMatch(/^A stored secret cannot be read/)
     await serves(anna)
+    await serves(boris)
+    await expect(serves(carl)).rejects.toThrow()
 
     const put = it.db.prepare('update clients set credentials = @credentials where id = @id')
     for (const row of credentials) put.run(row)
     await expect
       .poll(() => health(it), { timeout: 20_000 })
       .toMatchObject({ status: 'online', lastError: null })
-    await serves(boris)
+    await serves(anna)
   }, 60_000)
 })
 

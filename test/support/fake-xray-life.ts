@@ -85,6 +85,9 @@ export function createFakeLife(become: (config: RenderedConfig) => void): FakeLi
         await settled()
         file = json
       },
+      async refreshConfig(json) {
+        file = json
+      },
       readConfig: async () => file,
       async stop() {
         await settled()
