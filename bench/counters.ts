@@ -5,7 +5,7 @@
 import { randomUUID } from 'node:crypto'
 import { createLocalConnector } from '#src/connectors/local.ts'
 import { createAccounting } from '#src/node/accounting.ts'
-import { createPosition } from '#src/node/position.ts'
+import { createPosition } from '#src/node/rows/position.ts'
 import { connectXrayApi } from '#src/xray/api.ts'
 import { xrayVersion } from '#src/xray/program.ts'
 import { type Benchmark, goal, machine, type Report, summarize, timed } from './measure.ts'

@@ -7,11 +7,11 @@ import { createEndings } from './endings.ts'
 import { fail } from './errors.ts'
 import type { Faults } from './faults.ts'
 import type { Log } from './log.ts'
-import { chooseXray } from './node/choose-xray.ts'
-import { serveWithoutUs } from './node/last-resort.ts'
+import { chooseXray } from './node/software/choose-xray.ts'
+import { serveWithoutUs } from './node/engine/last-resort.ts'
 import { createNode } from './node/node.ts'
 import type { NodeOperations } from './node/operations.ts'
-import { type Runtime, systemRuntime } from './runtime.ts'
+import { DAY_MS, type Runtime, systemRuntime } from './runtime.ts'
 import { readMigrations } from './store/migrate.ts'
 import { openStore } from './store/open.ts'
 import { type Address, formatAddress } from './trust/address.ts'
@@ -20,7 +20,6 @@ import { loadKey, secretBoxFor } from './trust/secret-box.ts'
 import { productFile, productVersion, xrayCacheDirs, xrayInstallDir } from './version.ts'
 import { findXray } from './xray/binary.ts'
 
-const DAY_MS = 24 * 60 * 60 * 1000
 /** Time enough to join the machine anew before its certificate ends. */
 const WARN_BEFORE_MS = 30 * DAY_MS
 

@@ -1,5 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 
+export const DAY_MS = 24 * 60 * 60 * 1000
+
 /** The outside world a decision may depend on, passed in so that tests can hold it still. */
 export interface Runtime {
   /** Wall clock in ms since the epoch. */

@@ -21,6 +21,20 @@ const mayImport: Record<string, readonly string[]> = {
   playground: [],
 }
 
+/** The folders of the node: each may use those before it, and may name the types of any. */
+const rooms = [
+  'rows',
+  'events',
+  'logs',
+  'machine',
+  'writes',
+  'engine',
+  'limits',
+  'certificates',
+  'backup',
+  'software',
+]
+
 /** Single files that may do what the rest of their folder may not. */
 const mayImportToo: readonly { from: RegExp; to: RegExp; typeOnly?: true; why: string }[] = [
   {
@@ -161,6 +175,21 @@ describe('the direction of imports', () => {
 
   it('is kept by every file', () => {
     expect(ours.filter((each) => !isAllowed(each)).map(told)).toEqual([])
+  })
+
+  it('is kept within the node too', () => {
+    const roomOf = (file: string): string | undefined => /^src\/node\/([^/]+)\//.exec(file)?.[1]
+    expect(rooms.toSorted()).toEqual(
+      [...new Set(sources.map(roomOf).filter((room) => room !== undefined))].toSorted(),
+    )
+    const isUp = ({ from, to, typeOnly }: Import): boolean => {
+      const [here, there] = [roomOf(from), roomOf(to) ?? '']
+      if (here === undefined || typeOnly || !to.startsWith('src/node/')) return false
+      return !rooms.slice(0, rooms.indexOf(here) + 1).includes(there)
+    }
+    const edge = { from: 'src/node/rows/rows.ts', to: 'src/node/engine/engine.ts', isLate: false }
+    expect(isUp({ ...edge, typeOnly: false })).toBe(true)
+    expect(ours.filter(isUp).map(told)).toEqual([])
   })
 
   it('goes up one storey at a time: the rules themselves have no circle', () => {

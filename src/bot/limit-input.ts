@@ -1,6 +1,6 @@
 /** Limits of a client as a person gives them: by a button, or typed. */
+import { DAY_MS } from '#src/runtime.ts'
 
-const DAY_MS = 24 * 60 * 60 * 1000
 /** As the contract has them. */
 export const most = { days: 3_650, addresses: 1_000, resetDays: 366 } as const
 

@@ -1,7 +1,7 @@
 import { type Api, GrammyError } from 'grammy'
 import type { Update } from 'grammy/types'
 import { type Faults, noFaults } from '#src/faults.ts'
-import type { Runtime } from '#src/runtime.ts'
+import { DAY_MS, type Runtime } from '#src/runtime.ts'
 import type { Log } from '#src/log.ts'
 import { forApi, retryAfterMs, safeFields } from './api-errors.ts'
 
@@ -10,7 +10,7 @@ const POLL_SECONDS = 30
 /** A poll that has not come back by then hangs on a dead connection. */
 const POLL_DEADLINE_MS = (POLL_SECONDS + 15) * 1000
 /** After a week of silence Telegram may start its ids anywhere, also lower: an old offset would confirm them unseen. */
-const OFFSET_LIFE_MS = 6 * 24 * 60 * 60 * 1000
+const OFFSET_LIFE_MS = 6 * DAY_MS
 const FIRST_BACKOFF_MS = 500
 const LONGEST_BACKOFF_MS = 15_000
 

@@ -1,6 +1,7 @@
 import type { Deleted } from '#src/contract/index.ts'
-import { emailKey } from '#src/node/rows.ts'
+import { emailKey } from '#src/node/rows/rows.ts'
 import type { Sqlite } from '#src/store/open.ts'
+import { DAY_MS } from '#src/runtime.ts'
 
 /** A change that a server has carried out. */
 export interface Done {
@@ -19,7 +20,7 @@ interface Mark {
 }
 
 /** The clock a backup was made by is not the one of the journal. */
-const MARGIN_MS = 24 * 60 * 60 * 1000
+const MARGIN_MS = DAY_MS
 
 /**
  * What was deleted on a server since a moment, by the names it had, from its changes in the order they were carried out.

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { canonicalJson } from '#src/node/canonical.ts'
+import { canonicalJson } from '#src/node/rows/canonical.ts'
 import type { Sqlite } from '#src/store/open.ts'
 
 /** What of a journal row never changes, and so stands under its hash. */

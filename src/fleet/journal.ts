@@ -3,7 +3,7 @@
  * audit log in one. Synchronous; whoever needs several steps at once wraps them in a transaction.
  */
 import type { FleetError } from '#src/errors.ts'
-import type { Runtime } from '#src/runtime.ts'
+import { DAY_MS, type Runtime } from '#src/runtime.ts'
 import type { Sqlite } from '#src/store/open.ts'
 import type { Actor, TaskStatus } from '#src/store/schema.ts'
 import type { SecretBox } from '#src/trust/secret-box.ts'
@@ -31,7 +31,7 @@ export interface NewTask {
 
 const OPEN = `status in ('pending', 'running')`
 /** A failed change can be tried again with its input, so that is kept as long as a pending one would have been. */
-const KEEP_SECRETS_MS = 7 * 24 * 60 * 60 * 1000
+const KEEP_SECRETS_MS = 7 * DAY_MS
 
 const columns = `t.id, t.seq, t.batch, t.server_id as serverId, coalesce(s.name, '#' || t.server_id) as serverName,
   t.operation, t.input, t.secrets, t.actor, t.status, t.attempts, t.next_attempt_at as nextAttemptAt,

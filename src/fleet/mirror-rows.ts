@@ -1,6 +1,6 @@
 import type { Changes, MirroredClient, MirroredInbound } from '#src/contract/index.ts'
-import { clientColumns, inboundColumns, upsert } from '#src/node/columns.ts'
-import { emailKey } from '#src/node/rows.ts'
+import { clientColumns, inboundColumns, upsert } from '#src/node/rows/columns.ts'
+import { emailKey } from '#src/node/rows/rows.ts'
 import type { Sqlite } from '#src/store/open.ts'
 import type { SecretBox } from '#src/trust/secret-box.ts'
 

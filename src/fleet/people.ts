@@ -1,5 +1,5 @@
 import { asc, eq, sql } from 'drizzle-orm'
-import { emailKey } from '#src/node/rows.ts'
+import { emailKey } from '#src/node/rows/rows.ts'
 import type { Db } from '#src/store/drizzle.ts'
 import { clients } from '#src/store/schema.ts'
 import type { SecretBox } from '#src/trust/secret-box.ts'

@@ -4,7 +4,7 @@ import type { Sqlite } from '#src/store/open.ts'
 import { migratedDatabases, reopened } from '#test/support/migrated.ts'
 import { createTrafficLedger } from '#test/support/traffic-ledger.ts'
 import { createAccounting } from './accounting.ts'
-import { createPosition } from './position.ts'
+import { createPosition } from './rows/position.ts'
 
 const DAY = 24 * 60 * 60 * 1000
 const TODAY = 20_000 * DAY

@@ -8,10 +8,10 @@ import type { Protocol } from '#src/contract/index.ts'
 import { prepareInsertMany, type Row } from '#src/store/insert-many.ts'
 import { LOCAL_SERVER_ID, type Sqlite } from '#src/store/open.ts'
 import { countsUsers } from '#src/xray/account.ts'
-import { DAY_MS } from './limits.ts'
-import type { PositionStore } from './position.ts'
-import { emailKey } from './rows.ts'
+import type { PositionStore } from './rows/position.ts'
+import { emailKey } from './rows/rows.ts'
 import { parseXrayName } from '#src/xray/user-name.ts'
+import { DAY_MS } from '#src/runtime.ts'
 
 const S = LOCAL_SERVER_ID
 

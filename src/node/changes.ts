@@ -1,8 +1,8 @@
 import type { Changes, MirroredInbound } from '#src/contract/index.ts'
 import { LOCAL_SERVER_ID, type Sqlite } from '#src/store/open.ts'
-import type { PositionStore } from './position.ts'
-import type { Rows } from './rows.ts'
-import { createTombstones } from './tombstones.ts'
+import type { PositionStore } from './rows/position.ts'
+import type { Rows } from './rows/rows.ts'
+import { createTombstones } from './rows/tombstones.ts'
 
 const S = LOCAL_SERVER_ID
 

@@ -6,9 +6,9 @@ import type { Sqlite } from '#src/store/open.ts'
 import type { SecretBox } from '#src/trust/secret-box.ts'
 import type { Download } from '#src/xray/download.ts'
 import type { AcmeSettings } from './certificates/acme/settings.ts'
-import type { CutMode } from './cut.ts'
-import type { Events } from './events.ts'
-import type { PublishLimit } from './limit-events.ts'
+import type { CutMode } from './limits/cut.ts'
+import type { Events } from './events/events.ts'
+import type { PublishLimit } from './limits/limit-events.ts'
 import type { NodeOperations } from './operations.ts'
 
 export interface NodeOptions {

@@ -12,7 +12,7 @@ import { startWebTarget, startXrayClient } from '#test/support/xray-client.ts'
 import { startXrayServer, vlessUser } from '#test/support/xray-server.ts'
 import { makeKey, makeSelfSigned } from './certificates/making.ts'
 import { createPrepareInbound } from './prepare-inbound.ts'
-import type { InboundRecord } from './records.ts'
+import type { InboundRecord } from './rows/records.ts'
 
 const prepare = createPrepareInbound(systemRuntime(), () => undefined)
 

@@ -11,7 +11,7 @@ import type { InboundSecrets } from '#src/xray/model.ts'
 import { completeSecrets, linkSecretsOf, wireguardKeys } from '#src/xray/secrets.ts'
 import { makeRealityKeys } from '#src/xray/x25519.ts'
 import { makeKey, makeSelfSigned } from './certificates/making.ts'
-import type { InboundRecord } from './records.ts'
+import type { InboundRecord } from './rows/records.ts'
 
 /** Links pin it, so it must last: a new one is a new link for everybody. */
 const OWN_CERTIFICATE_DAYS = 3_650

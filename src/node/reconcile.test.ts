@@ -11,8 +11,8 @@ import { type TestNode, startTestNode } from '#test/support/test-node.ts'
 import { type WebTarget, startWebTarget } from '#test/support/web-target.ts'
 import { startXrayApps } from '#test/support/xray-apps.ts'
 import { xrayBinary } from '#test/support/xray-binary.ts'
-import type { ClientRecord } from './records.ts'
-import type { Rows } from './rows.ts'
+import type { ClientRecord } from './rows/records.ts'
+import type { Rows } from './rows/rows.ts'
 
 const call = () => ({ idempotencyKey: randomUUID() })
 const plain = { transport: { type: 'raw' }, security: { type: 'none' } }

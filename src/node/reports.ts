@@ -5,11 +5,11 @@ import type { OperationName } from '#src/contract/index.ts'
 import type { Runtime } from '#src/runtime.ts'
 import { oldLog } from '#src/xray/log-rotation.ts'
 import { type XrayProcess, xrayPaths } from '#src/xray/process.ts'
-import { lastLines } from './log-lines.ts'
-import { createLogTails } from './log-tail.ts'
-import { createMachine, osName } from './machine.ts'
+import { lastLines } from './logs/log-lines.ts'
+import { createLogTails } from './logs/log-tail.ts'
+import { createMachine, osName } from './machine/machine.ts'
 import type { NodeOperations } from './operations.ts'
-import type { PositionStore } from './position.ts'
+import type { PositionStore } from './rows/position.ts'
 
 export interface ReportDeps {
   process: Pick<XrayProcess, 'state'>

@@ -8,7 +8,7 @@ import { makeRealityKeys } from '#src/xray/x25519.ts'
 import { silentLog } from '#test/support/silent-log.ts'
 import { type TestNode, startTestNode } from '#test/support/test-node.ts'
 import { freePort } from '#test/support/xray-client.ts'
-import type { XrayParts } from './xray-parts.ts'
+import type { XrayParts } from './engine/xray-parts.ts'
 
 type Given = Partial<OperationInput<'routing.set'>>
 

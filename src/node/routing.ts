@@ -4,11 +4,11 @@ import type { Runtime } from '#src/runtime.ts'
 import { maskSecrets } from '#src/xray/secret-keys.ts'
 import { validateModel } from '#src/xray/validate.ts'
 import { validateRouting } from '#src/xray/validate-routing.ts'
-import type { Engine } from './engine.ts'
+import type { Engine } from './engine/engine.ts'
 import type { NodeOperations } from './operations.ts'
-import type { RoutingRow } from './routing-row.ts'
-import type { Snapshot } from './snapshot.ts'
-import type { Writes } from './writes.ts'
+import type { RoutingRow } from './rows/routing-row.ts'
+import type { Snapshot } from './rows/snapshot.ts'
+import type { Writes } from './writes/writes.ts'
 
 export interface RoutingDeps {
   row: RoutingRow

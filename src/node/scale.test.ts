@@ -13,7 +13,7 @@ import { silentLog } from '#test/support/silent-log.ts'
 import { startTestNode } from '#test/support/test-node.ts'
 import { freePort } from '#test/support/xray-client.ts'
 import { createNode, type Node } from './node.ts'
-import type { XrayParts } from './xray-parts.ts'
+import type { XrayParts } from './engine/xray-parts.ts'
 
 const key = () => ({ idempotencyKey: randomUUID() })
 const people = (name: string, count: number) =>

@@ -1,12 +1,11 @@
 import type { OperationName } from '#src/contract/index.ts'
 import { fail } from '#src/errors.ts'
-import type { Runtime } from '#src/runtime.ts'
+import { DAY_MS, type Runtime } from '#src/runtime.ts'
 import { LOCAL_SERVER_ID, type Sqlite } from '#src/store/open.ts'
 import { requireInbound } from './inbounds.ts'
-import { DAY_MS } from './limits.ts'
 import type { NodeOperations } from './operations.ts'
-import type { PositionStore } from './position.ts'
-import type { Rows } from './rows.ts'
+import type { PositionStore } from './rows/position.ts'
+import type { Rows } from './rows/rows.ts'
 
 const S = LOCAL_SERVER_ID
 

@@ -2,13 +2,12 @@ import { type webcrypto, X509Certificate } from 'node:crypto'
 import { isIP } from 'node:net'
 import type { X509CertificateGenerator } from '@peculiar/x509'
 import { fail } from '#src/errors.ts'
-import type { Runtime } from '#src/runtime.ts'
+import { DAY_MS, type Runtime } from '#src/runtime.ts'
 import type { Sqlite } from '#src/store/open.ts'
 import { controllerUri, serverUri, spkiHash } from './peer.ts'
 import type { SecretBox } from './secret-box.ts'
 import { loadX509, randomSerial, signatureAlgorithm } from './x509.ts'
 
-const DAY_MS = 24 * 60 * 60 * 1000
 /** An agent is trusted for as long as the CA; changing it is a planned act. */
 const CA_LIFE_MS = 10 * 365 * DAY_MS
 /** Long enough for a controller to be away for a week, short enough that a stolen key does not last. */

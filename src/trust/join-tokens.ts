@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { fail } from '#src/errors.ts'
-import { randomId, type Runtime } from '#src/runtime.ts'
+import { DAY_MS, randomId, type Runtime } from '#src/runtime.ts'
 import type { Sqlite } from '#src/store/open.ts'
 import { type Address, formatAddress, parseAddress } from './address.ts'
 import type { Ca, Leaf } from './ca.ts'
@@ -10,7 +10,7 @@ import { isSameText } from './same-text.ts'
 /** Long enough to walk to a terminal, short enough that a token in a chat's history is worth nothing. */
 export const JOIN_TOKEN_LIFE_MS = 15 * 60 * 1000
 /** What has expired is kept for a day, so that a late machine hears "expired" rather than "unknown". */
-const KEPT_MS = 24 * 60 * 60 * 1000
+const KEPT_MS = DAY_MS
 
 /** What a join token says. */
 export interface JoinToken {

@@ -1,7 +1,7 @@
 /** Holds against each other what the journal says, what the servers hold, what their Xray does, and what is shown. */
 import { expect } from 'vitest'
 import { verifyChain } from '#src/fleet/journal-chain.ts'
-import { createRows } from '#src/node/rows.ts'
+import { createRows } from '#src/node/rows/rows.ts'
 import { parseXrayName } from '#src/xray/user-name.ts'
 import { secretBoxFor } from '#src/trust/secret-box.ts'
 import type { FaultWorld } from './fault-world.ts'

@@ -1,6 +1,6 @@
 import { type NodeEvent, operationNames, type ServerConnector } from '#src/contract/index.ts'
 import { FleetError } from '#src/errors.ts'
-import { createEvents, type Events, placeOf } from '#src/node/events.ts'
+import { createEvents, type Events, placeOf } from '#src/node/events/events.ts'
 import type { NodeOperations } from '#src/node/operations.ts'
 import { type Runtime, systemRuntime } from '#src/runtime.ts'
 

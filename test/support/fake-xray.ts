@@ -3,7 +3,7 @@
  * it, as the real one does; what goes wrong with it is a test's choice.
  */
 import { type ErrorCode, FleetError, fail } from '#src/errors.ts'
-import type { XrayParts } from '#src/node/xray-parts.ts'
+import type { XrayParts } from '#src/node/engine/xray-parts.ts'
 import type { OutboundMessage, TypedMessage } from '#src/xray/messages.ts'
 import type { XrayUser } from '#src/xray/model.ts'
 import { type FakeLife, createFakeLife } from './fake-xray-life.ts'

@@ -2,7 +2,7 @@
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import { createJournal } from '#src/fleet/journal.ts'
-import { createRows } from '#src/node/rows.ts'
+import { createRows } from '#src/node/rows/rows.ts'
 import { systemRuntime } from '#src/runtime.ts'
 import { loadKey, secretBoxFor } from '#src/trust/secret-box.ts'
 import { connectXrayApi } from '#src/xray/api.ts'

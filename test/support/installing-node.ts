@@ -5,7 +5,7 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createNode } from '#src/node/node.ts'
-import { realXray } from '#src/node/xray-parts.ts'
+import { realXray } from '#src/node/engine/xray-parts.ts'
 import { releases } from './xray-release.ts'
 import { openTestStore, testNodeOptions } from './test-node.ts'
 

@@ -31,6 +31,8 @@ export interface PaperNode {
   stop(): Promise<void>
 }
 
+const HOUR_MS = 60 * 60 * 1000
+
 export async function startPaperNode(
   options: { key?: Buffer; migrations?: readonly Migration[]; version?: string; parent?: string } = {},
 ): Promise<PaperNode> {
@@ -52,6 +54,8 @@ export async function startPaperNode(
       version,
       migrations,
       publicAddress: 'paper.example',
+      // Nothing changes it but what a test asks for, however long that takes.
+      accountingIntervalMs: HOUR_MS,
     },
     xray.parts,
   )

@@ -11,7 +11,7 @@ import type {
   OperationName,
 } from '#src/contract/index.ts'
 import { fail } from '#src/errors.ts'
-import { changedLimits } from '#src/node/limits.ts'
+import { changedLimits } from '#src/node/limits/limits.ts'
 import { type SimulatedCertificates, createSimulatedCertificates } from './simulated-certificates.ts'
 
 type Kind = 'inbound' | 'client'

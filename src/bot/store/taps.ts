@@ -1,5 +1,5 @@
 import { eq, lt } from 'drizzle-orm'
-import { type Runtime, randomId } from '#src/runtime.ts'
+import { DAY_MS, type Runtime, randomId } from '#src/runtime.ts'
 import { type Db, tables } from '#src/store/drizzle.ts'
 
 /** Long enough to read a question, short enough that an old button cannot surprise anybody. */
@@ -80,7 +80,7 @@ export function createTaps<A>(db: Db, runtime: Runtime): Taps<A> {
     prune: () =>
       void db
         .delete(taps)
-        .where(lt(taps.expiresAt, runtime.now() - 24 * 60 * 60 * 1000))
+        .where(lt(taps.expiresAt, runtime.now() - DAY_MS))
         .run(),
   }
 }

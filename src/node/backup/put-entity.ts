@@ -1,5 +1,5 @@
 import { LOCAL_SERVER_ID, type Sqlite } from '#src/store/open.ts'
-import type { PositionStore } from '../position.ts'
+import type { PositionStore } from '../rows/position.ts'
 import type { Fate, Known } from './fates.ts'
 import type { Resealing } from './reseal.ts'
 import { type Entity, type Ids, type Raw, columnsOf, quoted } from './tables.ts'

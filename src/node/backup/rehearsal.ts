@@ -8,12 +8,12 @@ import { renderConfig } from '#src/xray/render.ts'
 import type { Network } from '#src/xray/streams.ts'
 import { validateRouting } from '#src/xray/validate-routing.ts'
 import { networksBeside, validateModel } from '#src/xray/validate.ts'
-import { domainOf } from '../certificate-users.ts'
+import { domainOf } from '../certificates/certificate-users.ts'
 import { type CertificateRecord, createCertificateRows } from '../certificates/rows.ts'
-import type { Engine } from '../engine.ts'
-import type { InboundRecord } from '../records.ts'
-import { createRoutingRow } from '../routing-row.ts'
-import type { Rows } from '../rows.ts'
+import type { Engine } from '../engine/engine.ts'
+import type { InboundRecord } from '../rows/records.ts'
+import { createRoutingRow } from '../rows/routing-row.ts'
+import type { Rows } from '../rows/rows.ts'
 
 export interface RehearsalDeps {
   db: Sqlite

@@ -1,5 +1,5 @@
 import type { Log } from '#src/log.ts'
-import type { Raw, Snapshot } from '#src/node/snapshot.ts'
+import type { Raw, Snapshot } from '#src/node/rows/snapshot.ts'
 import type { Runtime } from '#src/runtime.ts'
 import type { createCertificateFiles } from './files.ts'
 import { haveSameKey } from './pem.ts'

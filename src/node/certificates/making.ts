@@ -3,9 +3,8 @@ import { createHash, generateKeyPair } from 'node:crypto'
 import { isIP } from 'node:net'
 import { promisify } from 'node:util'
 import type { Extension } from '@peculiar/x509'
-import type { Runtime } from '#src/runtime.ts'
+import { DAY_MS, type Runtime } from '#src/runtime.ts'
 import { loadX509, randomSerial, signatureAlgorithm, webKeys } from '#src/trust/x509.ts'
-import { DAY_MS } from '../limits.ts'
 
 /** Clocks of small machines are off by this much without anyone noticing. */
 const BACKDATE_MS = 5 * 60 * 1000

@@ -1,5 +1,5 @@
 import { FleetError, fail } from '#src/errors.ts'
-import { hashOf } from '#src/node/canonical.ts'
+import { hashOf } from '#src/node/rows/canonical.ts'
 import { createSerial } from '#src/xray/serial.ts'
 import type { Runtime } from '#src/runtime.ts'
 import type { Sqlite } from '#src/store/open.ts'

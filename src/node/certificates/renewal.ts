@@ -1,3 +1,4 @@
+import { DAY_MS } from '#src/runtime.ts'
 /** When a certificate is renewed, tried again, or worth a word. Pure; times are ms, `chance` is 0 to 1. */
 
 interface Life {
@@ -6,7 +7,6 @@ interface Life {
 }
 
 const HOUR_MS = 60 * 60 * 1000
-const DAY_MS = 24 * HOUR_MS
 /** After the first failure; doubled with each, since an authority counts failures too (5 an hour at Let's Encrypt). */
 const FIRST_RETRY_MS = HOUR_MS
 const LONGEST_RETRY_MS = 12 * HOUR_MS

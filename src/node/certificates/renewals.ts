@@ -1,8 +1,7 @@
 import type { Certificate } from '#src/contract/index.ts'
 import { toFleetError } from '#src/errors.ts'
 import type { Log } from '#src/log.ts'
-import { type Runtime, randomId } from '#src/runtime.ts'
-import { DAY_MS } from '../limits.ts'
+import { DAY_MS, type Runtime, randomId } from '#src/runtime.ts'
 import { daysLeft, isSoonDue, retryAt } from './renewal.ts'
 import type { CertificateRows, CertificateSettings } from './rows.ts'
 
