@@ -25,13 +25,44 @@ const out = values.out
  */
 const nodeFlags = ['--max-old-space-size=160', '--max-semi-space-size=1', '--optimize-for-size']
 
+/** The oldest Node that runs it, as package.json says. */
+const oldestNode = Number(/\d+/.exec(readManifest().engines?.node ?? '')?.[0])
+
+/**
+ * An older Node fails somewhere inside, in words that help nobody, so it is asked first. `command -v` finds the path
+ * in NODE too.
+ */
 const launcher = `#!/bin/sh
-# Starts fleetgram: start | agent [join TOKEN]. Needs Node 24, as NODE or on PATH.
+# Starts fleetgram: start | agent [join TOKEN]. Needs Node ${oldestNode} or later, as NODE or on PATH.
+node=\${NODE:-node}
+need='fleetgram needs Node ${oldestNode} or later. Install it (https://nodejs.org), or say where it is: NODE=/path/to/bin/node'
+if ! command -v "$node" >/dev/null; then
+  echo "There is no program $node here. $need" >&2
+  exit 1
+fi
+version=$("$node" --version 2>&1 | head -n 1)
+major=\${version#v}
+major=\${major%%.*}
+if ! [ "$major" -ge ${oldestNode} ] 2>/dev/null; then
+  echo "$node is not the right one: asked for its version, it says: $version. $need" >&2
+  exit 1
+fi
 here=$(dirname "$(readlink -f "$0")")
 # By itself the C library keeps free memory for each of a dozen threads: 4 MB that nobody uses.
 export MALLOC_ARENA_MAX="\${MALLOC_ARENA_MAX:-2}"
-exec "\${NODE:-node}" ${nodeFlags.join(' ')} "$here/app/fleetgram.mjs" "$@"
+exec "$node" ${nodeFlags.join(' ')} "$here/app/fleetgram.mjs" "$@"
 `
+
+interface Manifest {
+  name: string
+  version: string
+  license?: string
+  engines?: { node?: string }
+}
+
+function readManifest(folder = root): Manifest {
+  return JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as Manifest
+}
 
 /** The library for SQLite, with its binaries for every Linux: what is built here may run on another machine. */
 function copySqlite(): void {
@@ -45,10 +76,7 @@ function copySqlite(): void {
 
 /** What is read as files at run time, and which release this is. */
 function copyFiles(): void {
-  const { name, version, license } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as Record<
-    string,
-    string
-  >
+  const { name, version, license } = readManifest()
   writeFileSync(
     join(out, 'package.json'),
     `${JSON.stringify({ name, version, license, type: 'module' }, null, 2)}\n`,
@@ -67,9 +95,7 @@ function collectLicenses(metafile: Metafile): void {
     ),
   )
   const texts = [...packages].toSorted().map((folder) => {
-    const { name, version, license } = JSON.parse(
-      readFileSync(join(root, folder, 'package.json'), 'utf8'),
-    ) as Record<string, string>
+    const { name, version, license } = readManifest(join(root, folder))
     const file = readdirSync(join(root, folder)).find((each) => /^licen[sc]e/i.test(each))
     const words = file === undefined ? '' : readFileSync(join(root, folder, file), 'utf8').trim()
     return `${name} ${version} (${license ?? 'see below'})\n\n${words}\n`

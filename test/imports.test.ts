@@ -241,6 +241,10 @@ describe('the state of the house', () => {
     expect(long.map((file) => `${file}: ${lines(file)}`)).toEqual([])
   })
 
+  it('loads no package late but through a file of its own, where a bundler finds its names', () => {
+    expect(containing(/(?<!typeof )\bimport\(\s*'[^.#]/)).toEqual([])
+  })
+
   it('writes to its log, not to the console', () => {
     expect(containing(/\bconsole\.\w/)).toEqual([])
   })

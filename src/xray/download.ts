@@ -16,9 +16,11 @@ export function downloadFailure(what: string, error: unknown): unknown {
   return new FleetError('DOWNLOAD_FAILED', { what, reason: reasonOf(error) }, { cause: error })
 }
 
-/** Why something was not fetched, short. fetch says only "fetch failed"; what failed is its cause. */
+/** Why something was not fetched, short. fetch says only "fetch failed"; what failed lies beneath. */
 export function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
-  const deepest = error.cause instanceof Error ? error.cause : error
-  return (deepest.message === '' ? deepest.name : deepest.message).split('\n').slice(0, 3).join(' ')
+  if (error.cause instanceof Error) return reasonOf(error.cause)
+  // Every address of a name was tried; none is more to blame than the first.
+  if (error instanceof AggregateError && error.errors.length > 0) return reasonOf(error.errors[0])
+  return (error.message === '' ? error.name : error.message).split('\n').slice(0, 3).join(' ')
 }
