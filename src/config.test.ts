@@ -72,17 +72,33 @@ describe('the configuration', () => {
   })
 
   test.each([
-    ['{ "telegram": ', 'the file', /not JSON/],
-    [[], 'the file', /one JSON object/],
-    [`{ "telegram": { "token": ${telegram.token.slice(0, 25)} } }`, 'the file', /^(?!.*AAH).*not JSON/s],
+    ['{ "telegram": ', 'Something', /not JSON/],
+    [[], 'Something', /one JSON object/],
+    [`{ "telegram": { "token": ${telegram.token.slice(0, 25)} } }`, 'Something', /^(?!.*AAH).*not JSON/s],
     [{}, 'telegram.token', /^it must be set$/],
     [{ telegram: { token: telegram.token } }, 'telegram.owners', /^it must be set$/],
     [{ telegram: { ...telegram, token: 'abc' } }, 'telegram.token', /BotFather/],
-    [{ telegram: { ...telegram, owners: [] } }, 'telegram.owners', /.+/],
+    [{ telegram: { ...telegram, owners: [] } }, 'telegram.owners', /^it must not be empty$/],
+    [{ telegram: { ...telegram, owners: ['@me'] } }, 'telegram.owners.0', /^write a person's number/],
+    [{ telegram: { ...telegram, owners: [4.5] } }, 'telegram.owners.0', /^write a person's number/],
+    [{ telegram: { ...telegram, owners: 4.5 } }, 'telegram.owners', /^it must be a list/],
+    [{ telegram, health: { intervalSeconds: 0 } }, 'health.intervalSeconds', /^it must be 1 or more$/],
+    [{ telegram, health: { intervalSeconds: 1.5 } }, 'health.intervalSeconds', /^it must be a whole number$/],
+    [{ telegram, health: { intervalSeconds: 'x' } }, 'health.intervalSeconds', /^it must be a number$/],
+    [{ telegram, local: { keepXray: 'yes' } }, 'local.keepXray', /^it must be true or false$/],
+    [{ telegram, local: { inboundListen: 'eth0' } }, 'local.inboundListen', /^write an IP address$/],
+    [
+      { telegram, log: { level: 'loud' } },
+      'log.level',
+      /^it must be one of debug, info, warn, error, silent$/,
+    ],
+    [{ telegram, acme: { directory: 'example.org' } }, 'acme.directory', /^write a whole address/],
+    [{ telegram, web: { listen: 8080 } }, 'web.listen', /^it must be a text, in quotes$/],
     [{ telegram, web: { listen: '8080' } }, 'web.listen', /host:port/],
-    [{ telegram, web: 'localhost' }, 'web', /.+/],
+    [{ telegram, web: 'localhost' }, 'web', /^it must be a section/],
     [{ telegram, gateway: { joinCommand: 'a\nb' } }, 'gateway.joinCommand', /one line/],
-    [{ telegram, weeb: {} }, 'the file', /weeb/],
+    [{ telegram, weeb: {} }, 'weeb', /^there is no such key$/],
+    [{ telegram, web: { listn: '[::]:80' } }, 'web.listn', /^there is no such key$/],
     [{ telegram: { ...telegram, apiRoot: 'ftp://x' } }, 'telegram.apiRoot', /.+/],
   ])('names the key and the reason when something is wrong: %j', (content, key, reason) => {
     const path = file(content)
@@ -92,5 +108,20 @@ describe('the configuration', () => {
         details: { file: path, key, reason: expect.stringMatching(reason) },
       }),
     )
+  })
+  test('names the variable when something is wrong in the environment', () => {
+    const wrong = (name: string, value: string) => () => loadConfig(file({ telegram }), { [name]: value })
+    expect(wrong('FLEETGRAM_LOG_LEVEL', 'loud')).toThrow(
+      /^FLEETGRAM_LOG_LEVEL in the environment is not right: it must be one of debug/,
+    )
+    expect(wrong('FLEETGRAM_TELEGRAM_OWNERS', '1, @me')).toThrow(
+      /^FLEETGRAM_TELEGRAM_OWNERS in the environment is not right: write a person's number/,
+    )
+    expect(wrong('FLEETGRAM_LOCAL_KEEP_XRAY', 'no')).toThrow(/^FLEETGRAM_LOCAL_KEEP_XRAY in .* true or false/)
+  })
+
+  test('is read whatever an editor puts in front, and says of a file that is none what it is', () => {
+    expect(loadConfig(file(`\uFEFF${JSON.stringify({ telegram })}`), {}).telegram.owners).toEqual([42])
+    expect(() => loadConfig(dir, {})).toThrow(/^Something in .* is not right: it is a folder, not a file\.$/)
   })
 })

@@ -1,8 +1,7 @@
 /** bot.config.json and the environment, as a checked Config. Keys and their meaning are public: see docs/reference. */
-import { readFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { z } from 'zod'
-import { fail } from './errors.ts'
+import { type Environment, readSettings } from './config-read.ts'
 import { logLevels } from './log.ts'
 import { defaultAcme } from './node/certificates/acme/settings.ts'
 import { type Address, isHost, parseAddress } from './trust/address.ts'
@@ -16,10 +15,13 @@ const address = z.string().transform((text, context): Address => {
 })
 
 const host = z.string().refine(isHost, 'write a host name or an IP address')
-const ip = z.union([z.ipv4(), z.ipv6()])
+const ip = z.union([z.ipv4(), z.ipv6()], 'write an IP address')
 const seconds = (least: number, most: number) => z.coerce.number().int().min(least).max(most)
 const port = z.coerce.number().int().min(1).max(65_535)
-const yesOrNo = z.union([z.boolean(), z.enum(['true', 'false']).transform((value) => value === 'true')])
+const yesOrNo = z.union(
+  [z.boolean(), z.enum(['true', 'false']).transform((value) => value === 'true')],
+  'it must be true or false',
+)
 
 /** Whether Xray goes on serving when fleetgram ends, to be found again; else it is ended too, its traffic read. */
 const keepXray = yesOrNo.default(true)
@@ -27,7 +29,14 @@ const keepXray = yesOrNo.default(true)
 /** Lists may come from the environment as `1, 2`. */
 const ids = z.preprocess(
   (value) => (typeof value === 'string' ? value.split(',').map((part) => part.trim()) : value),
-  z.array(z.coerce.number().int().positive()).min(1),
+  z
+    .array(
+      z.coerce
+        .number("write a person's number at Telegram, which any “what is my id” bot tells")
+        .int()
+        .positive(),
+    )
+    .min(1),
 )
 
 const sections = {
@@ -120,103 +129,22 @@ const agentSchema = z.strictObject({
 })
 export type AgentConfig = z.output<typeof agentSchema>
 
-type Environment = Record<string, string | undefined>
-
 /**
  * The controller's configuration. Every value can also come from the environment, which wins: `telegram.apiRoot` is
  * FLEETGRAM_TELEGRAM_API_ROOT. An empty variable counts as none.
  * @throws FleetError CONFIG_INVALID naming the key and the reason
  */
 export function loadConfig(file: string, env: Environment): Config {
-  return parse(configSchema, file, env, 'FLEETGRAM')
+  return readSettings(configSchema, { file, env, prefix: 'FLEETGRAM' })
 }
 
 /** The agent's configuration; in the environment `data` is FLEETGRAM_AGENT_DATA. */
 export function loadAgentConfig(file: string, env: Environment): AgentConfig {
-  return parse(agentSchema, file, env, 'FLEETGRAM_AGENT')
+  return readSettings(agentSchema, { file, env, prefix: 'FLEETGRAM_AGENT' })
 }
 
 /** Where a controller keeps what belongs beside its database. */
 export function controllerPaths(config: Config): { dataDir: string; xrayDir: string; keyFile: string } {
   const dataDir = dirname(config.database)
   return { dataDir, xrayDir: join(dataDir, 'xray'), keyFile: join(dataDir, 'fleetgram.key') }
-}
-
-/** What the file holds; undefined when there is none. */
-function readObject(file: string): Record<string, unknown> | undefined {
-  let text: string
-  try {
-    text = readFileSync(file, 'utf8')
-  } catch (error) {
-    // No file is no mistake: everything may come from the environment.
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
-    return fail('CONFIG_INVALID', { file, key: 'the file', reason: (error as Error).message })
-  }
-  try {
-    const value: unknown = JSON.parse(text)
-    if (typeof value === 'object' && value !== null && !Array.isArray(value))
-      return value as Record<string, unknown>
-    return fail('CONFIG_INVALID', { file, key: 'the file', reason: 'it must hold one JSON object' })
-  } catch (error) {
-    if (!(error instanceof SyntaxError)) throw error
-    // Without the piece of the file that V8 quotes: it may be half of a token, which nothing would recognise.
-    const reason = error.message.replace(/, (?:\.\.\.)?".*is not valid JSON$/s, '')
-    return fail('CONFIG_INVALID', { file, key: 'the file', reason: `it is not JSON: ${reason}` })
-  }
-}
-
-function parse<S extends z.ZodObject>(
-  schema: S,
-  file: string,
-  env: Environment,
-  prefix: string,
-): z.output<S> {
-  const fromFile = readObject(file)
-  const merged = overlay(schema, fromFile ?? {}, env, prefix)
-  const result = schema.safeParse(merged)
-  if (result.success) return result.data
-  const issue = result.error.issues[0]
-  const path = issue?.path ?? []
-  const key = path.length === 0 ? 'the file' : path.join('.')
-  let reason = issue?.message ?? ''
-  if (path.length > 0 && valueAt(merged, path) === undefined)
-    reason = `it must be set${fromFile === undefined ? ', and there is no such file here' : ''}`
-  return fail('CONFIG_INVALID', { file, key, reason })
-}
-
-function valueAt(value: unknown, path: readonly PropertyKey[]): unknown {
-  return path.reduce((at, key) => (at as Record<PropertyKey, unknown> | undefined)?.[key], value)
-}
-
-/** The file's values with those of the environment laid over them, key by key of the schema. */
-function overlay(
-  schema: z.ZodObject,
-  fromFile: Record<string, unknown>,
-  env: Environment,
-  prefix: string,
-): Record<string, unknown> {
-  const merged: Record<string, unknown> = { ...fromFile }
-  for (const [key, field] of Object.entries(schema.shape)) {
-    const name = `${prefix}_${key.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`
-    const inner = sectionOf(field)
-    if (inner !== undefined) {
-      const section = fromFile[key]
-      const before =
-        typeof section === 'object' && section !== null ? (section as Record<string, unknown>) : {}
-      const after = overlay(inner, before, env, name)
-      // A section that is none, such as a string, is left for the schema to refuse.
-      if (section === undefined || section === before) merged[key] = after
-    } else if (isSet(env[name])) merged[key] = env[name]
-  }
-  return merged
-}
-
-/** Compose files and service managers pass on a variable nobody has filled in as an empty one. */
-function isSet(value: string | undefined): boolean {
-  return value !== undefined && value.trim() !== ''
-}
-
-function sectionOf(field: unknown): z.ZodObject | undefined {
-  if (field instanceof z.ZodPrefault) return sectionOf(field.unwrap())
-  return field instanceof z.ZodObject ? field : undefined
 }

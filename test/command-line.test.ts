@@ -104,7 +104,7 @@ describe('a start that cannot be', () => {
   it('for its configuration names the key, the file and the reason', async () => {
     expectLastWords(
       await run(['start']),
-      /^telegram\.token in bot\.config\.json is not right: it must be set, and/,
+      /^telegram\.token in bot\.config\.json is not right: it must be set, and there is no such file in \/.*command-line-/,
     )
     await writeFile(join(dir, 'broken.json'), `{ "telegram": { "token": "${token}", } }`)
     expectLastWords(
@@ -114,7 +114,7 @@ describe('a start that cannot be', () => {
     const odd = { FLEETGRAM_AGENT_LISTEN: 'here' }
     expectLastWords(
       await run(['agent'], odd),
-      /^listen in agent\.config\.json is not right: write it as host:port/,
+      /^FLEETGRAM_AGENT_LISTEN in the environment is not right: write it as host:port/,
     )
   })
 
@@ -125,7 +125,10 @@ describe('a start that cannot be', () => {
 
   it('for a folder that cannot be made names it', async () => {
     await writeFile(join(dir, 'file'), '')
-    expectLastWords(await run(['start'], await controllerEnv('file/home')), /ENOTDIR.*file\/home/)
+    expectLastWords(
+      await run(['start'], await controllerEnv('file/home')),
+      /^fleetgram cannot write to \S+file\/home: a part of this path is a file.* \(id \d+\)/,
+    )
   })
 
   it.each(['FLEETGRAM_WEB_LISTEN', 'FLEETGRAM_GATEWAY_LISTEN'])(
