@@ -12,6 +12,7 @@ import { serveWithoutUs } from './node/engine/last-resort.ts'
 import { createNode } from './node/node.ts'
 import type { NodeOperations } from './node/operations.ts'
 import { DAY_MS, type Runtime, systemRuntime } from './runtime.ts'
+import { openDataFolder } from './store/data-folder.ts'
 import { readMigrations } from './store/migrate.ts'
 import { openStore } from './store/open.ts'
 import { type Address, formatAddress } from './trust/address.ts'
@@ -42,7 +43,8 @@ export interface AgentOptions {
 
 /**
  * Starts the agent of a machine that has joined.
- * @throws FleetError NOT_JOINED, XRAY_NOT_FOUND, KEY_INVALID, DATABASE_TOO_NEW, DATABASE_BROKEN, ADDRESS_TAKEN
+ * @throws FleetError NOT_JOINED, XRAY_NOT_FOUND, KEY_INVALID, DATABASE_TOO_NEW, DATABASE_BROKEN, DATA_UNWRITABLE,
+ *   ADDRESS_TAKEN
  */
 export async function startAgent(options: AgentOptions): Promise<Agent> {
   const { config, env, log, runtime = systemRuntime() } = options
@@ -63,6 +65,7 @@ async function begin(data: string, runtime: Runtime, options: AgentOptions): Pro
   const { config, env, log, faults } = options
   const identity = readIdentity(data)
   if (identity === undefined) fail('NOT_JOINED')
+  openDataFolder(data)
 
   const key = loadKey({ env: env['FLEETGRAM_KEY'], file: join(data, 'fleetgram.key') })
   const version = productVersion()
@@ -145,13 +148,15 @@ async function begin(data: string, runtime: Runtime, options: AgentOptions): Pro
 /**
  * Joins the controller that a token comes from. The machine's key is made here and stays here. A machine that has
  * joined gets a new certificate as the server it is; what it holds stays as it was.
- * @throws FleetError as `joinController`
+ * @throws FleetError as `joinController`, and DATA_UNWRITABLE
  */
 export async function joinAgent(
   config: AgentConfig,
   token: string,
   options: { runtime?: Runtime } = {},
 ): Promise<Omit<AgentIdentity, 'keyPem'>> {
+  // Before the token is spent.
+  openDataFolder(config.data)
   const present = readIdentity(config.data)
   // Loaded here alone: an agent that has joined never needs what makes certificates.
   const { joinController } = await import('./trust/join-client.ts')

@@ -14,6 +14,7 @@ import { serveWithoutUs } from './node/engine/last-resort.ts'
 import { createNode } from './node/node.ts'
 import { createSender } from './notify/sender.ts'
 import { type Runtime, systemRuntime } from './runtime.ts'
+import { openDataFolder } from './store/data-folder.ts'
 import { drizzleOver } from './store/drizzle.ts'
 import { readMigrations } from './store/migrate.ts'
 import { openStore } from './store/open.ts'
@@ -68,6 +69,7 @@ async function begin(runtime: Runtime, options: ControllerOptions): Promise<Cont
 
   try {
     const paths = controllerPaths(config)
+    openDataFolder(paths.dataDir)
     const box = secretBoxFor(loadKey({ env: env['FLEETGRAM_KEY'], file: paths.keyFile }))
     const migrations = readMigrations(productFile('migrations'))
     const sqlite = openStore({

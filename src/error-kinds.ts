@@ -99,6 +99,12 @@ export const errorKinds = {
     retryable: false,
     message: 'The database cannot be used: {reason}. Put back a copy from before.',
   },
+  DATA_UNWRITABLE: {
+    status: 500,
+    retryable: false,
+    message:
+      'fleetgram cannot write to {path}: {reason}. Let the user it runs as (id {user}) write there, or choose another place in the settings.',
+  },
   ...backupErrorKinds,
   DISK_FULL: {
     status: 503,

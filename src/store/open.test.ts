@@ -1,4 +1,5 @@
 import {
+  chmodSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -52,6 +53,38 @@ describe('opening a database', () => {
     expect(db.prepare('select id, name, kind, status, enabled from servers').all()).toEqual([
       { id: LOCAL_SERVER_ID, name: 'Default Local Server', kind: 'local', status: 'pending', enabled: 1 },
     ])
+  })
+
+  it('is for its owner alone, with all that lies beside it, whatever the folder is like', () => {
+    file = join(dir, 'fleet.db')
+    chmodSync(dir, 0o755)
+    store().close()
+    store({ migrations: [...migrations, later] })
+    const modes = readdirSync(dir).map(
+      (name) => `${name} ${(statSync(join(dir, name)).mode & 0o777).toString(8)}`,
+    )
+    const [backup] = readdirSync(dir).filter((name) => name.includes('.before-'))
+    expect(modes.toSorted()).toEqual(
+      ['fleet.db 600', 'fleet.db-shm 600', 'fleet.db-wal 600', `${backup} 600`].toSorted(),
+    )
+  })
+
+  it('says where it cannot write, and who has to be let', () => {
+    const path = (reason: RegExp) =>
+      expect.objectContaining({
+        code: 'DATA_UNWRITABLE',
+        details: {
+          path: expect.any(String),
+          reason: expect.stringMatching(reason),
+          user: process.getuid?.(),
+        },
+      })
+    writeFileSync(join(dir, 'file'), '')
+    expect(() => store({ file: join(dir, 'file', 'deep', 'fleet.db') })).toThrow(
+      path(/is a file, not a folder/),
+    )
+    mkdirSync(join(dir, 'folder.db'))
+    expect(() => store({ file: join(dir, 'folder.db') })).toThrow(path(/no file can be opened there/))
   })
 
   it('survives a power cut, and lets readers read while a change is written', () => {

@@ -1,7 +1,8 @@
-import { existsSync, mkdirSync } from 'node:fs'
+import { closeSync, existsSync, openSync } from 'node:fs'
 import { dirname } from 'node:path'
 import Database from 'better-sqlite3'
 import { fail } from '#src/errors.ts'
+import { openDataFolder, refuseUnwritable } from './data-folder.ts'
 import { type Migration, migrate, pendingMigrations } from './migrate.ts'
 
 export type Sqlite = Database.Database
@@ -22,13 +23,17 @@ export interface OpenOptions {
 /**
  * Opens (and if need be creates and migrates) a database. WAL lets screens read while a change is written;
  * synchronous FULL makes a commit survive a power cut, at a write rate where that costs nothing.
- * @throws FleetError DATABASE_TOO_NEW when a newer release has written it, DATABASE_BROKEN when it cannot be read.
+ * @throws FleetError DATABASE_TOO_NEW when a newer release has written it, DATABASE_BROKEN when it cannot be read,
+ *   DATA_UNWRITABLE when it cannot be written to.
  */
 export function openStore(options: OpenOptions): Sqlite {
-  if (options.file !== ':memory:') mkdirSync(dirname(options.file), { recursive: true, mode: 0o700 })
-  const existed = options.file !== ':memory:' && existsSync(options.file)
-  const db = new Database(options.file)
+  const isFile = options.file !== ':memory:'
+  if (isFile) openDataFolder(dirname(options.file))
+  const existed = isFile && existsSync(options.file)
+  let db: Sqlite | undefined
   try {
+    if (isFile && !existed) makePrivate(options.file)
+    db = new Database(options.file)
     db.pragma('journal_mode = WAL')
     db.pragma('synchronous = FULL')
     db.pragma('busy_timeout = 5000')
@@ -37,6 +42,7 @@ export function openStore(options: OpenOptions): Sqlite {
     db.pragma('cache_size = -2000')
     if (existed && pendingMigrations(db, options.migrations).length > 0) {
       const copy = `${options.file}.before-${options.now}`
+      makePrivate(copy)
       // Not a copy of the file: a reader keeps part of the data in the write-ahead log, where it would be left behind.
       db.prepare('vacuum into ?').run(copy)
       options.onBackup?.(copy)
@@ -45,10 +51,16 @@ export function openStore(options: OpenOptions): Sqlite {
     ensureLocalServer(db, options.now)
     return db
   } catch (error) {
-    db.close()
+    db?.close()
+    refuseUnwritable(options.file, error)
     if (isNoDatabase(error)) fail('DATABASE_BROKEN', { reason: error.message }, { cause: error })
     throw error
   }
+}
+
+/** An empty file for its owner alone, whatever the folder is like. SQLite gives what it puts beside it the same mode. */
+function makePrivate(file: string): void {
+  closeSync(openSync(file, 'a', 0o600))
 }
 
 /**

@@ -48,6 +48,7 @@ const provokedBy: Record<ErrorCode, [file: string, title: string]> = {
   CONFIG_INVALID: ['src/config.test.ts', 'an empty variable of the environment is none'],
   DATABASE_TOO_NEW: ['src/store/open.test.ts', 'refuses one that a newer release has written'],
   DATABASE_BROKEN: ['src/store/open.test.ts', 'refuses one whose migrations were not ours'],
+  DATA_UNWRITABLE: ['src/store/open.test.ts', 'says where it cannot write'],
   NOT_A_BACKUP: ['src/node/backup/format.test.ts', '%j is refused'],
   BACKUP_PASSPHRASE_WRONG: ['src/node/backup/format.test.ts', 'opens however the passphrase is spelled'],
   BACKUP_DAMAGED: ['src/node/backup/format.test.ts', 'is refused wherever a bit has changed'],

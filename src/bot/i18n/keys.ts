@@ -462,6 +462,7 @@ export interface Texts {
   'errors.CONFIG_INVALID': { file: string | number; key: string | number; reason: string | number }
   'errors.DATABASE_TOO_NEW': { migration: string | number }
   'errors.DATABASE_BROKEN': { reason: string | number }
+  'errors.DATA_UNWRITABLE': { path: string | number; reason: string | number; user: string | number }
   'errors.NOT_A_BACKUP': { reason: string | number }
   'errors.BACKUP_PASSPHRASE_WRONG': none
   'errors.BACKUP_DAMAGED': { reason: string | number }
