@@ -197,7 +197,8 @@ export const errorKinds = {
   CONTROLLER_UNREACHABLE: {
     status: 503,
     retryable: true,
-    message: 'The controller at {address} cannot be reached: {reason}.',
+    message:
+      'The controller at {address} cannot be reached: {reason}. Is it running, and is its port open in the firewall?',
   },
   CLOCK_SKEW: {
     status: 502,

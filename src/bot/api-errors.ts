@@ -1,5 +1,6 @@
 import { type Api, BotError, GrammyError, HttpError } from 'grammy'
 import { FleetError } from '#src/errors.ts'
+import { networkWords } from '#src/trust/network-words.ts'
 
 /** What Telegram's refusals mean to us, by the words its server uses (tdlib/telegram-bot-api). */
 const NOT_MODIFIED = /message is not modified/
@@ -47,8 +48,9 @@ export function safeFields(error: unknown, depth = 0): Record<string, unknown> {
   if (cause instanceof GrammyError) {
     return { name: cause.name, method: cause.method, code: cause.error_code, description: cause.description }
   }
-  // The message of an HttpError's cause can hold the request's address, and that the token.
-  if (cause instanceof HttpError) return { name: cause.name, message: cause.message.replace(/\(.*$/s, '') }
+  if (cause instanceof HttpError) {
+    return { name: cause.name, message: cause.message.replace(/\(.*$/s, ''), reason: whyNotSent(cause.error) }
+  }
   if (cause instanceof FleetError) {
     const beneath =
       cause.cause === undefined || depth > 2 ? {} : { cause: safeFields(cause.cause, depth + 1) }
@@ -56,6 +58,20 @@ export function safeFields(error: unknown, depth = 0): Record<string, unknown> {
   }
   if (!(cause instanceof Error)) return { name: 'unknown' }
   return { name: cause.name, message: withoutToken(cause.message), stack: withoutToken(cause.stack ?? '') }
+}
+
+/**
+ * Why a call did not get through, by codes and names alone: the message of what lies beneath an HttpError can hold the
+ * request's address, and that the token.
+ */
+function whyNotSent(error: unknown): string {
+  if (!(error instanceof Error)) return 'unknown'
+  const beneath: unknown = error instanceof AggregateError ? error.errors[0] : error.cause
+  if (beneath instanceof Error) return whyNotSent(beneath)
+  if (error.name === 'AbortError' || error.name === 'TimeoutError') return 'there was no answer in time'
+  if (error instanceof SyntaxError) return 'what answers there is no Bot API'
+  const code = 'code' in error ? String(error.code) : error.name
+  return networkWords[code] ?? code
 }
 
 /** The API client's type asks for the signal of an old polyfill; it takes the platform's own. */

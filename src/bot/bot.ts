@@ -138,25 +138,38 @@ export function createBot(deps: BotDeps): Bot {
     },
   })
 
-  /** @returns whether Telegram was reached. @throws FleetError TELEGRAM_TOKEN_REFUSED */
-  async function meet(): Promise<boolean> {
+  /** @returns why Telegram was not reached, undefined when it was. @throws FleetError TELEGRAM_TOKEN_REFUSED */
+  async function meet(): Promise<unknown> {
     try {
       const soon = AbortSignal.any([signal, AbortSignal.timeout(MEET_WITHIN_MS)])
       telegram.botInfo = await impatient.getMe(forApi(soon))
-      return true
+      return undefined
     } catch (error) {
       const code = error instanceof GrammyError ? error.error_code : undefined
       if (code === 401 || code === 404) fail('TELEGRAM_TOKEN_REFUSED')
-      log.warn({ error: safeFields(error) }, 'Telegram cannot be reached yet; trying again')
-      return false
+      return error
     }
   }
 
-  async function keepMeeting(): Promise<void> {
-    for (let wait = FIRST_RETRY_MS; ; wait = Math.min(wait * 2, LONGEST_RETRY_MS)) {
+  const notMet = (error: unknown, waitMs: number): void =>
+    log.warn(
+      { api: new URL(deps.apiRoot).host, error: safeFields(error), waitMs },
+      "Telegram cannot be reached yet; trying again. Is this machine's way to the internet open, and telegram.apiRoot right?",
+    )
+
+  async function keepMeeting(first: unknown): Promise<void> {
+    notMet(first, FIRST_RETRY_MS)
+    for (let wait = FIRST_RETRY_MS; ;) {
       await runtime.sleep(wait, signal)
-      if (await meet()) return run()
+      const error = await meet()
+      if (error === undefined) break
+      const next = Math.min(wait * 2, LONGEST_RETRY_MS)
+      // Told while it is tried less and less often; after that there is nothing new to say.
+      if (next > wait) notMet(error, next)
+      wait = next
     }
+    log.info({ bot: telegram.botInfo.username }, 'Telegram is reached')
+    await run()
   }
 
   const loops = new Set<Promise<unknown>>()
@@ -209,8 +222,8 @@ export function createBot(deps: BotDeps): Bot {
 
   return {
     async start() {
-      const there = await meet()
-      background('the bot has stopped', there ? run : keepMeeting)
+      const error = await meet()
+      background('the bot has stopped', error === undefined ? run : () => keepMeeting(error))
     },
     async stop() {
       stopping.abort(new Error('stopped'))

@@ -23,7 +23,7 @@ const ALLOWED_UPDATES = ['message', 'callback_query', 'inline_query', 'my_chat_m
 export async function poll(options: {
   api: Api
   runtime: Runtime
-  log: Pick<Log, 'warn'>
+  log: Pick<Log, 'info' | 'warn'>
   signal: AbortSignal
   take: (updates: Update[]) => void
   faults?: Faults | undefined
@@ -32,12 +32,15 @@ export async function poll(options: {
   let offset = 0
   let lastUpdateAt = runtime.now()
   let backoff = 0
+  /** The longest wait that was told of: an outage is told while it is tried less and less often, and its end. */
+  let told = 0
   while (!signal.aborted) {
     if (runtime.now() - lastUpdateAt > OFFSET_LIFE_MS) offset = 0
     try {
       const polling = fetchUpdates(options, offset)
       const [updates] = await Promise.all([polling, offset > 0 ? faults.at('update confirmed') : undefined])
-      backoff = 0
+      if (told > 0) log.info({}, 'updates from Telegram come again')
+      backoff = told = 0
       if (updates.length === 0) continue
       options.take(updates)
       offset = Math.max(...updates.map((update) => update.update_id)) + 1
@@ -46,7 +49,11 @@ export async function poll(options: {
       if (signal.aborted) return
       backoff = Math.min(Math.max(backoff * 2, FIRST_BACKOFF_MS), LONGEST_BACKOFF_MS)
       const wait = Math.max(retryAfterMs(error) ?? 0, backoff)
-      if (error instanceof GrammyError && error.error_code === 409) {
+      const isNews = wait > told
+      told = Math.max(told, wait)
+      if (!isNews) {
+        // Nothing has changed.
+      } else if (error instanceof GrammyError && error.error_code === 409) {
         log.warn(
           { waitMs: wait },
           'another program polls Telegram with this bot token: stop it, or give each its own token; trying again',

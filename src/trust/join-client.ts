@@ -199,17 +199,12 @@ function clockSkew(now: number): FleetError {
 function unreachable(address: Address, error: unknown): FleetError {
   if (error instanceof FleetError) return error
   const { code, message } = error as NodeJS.ErrnoException
-  const reason = reasons[code ?? ''] ?? message
+  // OpenSSL's own words for a handshake that failed help nobody.
+  const isTls = /^(?:ERR_SSL_|EPROTO)/.test(code ?? '')
+  const reason = isTls ? 'what answers there does not speak TLS 1.3' : (networkWords[code ?? ''] ?? message)
   return new FleetError(
     'CONTROLLER_UNREACHABLE',
     { address: formatAddress(address), reason },
     { cause: error },
   )
-}
-
-/** Whoever joins may not have opened the controller's port yet. */
-const reasons: Record<string, string> = {
-  ...networkWords,
-  ECONNREFUSED: 'nothing listens there; is the port open in the firewall?',
-  ETIMEDOUT: 'connecting timed out; is the port open in the firewall?',
 }

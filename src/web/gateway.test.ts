@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { mkdtempSync, readdirSync, rmSync, statSync, readFileSync } from 'node:fs'
+import { createServer as createHttpServer } from 'node:http'
 import { request as httpsRequest } from 'node:https'
 import { type AddressInfo, connect as tcpConnect } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -241,8 +242,19 @@ describe('a machine that joins', () => {
     const refused = joinWith(token)
     await expect(refused).rejects.toThrow(/nothing listens there/)
     await expect(refused).rejects.toThrow(code('CONTROLLER_UNREACHABLE'))
+    await expect(refused).rejects.toThrow(/\(connection refused\)\. Is it running, and is its port open/)
     await expect(joinWith('nonsense')).rejects.toThrow(code('JOIN_TOKEN_INVALID'))
   })
+})
+
+test('says of a web server without TLS that it is none of ours', async () => {
+  const plain = createHttpServer().listen(0, '127.0.0.1')
+  await once(plain, 'listening')
+  const { port } = plain.address() as AddressInfo
+  await expect(joinWith(newToken({ host: '127.0.0.1', port }))).rejects.toThrow(
+    /cannot be reached: what answers there does not speak TLS 1\.3\. /,
+  )
+  plain.close()
 })
 
 describe('the gateway', () => {
