@@ -44,6 +44,17 @@ describe('ending single connections', () => {
     expect(cutter === null || typeof cutter.cut === 'function').toBe(true)
   })
 
+  it('is found to be impossible at once where this process may not: a start waits for it', async () => {
+    const slept: number[] = []
+    const runtime = {
+      sleep(ms: number) {
+        slept.push(ms)
+        return systemRuntime().sleep(ms)
+      },
+    }
+    if ((await createSocketCutter(runtime)) === null) expect(slept).toEqual([])
+  })
+
   it.each([
     ['127.0.0.1', '127.0.0.1', '127.0.0.9'],
     // A listener of both families: the kernel has such connections as IPv6.
