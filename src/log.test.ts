@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { FleetError } from './errors.ts'
 import { createLog, redact } from './log.ts'
 
 describe('the log', () => {
@@ -24,6 +25,23 @@ describe('the log', () => {
     expect(out).not.toContain('MIGHAgEAMBMG')
     expect(out).toContain('<bot token>')
     expect(out).toContain('failed for')
+  })
+
+  test('is for people too: words for the level, a time that is one, and no stack of what was foreseen', () => {
+    const lines: string[] = []
+    const log = createLog('info', (line) => void lines.push(line))
+    const cause = new Error('beneath')
+    log.warn({ error: new FleetError('SERVER_TIMEOUT', { seconds: 8 }, { cause }) }, 'told')
+    log.error({ error: new FleetError('INTERNAL', { trace: 'x' }, { cause }) }, 'unforeseen')
+    const [foreseen, unforeseen] = lines.map((line) => JSON.parse(line) as Record<string, unknown>)
+    expect(foreseen).toMatchObject({
+      level: 'warn',
+      time: expect.stringMatching(/^20\d\d-\d\d-\d\dT[\d:.]+Z$/) as string,
+      error: { code: 'SERVER_TIMEOUT', details: { seconds: 8 }, cause: { stack: cause.stack } },
+      msg: 'told',
+    })
+    expect(foreseen?.['error']).not.toHaveProperty('stack')
+    expect(unforeseen?.['error']).toHaveProperty('stack')
   })
 
   test('knows a bot token in the address of a call too', () => {

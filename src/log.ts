@@ -1,4 +1,5 @@
 import pino from 'pino'
+import { FleetError } from './errors.ts'
 
 type Write = (details: object, message: string) => void
 
@@ -44,7 +45,14 @@ export function createLog(
   write: (line: string) => void = (line) => process.stdout.write(line),
 ): Log {
   return pino(
-    { level, base: null, serializers: { error: describeError, err: describeError, cause: describeError } },
+    {
+      level,
+      base: null,
+      // For who reads it with journalctl or docker logs: words, and a time that is one.
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+      serializers: { error: describeError, err: describeError, cause: describeError },
+    },
     { write: (line: string) => write(redact(line)) },
   )
 }
@@ -61,6 +69,7 @@ function describeError(error: unknown): unknown {
     ...(typeof method === 'string' ? { method } : {}),
     ...(errorCode === undefined ? {} : { errorCode }),
     ...(error.cause === undefined ? {} : { cause: describeError(error.cause) }),
-    stack,
+    // Of what was foreseen the code and the details say it all.
+    ...(error instanceof FleetError && error.code !== 'INTERNAL' ? {} : { stack }),
   }
 }

@@ -73,7 +73,7 @@ export function createObserver(options: ObserverOptions) {
     states.set(server.id, after)
     tellOwed()
     if (before.status !== after.status) {
-      log.info({ server: server.id, from: before.status, to: after.status }, 'health')
+      log.info({ server: server.id, from: before.status, to: after.status }, 'a server is in another state')
     }
     return { before, after, effects }
   }

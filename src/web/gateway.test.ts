@@ -105,8 +105,7 @@ describe('joining', () => {
     expect(trust.identities.isAllowed(spkiHash(certificate), 5)).toBe(true)
     const endpoint = 'https://127.0.0.1:9443'
     expect(server()).toEqual({ endpoint, public_address: '127.0.0.1' })
-    const fingerprint = spkiHash(certificate)
-    expect(joined).toEqual([{ serverId: 5, endpoint, address: '127.0.0.1', fingerprint }])
+    expect(joined).toEqual([{ serverId: 5, endpoint, address: '127.0.0.1' }])
     expect(logged).not.toContain(parseJoinToken(token).secret)
   })
 

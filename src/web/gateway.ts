@@ -28,8 +28,6 @@ export interface Joined {
   endpoint: string
   /** Where the request came from. */
   address: string
-  /** SHA-256 of the agent's public key, base64url: what the agent shows too, for people to compare. */
-  fingerprint: string
 }
 
 export interface Gateway {
@@ -82,8 +80,8 @@ export async function startGateway(options: {
       // The server was removed, or is this machine itself.
       if (changes === 0) fail('JOIN_TOKEN_WRONG')
     })
-    log.info({ server: serverId, endpoint, address, fingerprint: leaf.spkiHash }, 'a server has joined')
-    onJoined(serverId, { endpoint, address, fingerprint: leaf.spkiHash })
+    log.info({ server: serverId, endpoint, address }, 'a server has joined')
+    onJoined(serverId, { endpoint, address })
     return { serverId, certificate: leaf.certificatePem, address: host }
   }
 
