@@ -83,6 +83,9 @@ function copyFiles(): void {
   )
   cpSync(join(root, 'migrations'), join(out, 'migrations'), { recursive: true })
   cpSync(join(root, 'LICENSE'), join(out, 'LICENSE'))
+  // What is asked for on a machine that has no copy of the sources.
+  cpSync(join(root, 'deploy/systemd'), join(out, 'systemd'), { recursive: true })
+  cpSync(join(root, 'bot.config.example.json'), join(out, 'bot.config.example.json'))
   writeFileSync(join(out, 'fleetgram'), launcher)
   chmodSync(join(out, 'fleetgram'), 0o755)
 }

@@ -120,7 +120,11 @@ describe('a start that cannot be', () => {
 
   it('for a machine that has not joined says how to join', async () => {
     expectLastWords(await run(['agent']), /has not joined .* Add a server in the chat/)
-    expectLastWords(await run(['agent', 'join', 'fg2.x']), /not a join token: it does not begin with fg1/)
+    for (const args of [
+      ['join', 'fg2.x'],
+      ['--config', 'none.json', 'join', 'fg2.x'],
+    ])
+      expectLastWords(await run(['agent', ...args]), /not a join token: it does not begin with fg1/)
   })
 
   it('for a folder that cannot be made names it', async () => {

@@ -124,6 +124,14 @@ describe('what is shipped', () => {
     expect(await readdir(elsewhere)).toEqual([])
   })
 
+  it('has what is needed to run it for good, on a machine without the sources', async () => {
+    expect((await readdir(join(dist, 'systemd'))).toSorted()).toEqual([
+      'fleetgram-agent.service',
+      'fleetgram.service',
+    ])
+    expect(await readdir(dist)).toContain('bot.config.example.json')
+  })
+
   it('has the licences of what it holds', async () => {
     const licenses = await readFile(join(dist, 'THIRD-PARTY-LICENSES.txt'), 'utf8')
     for (const name of ['grammy', 'zod', '@grpc/grpc-js', 'hono'])
