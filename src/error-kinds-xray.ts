@@ -3,7 +3,7 @@ export const xrayErrorKinds = {
   XRAY_NOT_FOUND: {
     status: 500,
     retryable: false,
-    message: 'There is no Xray to run: {reason}. Put it on PATH or set XRAY_BIN.',
+    message: 'There is no Xray to run: {reason}. Put xray on PATH, or name it in XRAY_BIN.',
   },
   XRAY_REFUSED: { status: 422, retryable: false, message: 'Xray refused the configuration: {reason}.' },
   RESTART_NEEDED: {

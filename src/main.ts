@@ -112,8 +112,11 @@ async function main(args: string[]): Promise<void> {
 function lastWords(error: unknown): string {
   const known = toFleetError(error, 'start')
   if (known.code !== 'INTERNAL' || !(error instanceof Error)) return known.message
+  if (!('syscall' in error)) return error.stack ?? error.message
   // The system's own words name the file and what it refused.
-  return 'syscall' in error ? error.message : (error.stack ?? error.message)
+  const isForbidden = 'code' in error && (error.code === 'EACCES' || error.code === 'EPERM')
+  const advice = `. Let the user that fleetgram runs as (id ${process.getuid?.() ?? '?'}) do that.`
+  return isForbidden ? `${error.message}${advice}` : error.message
 }
 
 function end(error: unknown): never {

@@ -165,13 +165,24 @@ describe('a start that cannot be', () => {
     expectLastWords(refused, /Telegram refused the bot token\. Get the right one from @BotFather/)
   }, 90_000)
 
-  it('for something nobody has thought of shows no secret', async () => {
-    const accident = `setImmediate(() => { throw new Error('GET /bot${token}/getMe failed') })`
-    const { code, stderr } = await run(['--version'], {
+  /** Starts it with an error thrown that nobody catches. */
+  const runInto = (error: string): Promise<Outcome> => {
+    const accident = `setImmediate(() => { throw ${error} })`
+    return run(['--version'], {
       NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(`setTimeout(() => {${accident}}, 1)`)}`,
     })
+  }
+
+  it('for something nobody has thought of shows no secret', async () => {
+    const { code, stderr } = await runInto(`new Error('GET /bot${token}/getMe failed')`)
     expect(stderr).toContain('GET /bot<bot token>/getMe failed')
     expect(stderr).not.toContain('AAcommand-line')
     expect(code).toBe(1)
+  })
+
+  it('for a file that may not be read names it, and who has to be let', async () => {
+    const forbidden = `Object.assign(new Error("EACCES: permission denied, open 'x.key'"), { code: 'EACCES', syscall: 'open' })`
+    const words = /^EACCES: .*'x\.key'\. Let the user that fleetgram runs as \(id \d+\) do that\.$/m
+    expectLastWords({ ...(await runInto(forbidden)), stdout: '' }, words)
   })
 })

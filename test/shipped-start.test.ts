@@ -83,6 +83,8 @@ describe('what is shipped, on a machine that lacks something', () => {
     })
     proxy.close()
     expect(asked).toContain('github.com:443')
-    expect(said).toMatch(/There is no Xray to run: the release: .*403/)
+    expect(said).toMatch(
+      /it could be fetched neither as the release \(.*403.*\) nor as a Go build \(.*\)\. Put xray on PATH/,
+    )
   })
 })

@@ -81,10 +81,12 @@ export async function findXray(options: FindXrayOptions): Promise<string> {
     } catch (error) {
       const reason = reasonOf(error)
       log.warn({ reason }, `Fetching Xray as ${name} failed`)
-      reasons.push(`${name}: ${reason}`)
+      reasons.push(`as ${name} (${reason})`)
     }
   }
-  return fail('XRAY_NOT_FOUND', { reason: reasons.join('; ') })
+  return fail('XRAY_NOT_FOUND', {
+    reason: `there is none on PATH, and it could be fetched neither ${reasons.join(' nor ')}`,
+  })
 }
 
 async function buildWithGo(folder: string, { env }: FindXrayOptions): Promise<string> {

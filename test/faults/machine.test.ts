@@ -157,7 +157,8 @@ describe('Xray that is none', () => {
     const ended = await lastWords(command, home, { XRAY_BIN: join(home, 'missing') })
     // An agent that has not joined has nothing to run it for.
     if (command === 'agent') expect(ended).toMatch(/has not joined/)
-    else expect(ended).toMatch(/There is no Xray to run: .*missing.* Put it on PATH or set XRAY_BIN\./)
+    else
+      expect(ended).toMatch(/There is no Xray to run: .*missing.* Put xray on PATH, or name it in XRAY_BIN\./)
   })
 })
 
