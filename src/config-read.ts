@@ -97,6 +97,15 @@ function valueAt(value: unknown, path: readonly PropertyKey[]): unknown {
   return path.reduce((at, key) => (at as Record<PropertyKey, unknown> | undefined)?.[key], value)
 }
 
+/** What every setting of a schema is called in the environment. */
+export function variablesOf(schema: z.ZodObject, prefix: string): string[] {
+  return Object.entries(schema.shape).flatMap(([key, field]) => {
+    const inner = sectionOf(field)
+    const name = `${prefix}_${variable(key)}`
+    return inner === undefined ? [name] : variablesOf(inner, name)
+  })
+}
+
 /** `apiRoot` is API_ROOT in the environment. */
 const variable = (key: string): string => key.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()
 

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { loadAgentConfig, loadConfig } from './config.ts'
+import { loadAgentConfig, loadConfig, unknownVariables } from './config.ts'
 
 let dir: string
 beforeAll(() => {
@@ -123,5 +123,17 @@ describe('the configuration', () => {
   test('is read whatever an editor puts in front, and says of a file that is none what it is', () => {
     expect(loadConfig(file(`\uFEFF${JSON.stringify({ telegram })}`), {}).telegram.owners).toEqual([42])
     expect(() => loadConfig(dir, {})).toThrow(/^Something in .* is not right: it is a folder, not a file\.$/)
+  })
+
+  test('knows which variables are no settings, whoever they are for', () => {
+    const known = {
+      FLEETGRAM_KEY: '',
+      FLEETGRAM_WEB_LISTEN: '',
+      FLEETGRAM_AGENT_ACME_HTTP_PORT: '',
+      PATH: '',
+    }
+    expect(unknownVariables(known)).toEqual([])
+    const slips = { FLEETGRAM_WEB_LISTN: '', FLEETGRAM_AGENT_DATABASE: '', FLEETGRAM_TELEGRAM: '' }
+    expect(unknownVariables({ ...known, ...slips })).toEqual(Object.keys(slips))
   })
 })

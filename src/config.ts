@@ -1,7 +1,7 @@
 /** bot.config.json and the environment, as a checked Config. Keys and their meaning are public: see docs/reference. */
 import { dirname, join, resolve } from 'node:path'
 import { z } from 'zod'
-import { type Environment, readSettings } from './config-read.ts'
+import { type Environment, readSettings, variablesOf } from './config-read.ts'
 import { logLevels } from './log.ts'
 import { defaultAcme } from './node/certificates/acme/settings.ts'
 import { type Address, isHost, parseAddress } from './trust/address.ts'
@@ -141,6 +141,19 @@ export function loadConfig(file: string, env: Environment): Config {
 /** The agent's configuration; in the environment `data` is FLEETGRAM_AGENT_DATA. */
 export function loadAgentConfig(file: string, env: Environment): AgentConfig {
   return readSettings(agentSchema, { file, env, prefix: 'FLEETGRAM_AGENT' })
+}
+
+/**
+ * Variables that look like settings and are none, as a slip of the pen makes them. They end no start, as a wrong key of
+ * a file does: whoever deploys us may have some of their own.
+ */
+export function unknownVariables(env: Environment): string[] {
+  const known = new Set([
+    'FLEETGRAM_KEY',
+    ...variablesOf(configSchema, 'FLEETGRAM'),
+    ...variablesOf(agentSchema, 'FLEETGRAM_AGENT'),
+  ])
+  return Object.keys(env).filter((name) => name.startsWith('FLEETGRAM_') && !known.has(name))
 }
 
 /** Where a controller keeps what belongs beside its database. */

@@ -1,8 +1,8 @@
 /** The command line: parses arguments, calls a composition root, and turns signals into an orderly end. */
 import { parseArgs } from 'node:util'
-import { loadAgentConfig, loadConfig } from './config.ts'
+import { loadAgentConfig, loadConfig, unknownVariables } from './config.ts'
 import { toFleetError } from './errors.ts'
-import { type Log, createLog, redact } from './log.ts'
+import { type Log, type LogLevel, createLog, redact } from './log.ts'
 import { productVersion, runsFromSource } from './version.ts'
 
 const [start, agent] = runsFromSource
@@ -43,6 +43,13 @@ async function untilSignal(starting: Promise<{ stop: () => Promise<void> }>, log
     })
   }
   await starting
+}
+
+function openLog(level: LogLevel): Log {
+  const log = createLog(level)
+  const variables = unknownVariables(process.env)
+  if (variables.length > 0) log.warn({ variables }, 'no setting is called so; is it a slip of the pen?')
+  return log
 }
 
 const options = {
@@ -88,13 +95,13 @@ async function main(args: string[]): Promise<void> {
     case 'start': {
       const { startController } = await import('./controller.ts')
       const config = loadConfig(file ?? 'bot.config.json', process.env)
-      const log = createLog(config.log.level)
+      const log = openLog(config.log.level)
       return untilSignal(startController({ config, env: process.env, log }), log)
     }
     case 'agent': {
       const { startAgent, joinAgent } = await import('./agent.ts')
       const config = loadAgentConfig(file ?? 'agent.config.json', process.env)
-      const log = createLog(config.log.level)
+      const log = openLog(config.log.level)
       if (token !== undefined) {
         const { serverId } = await joinAgent(config, token)
         log.info({ server: serverId }, 'this machine has joined')

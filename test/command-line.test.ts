@@ -118,6 +118,11 @@ describe('a start that cannot be', () => {
     )
   })
 
+  it('names a variable that is no setting, since it may be why', async () => {
+    const { stdout } = await run(['agent'], { FLEETGRAM_AGENT_DATTA: 'here', FLEETGRAM_DATABASE: 'mine' })
+    expect(stdout).toMatch(/"variables":\["FLEETGRAM_AGENT_DATTA"\],"msg":"no setting is called so/)
+  })
+
   it('for a machine that has not joined says how to join', async () => {
     expectLastWords(await run(['agent']), /has not joined .* Add a server in the chat/)
     for (const args of [
