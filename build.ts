@@ -6,8 +6,8 @@ import { chmodSync, cpSync, mkdirSync, readFileSync, readdirSync, rmSync, writeF
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import type { Metafile } from 'esbuild'
-import { findXray, pinnedXrayVersion } from '#src/xray/binary.ts'
-import { xrayVersion } from '#src/xray/program.ts'
+import { findXray, pinnedXrayVersion } from '#src/xray/programs/binary.ts'
+import { xrayVersion } from '#src/xray/programs/program.ts'
 import { bundle } from './bundle.ts'
 
 const root = import.meta.dirname

@@ -3,9 +3,9 @@
  * cut. Over a table of the same shape with as many rows, in a file of its own.
  */
 import { randomUUID } from 'node:crypto'
-import { xrayName } from '#src/xray/user-name.ts'
+import { xrayName } from '#src/xray/config/user-name.ts'
 import type { Sqlite } from '#src/store/open.ts'
-import type { XrayApi } from '#src/xray/api.ts'
+import type { XrayApi } from '#src/xray/api/api.ts'
 import { tag } from './people.ts'
 
 export interface Bare {

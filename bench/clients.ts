@@ -4,8 +4,8 @@
  */
 import { createLocalConnector } from '#src/connectors/local.ts'
 import type { ServerConnector } from '#src/contract/index.ts'
-import { connectXrayApi } from '#src/xray/api.ts'
-import { xrayVersion } from '#src/xray/program.ts'
+import { connectXrayApi } from '#src/xray/api/api.ts'
+import { xrayVersion } from '#src/xray/programs/program.ts'
 import { type Bare, bareClients } from './bare.ts'
 import {
   type Benchmark,

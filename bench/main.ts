@@ -2,7 +2,7 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { findXray } from '#src/xray/binary.ts'
+import { findXray } from '#src/xray/programs/binary.ts'
 import { addClient } from './add-client.ts'
 import { clients } from './clients.ts'
 import { counters } from './counters.ts'

@@ -7,7 +7,7 @@ import { systemRuntime } from '#src/runtime.ts'
 import { readMigrations } from '#src/store/migrate.ts'
 import { openStore, type Sqlite } from '#src/store/open.ts'
 import { secretBoxFor } from '#src/trust/secret-box.ts'
-import { xrayPaths } from '#src/xray/process.ts'
+import { xrayPaths } from '#src/xray/life/process.ts'
 
 export interface BenchNode {
   /** The one that runs now. */

@@ -9,10 +9,10 @@ import { promisify } from 'node:util'
 import { systemRuntime } from '#src/runtime.ts'
 import type { Sqlite } from '#src/store/open.ts'
 import { loadOrCreateAgentKey, writeIdentity } from '#src/trust/agent-identity.ts'
-import { createXrayProcess } from '#src/xray/process.ts'
+import { createXrayProcess } from '#src/xray/life/process.ts'
 import { silentLog } from '#test/support/silent-log.ts'
 import { createTestFleetCa, newRequest } from '#test/support/test-fleet-ca.ts'
-import { fixedProgram } from '#src/xray/program.ts'
+import { fixedProgram } from '#src/xray/programs/program.ts'
 import { freePort } from '#test/support/xray-client.ts'
 
 const root = join(import.meta.dirname, '..')

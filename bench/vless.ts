@@ -2,7 +2,7 @@
 import { once } from 'node:events'
 import { connect, createServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
-import { mapLimited } from '#src/xray/concurrency.ts'
+import { mapLimited } from '#src/xray/api/concurrency.ts'
 
 const PAYLOAD = Buffer.alloc(100, 'x')
 /** What Xray says before the first byte of the answer: the version, and that nothing more is said. */

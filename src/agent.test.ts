@@ -15,9 +15,9 @@ import { systemRuntime } from './runtime.ts'
 import { type ControllerTls, createControllerTls } from './trust/controller-tls.ts'
 import { createJoinToken } from './trust/join-tokens.ts'
 import { type Gateway, startGateway } from './web/gateway.ts'
-import { isPortFree } from './xray/ports.ts'
-import { findByArguments } from './xray/proc.ts'
-import { xrayArguments, xrayPaths } from './xray/process-types.ts'
+import { isPortFree } from './xray/life/ports.ts'
+import { findByArguments } from './xray/life/proc.ts'
+import { xrayArguments, xrayPaths } from './xray/life/process-types.ts'
 
 const runtime = systemRuntime()
 const log = silentLog()

@@ -19,7 +19,7 @@ import { type Address, formatAddress } from './trust/address.ts'
 import { type AgentIdentity, readIdentity } from './trust/agent-identity.ts'
 import { loadKey, secretBoxFor } from './trust/secret-box.ts'
 import { productFile, productVersion, xrayCacheDirs, xrayInstallDir } from './version.ts'
-import { findXray } from './xray/binary.ts'
+import { findXray } from './xray/programs/binary.ts'
 
 /** Time enough to join the machine anew before its certificate ends. */
 const WARN_BEFORE_MS = 30 * DAY_MS

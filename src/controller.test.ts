@@ -8,8 +8,8 @@ import { xrayBinary } from '#test/support/xray-binary.ts'
 import { loadConfig } from './config.ts'
 import { type Controller, startController } from './controller.ts'
 import type { Actor } from './fleet/types.ts'
-import { findByArguments } from './xray/proc.ts'
-import { xrayArguments } from './xray/process-types.ts'
+import { findByArguments } from './xray/life/proc.ts'
+import { xrayArguments } from './xray/life/process-types.ts'
 import { parseJoinToken } from './trust/join-tokens.ts'
 
 const actor: Actor = { kind: 'system', id: 'test' }

@@ -27,7 +27,7 @@ import { loadKey, secretBoxFor } from './trust/secret-box.ts'
 import { productFile, productVersion, xrayCacheDirs, xrayInstallDir } from './version.ts'
 import { startGateway } from './web/gateway.ts'
 import { startWeb } from './web/server.ts'
-import { findXray } from './xray/binary.ts'
+import { findXray } from './xray/programs/binary.ts'
 
 export interface Controller {
   fleet: Fleet

@@ -21,19 +21,22 @@ const mayImport: Record<string, readonly string[]> = {
   playground: [],
 }
 
-/** The folders of the node: each may use those before it, and may name the types of any. */
-const rooms = [
-  'rows',
-  'events',
-  'logs',
-  'machine',
-  'writes',
-  'engine',
-  'limits',
-  'certificates',
-  'backup',
-  'software',
-]
+/** Folders within those: each may use those before it and what lies beside them all, and may name the types of any. */
+const rooms: Record<string, readonly string[]> = {
+  'src/xray': ['programs', 'config', 'api', 'life', 'sockets'],
+  'src/node': [
+    'rows',
+    'events',
+    'logs',
+    'machine',
+    'writes',
+    'engine',
+    'limits',
+    'certificates',
+    'backup',
+    'software',
+  ],
+}
 
 /** Single files that may do what the rest of their folder may not. */
 const mayImportToo: readonly { from: RegExp; to: RegExp; typeOnly?: true; why: string }[] = [
@@ -177,18 +180,18 @@ describe('the direction of imports', () => {
     expect(ours.filter((each) => !isAllowed(each)).map(told)).toEqual([])
   })
 
-  it('is kept within the node too', () => {
-    const roomOf = (file: string): string | undefined => /^src\/node\/([^/]+)\//.exec(file)?.[1]
-    expect(rooms.toSorted()).toEqual(
-      [...new Set(sources.map(roomOf).filter((room) => room !== undefined))].toSorted(),
-    )
+  it.each(Object.entries(rooms))('is kept within %s too', (house, all) => {
+    const roomOf = (file: string): string | undefined =>
+      file.startsWith(`${house}/`) ? /^([^/]+)\//.exec(file.slice(house.length + 1))?.[1] : undefined
+    const there = new Set(sources.map(roomOf).filter((room) => room !== undefined))
+    expect(all.toSorted()).toEqual([...there].toSorted())
     const isUp = ({ from, to, typeOnly }: Import): boolean => {
-      const [here, there] = [roomOf(from), roomOf(to) ?? '']
-      if (here === undefined || typeOnly || !to.startsWith('src/node/')) return false
-      return !rooms.slice(0, rooms.indexOf(here) + 1).includes(there)
+      const [room, other] = [roomOf(from), roomOf(to)]
+      if (room === undefined || other === undefined || typeOnly) return false
+      return all.indexOf(other) > all.indexOf(room)
     }
-    const edge = { from: 'src/node/rows/rows.ts', to: 'src/node/engine/engine.ts', isLate: false }
-    expect(isUp({ ...edge, typeOnly: false })).toBe(true)
+    const [first, last] = [`${house}/${all.at(0)}/a.ts`, `${house}/${all.at(-1)}/a.ts`]
+    expect(isUp({ from: first, to: last, typeOnly: false, isLate: false })).toBe(true)
     expect(ours.filter(isUp).map(told)).toEqual([])
   })
 
@@ -201,7 +204,7 @@ describe('the direction of imports', () => {
 
   it('leads to a package at the start of a file only: late, the names of an older one are not found when bundled', () => {
     const late = imports.filter(({ isLate }) => isLate)
-    expect(late.map(({ to }) => to)).toContain('src/xray/https-download.ts')
+    expect(late.map(({ to }) => to)).toContain('src/xray/programs/https-download.ts')
     expect(late.filter(({ to }) => !to.startsWith('src/')).map(told)).toEqual([])
   })
 
@@ -211,13 +214,13 @@ describe('the direction of imports', () => {
 
   it('would find a wrong one', () => {
     const wrong: [string, string][] = [
-      ['src/xray/api.ts', 'src/node/node.ts'],
-      ['src/bot/menus.ts', 'src/xray/links.ts'],
+      ['src/xray/api/api.ts', 'src/node/node.ts'],
+      ['src/bot/menus.ts', 'src/xray/config/links.ts'],
       ['src/bot/menus.ts', 'src/store/open.ts'],
       ['src/web/server.ts', 'src/connectors/remote.ts'],
       ['src/web/status-page.ts', 'src/connectors/listening.ts'],
       ['src/playground/world.ts', 'src/config.ts'],
-      ['src/xray/api.ts', 'src/config.ts'],
+      ['src/xray/api/api.ts', 'src/config.ts'],
       ['src/fleet/fleet.ts', 'src/controller.ts'],
       ['src/errors.ts', 'src/trust/ca.ts'],
       ['src/fleet/fleet.ts', 'test/support/fake-fleet.ts'],

@@ -1,6 +1,6 @@
 /** Inbounds put together by hand: a protocol, what carries it, and what secures it. Offered is only what fits together. */
 import { inboundInput } from '#src/contract/index.ts'
-import { streamMismatch } from '#src/xray/streams.ts'
+import { streamMismatch } from '#src/xray/config/streams.ts'
 import {
   type Made,
   type Security,

@@ -1,5 +1,5 @@
 import { type OperationInput, inboundInput } from '#src/contract/index.ts'
-import { networksOf } from '#src/xray/streams.ts'
+import { networksOf } from '#src/xray/config/streams.ts'
 import type { InboundRow } from './types.ts'
 
 /** Of a server's inbounds the one that would be in the way of a new one: by TCP and by UDP a port has two lives. */

@@ -7,10 +7,10 @@
 import type { Protocol } from '#src/contract/index.ts'
 import { prepareInsertMany, type Row } from '#src/store/insert-many.ts'
 import { LOCAL_SERVER_ID, type Sqlite } from '#src/store/open.ts'
-import { countsUsers } from '#src/xray/account.ts'
+import { countsUsers } from '#src/xray/config/account.ts'
 import type { PositionStore } from './rows/position.ts'
 import { emailKey } from './rows/rows.ts'
-import { parseXrayName } from '#src/xray/user-name.ts'
+import { parseXrayName } from '#src/xray/config/user-name.ts'
 import { DAY_MS } from '#src/runtime.ts'
 
 const S = LOCAL_SERVER_ID

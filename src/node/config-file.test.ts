@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { inboundInput } from '#src/contract/index.ts'
-import { xrayPaths } from '#src/xray/process.ts'
+import { xrayPaths } from '#src/xray/life/process.ts'
 import { freePort } from '#test/support/client-process.ts'
 import { type TestNode, startTestNode } from '#test/support/test-node.ts'
 

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { contract } from '#src/contract/index.ts'
-import { xrayPaths } from '#src/xray/process.ts'
+import { xrayPaths } from '#src/xray/life/process.ts'
 import { silentLog } from '#test/support/silent-log.ts'
 import { type TestNode, startTestNode } from '#test/support/test-node.ts'
 

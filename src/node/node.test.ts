@@ -6,7 +6,7 @@ import { inboundInput } from '#src/contract/index.ts'
 import { person, plainInput as plain } from '#test/support/inputs.ts'
 import { type TestNode, startTestNode } from '#test/support/test-node.ts'
 import { type WebTarget, fetchPage, freePort, startWebTarget } from '#test/support/xray-client.ts'
-import { xrayPaths } from '#src/xray/process-types.ts'
+import { xrayPaths } from '#src/xray/life/process-types.ts'
 
 let it: TestNode
 let web: WebTarget

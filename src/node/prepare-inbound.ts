@@ -7,9 +7,9 @@ import type {
 } from '#src/contract/index.ts'
 import { fail } from '#src/errors.ts'
 import type { Runtime } from '#src/runtime.ts'
-import type { InboundSecrets } from '#src/xray/model.ts'
-import { completeSecrets, linkSecretsOf, wireguardKeys } from '#src/xray/secrets.ts'
-import { makeRealityKeys } from '#src/xray/x25519.ts'
+import type { InboundSecrets } from '#src/xray/config/model.ts'
+import { completeSecrets, linkSecretsOf, wireguardKeys } from '#src/xray/config/secrets.ts'
+import { makeRealityKeys } from '#src/xray/config/x25519.ts'
 import { makeKey, makeSelfSigned } from './certificates/making.ts'
 import type { InboundRecord } from './rows/records.ts'
 

@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { clientInput, inboundInput } from '#src/contract/index.ts'
-import { shareLink } from '#src/xray/links.ts'
+import { shareLink } from '#src/xray/config/links.ts'
 import { freePort } from '#test/support/client-process.ts'
 import { type TestNode, startTestNode } from '#test/support/test-node.ts'
 import { xrayBinary } from '#test/support/xray-binary.ts'

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { xrayPaths } from '#src/xray/process.ts'
+import { xrayPaths } from '#src/xray/life/process.ts'
 import {
   addsInboundEverywhere,
   asksForClientEverywhere,

@@ -2,7 +2,7 @@
 import { expect } from 'vitest'
 import { verifyChain } from '#src/fleet/journal-chain.ts'
 import { createRows } from '#src/node/rows/rows.ts'
-import { parseXrayName } from '#src/xray/user-name.ts'
+import { parseXrayName } from '#src/xray/config/user-name.ts'
 import { secretBoxFor } from '#src/trust/secret-box.ts'
 import type { FaultWorld } from './fault-world.ts'
 import type { FaultyNode } from './faulty-node.ts'

@@ -14,7 +14,7 @@ import { type Runtime, systemRuntime } from '#src/runtime.ts'
 import { readMigrations } from '#src/store/migrate.ts'
 import { type Sqlite, openStore } from '#src/store/open.ts'
 import { secretBoxFor } from '#src/trust/secret-box.ts'
-import { certificateFiles } from '#src/xray/certificate-files.ts'
+import { certificateFiles } from '#src/xray/config/certificate-files.ts'
 import { silentLog } from './silent-log.ts'
 
 export type Certificates = ReturnType<typeof createCertificates>

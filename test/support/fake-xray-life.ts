@@ -1,7 +1,7 @@
 /** The process of an Xray in memory: when it runs, and with what. */
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import type { RenderedConfig } from '#src/xray/diff.ts'
-import type { XrayChange, XrayProcess } from '#src/xray/process.ts'
+import type { RenderedConfig } from '#src/xray/config/diff.ts'
+import type { XrayChange, XrayProcess } from '#src/xray/life/process.ts'
 
 export interface FakeLife {
   process: XrayProcess

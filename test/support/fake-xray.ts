@@ -4,8 +4,8 @@
  */
 import { type ErrorCode, FleetError, fail } from '#src/errors.ts'
 import type { XrayParts } from '#src/node/engine/xray-parts.ts'
-import type { OutboundMessage, TypedMessage } from '#src/xray/messages.ts'
-import type { XrayUser } from '#src/xray/model.ts'
+import type { OutboundMessage, TypedMessage } from '#src/xray/api/messages.ts'
+import type { XrayUser } from '#src/xray/config/model.ts'
 import { type FakeLife, createFakeLife } from './fake-xray-life.ts'
 import { noPrograms } from './no-programs.ts'
 import { vlessUser } from './xray-server.ts'

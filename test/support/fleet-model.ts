@@ -5,7 +5,7 @@ import { createJournal } from '#src/fleet/journal.ts'
 import { createRows } from '#src/node/rows/rows.ts'
 import { systemRuntime } from '#src/runtime.ts'
 import { loadKey, secretBoxFor } from '#src/trust/secret-box.ts'
-import { connectXrayApi } from '#src/xray/api.ts'
+import { connectXrayApi } from '#src/xray/api/api.ts'
 import { idOf } from './xray-server.ts'
 
 /** A server by its names: nothing here depends on ids or on the order of rows. */

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { Download } from '#src/xray/download.ts'
+import type { Download } from '#src/xray/programs/download.ts'
 
 /** A field of a protobuf message: its number, and bytes. */
 function field(number: number, content: Buffer): Buffer {

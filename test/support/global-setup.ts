@@ -1,5 +1,5 @@
 import { fileURLToPath } from 'node:url'
-import { findXray } from '#src/xray/binary.ts'
+import { findXray } from '#src/xray/programs/binary.ts'
 import { findPebble } from './pebble-binary.ts'
 import { makePrograms } from './programs.ts'
 

@@ -4,7 +4,7 @@ import { createServer as createProxy } from 'node:http'
 import { createServer as createSite } from 'node:https'
 import { type AddressInfo, connect, type Socket } from 'node:net'
 import { join } from 'node:path'
-import type { Download } from '#src/xray/download.ts'
+import type { Download } from '#src/xray/programs/download.ts'
 import { makeTestChain } from './test-chain.ts'
 
 const PUBLISHER = 'github.com'

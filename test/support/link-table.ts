@@ -2,7 +2,7 @@
 import type { InboundInput, StreamInput } from '#src/contract/index.ts'
 import { inboundInput } from '#src/contract/index.ts'
 import { protocols, shadowsocksMethods } from '#src/contract/protocols.ts'
-import { streamMismatch } from '#src/xray/streams.ts'
+import { streamMismatch } from '#src/xray/config/streams.ts'
 import type { Outbound } from './parse-link-stream.ts'
 
 type Transport = StreamInput['transport']

@@ -1,5 +1,5 @@
 import { fail } from '#src/errors.ts'
-import type { XrayPrograms } from '#src/xray/programs.ts'
+import type { XrayPrograms } from '#src/xray/programs/programs.ts'
 
 /** Where no other Xray can be had. */
 export const noPrograms: XrayPrograms = {

@@ -2,7 +2,7 @@
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import { expect } from 'vitest'
-import { connectXrayApi } from '#src/xray/api.ts'
+import { connectXrayApi } from '#src/xray/api/api.ts'
 import type { Machine, World } from './world.ts'
 import { idOf } from './xray-server.ts'
 

@@ -1,7 +1,7 @@
 import { mkdir, readFile, readdir, rm } from 'node:fs/promises'
 import { basename, join } from 'node:path'
-import { certificateFiles, certificatesDir } from '#src/xray/certificate-files.ts'
-import { writeFileAtomically } from '#src/xray/config-file.ts'
+import { certificateFiles, certificatesDir } from '#src/xray/config/certificate-files.ts'
+import { writeFileAtomically } from '#src/xray/atomic-file.ts'
 
 type Pair = { domain: string; chain: string; key: string }
 

@@ -1,6 +1,6 @@
 import { FleetError, fail } from '#src/errors.ts'
 import { hashOf } from '#src/node/rows/canonical.ts'
-import { createSerial } from '#src/xray/serial.ts'
+import { createSerial } from '#src/xray/life/serial.ts'
 import type { Runtime } from '#src/runtime.ts'
 import type { Sqlite } from '#src/store/open.ts'
 import type { SecretBox } from '#src/trust/secret-box.ts'

@@ -1,7 +1,7 @@
 /** Commands change no rows, but go the way of every change: a repeated key must not restart Xray twice. */
 import type { CallContext, OperationName } from '#src/contract/index.ts'
 import { fail } from '#src/errors.ts'
-import { createSerial } from '#src/xray/serial.ts'
+import { createSerial } from '#src/xray/life/serial.ts'
 import type { Engine } from './engine.ts'
 import type { Command } from '../rows/snapshot.ts'
 import type { Plan } from '../writes/plan.ts'

@@ -1,6 +1,6 @@
 /** Inbounds whose users Xray takes only when they are opened: WireGuard and SOCKS. */
-import { takesUsersWhileRunning } from '#src/xray/account.ts'
-import type { XrayUser } from '#src/xray/model.ts'
+import { takesUsersWhileRunning } from '#src/xray/config/account.ts'
+import type { XrayUser } from '#src/xray/config/model.ts'
 import { isOpen } from './listeners.ts'
 import type { ClientRecord, InboundSettings } from '../rows/records.ts'
 import type { Placements } from '../rows/placements.ts'

@@ -5,11 +5,11 @@
 import { readFile } from 'node:fs/promises'
 import type { Log } from '#src/log.ts'
 import type { Runtime } from '#src/runtime.ts'
-import { holdPipe } from '#src/xray/access-pipe.ts'
-import { lastProgram } from '#src/xray/pid-file.ts'
-import { findByArguments } from '#src/xray/proc.ts'
-import { createXrayProcess, xrayArguments, xrayPaths } from '#src/xray/process.ts'
-import { fixedProgram, isProgram } from '#src/xray/program.ts'
+import { holdPipe } from '#src/xray/sockets/access-pipe.ts'
+import { lastProgram } from '#src/xray/life/pid-file.ts'
+import { findByArguments } from '#src/xray/life/proc.ts'
+import { createXrayProcess, xrayArguments, xrayPaths } from '#src/xray/life/process.ts'
+import { fixedProgram, isProgram } from '#src/xray/programs/program.ts'
 
 export interface LastResort {
   /** Xray's folder. */

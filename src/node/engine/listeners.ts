@@ -1,5 +1,5 @@
 /** How inbounds listen, and whether a change of a row is one of its listener. */
-import { takesUsersWhileRunning } from '#src/xray/account.ts'
+import { takesUsersWhileRunning } from '#src/xray/config/account.ts'
 import { canonicalJson } from '../rows/canonical.ts'
 import type { InboundSettings } from '../rows/records.ts'
 

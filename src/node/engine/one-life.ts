@@ -1,5 +1,5 @@
 import { FleetError, fail } from '#src/errors.ts'
-import type { XrayProcess } from '#src/xray/process-types.ts'
+import type { XrayProcess } from '#src/xray/life/process-types.ts'
 
 /**
  * Tells the running Xray of a change. One that ends over it has refused it, for good: told of it again it might end

@@ -1,10 +1,10 @@
 /** Everything of the running Xray but its users: inbounds, ways out, rules. Changed step by step, or compared and mended. */
 import { isDeepStrictEqual } from 'node:util'
 import type { Protocol } from '#src/contract/index.ts'
-import type { XrayApi } from '#src/xray/api.ts'
-import type { CompiledParts } from '#src/xray/compile.ts'
-import type { ConfigDiff, RenderedConfig, Step } from '#src/xray/diff.ts'
-import type { OutboundMessage } from '#src/xray/messages.ts'
+import type { XrayApi } from '#src/xray/api/api.ts'
+import type { CompiledParts } from '#src/xray/api/compile.ts'
+import type { ConfigDiff, RenderedConfig, Step } from '#src/xray/config/diff.ts'
+import type { OutboundMessage } from '#src/xray/api/messages.ts'
 
 export interface StructureDeps {
   api: XrayApi

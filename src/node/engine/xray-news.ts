@@ -1,4 +1,4 @@
-import type { XrayProcess } from '#src/xray/process.ts'
+import type { XrayProcess } from '#src/xray/life/process.ts'
 import type { Events } from '../events/events.ts'
 import { lastLines } from '../logs/log-lines.ts'
 

@@ -3,11 +3,11 @@ import { mkdir, rm, stat } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import type { Log } from '#src/log.ts'
 import { type Runtime, randomId } from '#src/runtime.ts'
-import type { SeenConnection } from '#src/xray/access-pipe.ts'
-import { addInbound } from '#src/xray/add-inbound.ts'
-import { type XrayApi, connectXrayApi } from '#src/xray/api.ts'
-import { type CompiledParts, compileParts } from '#src/xray/compile.ts'
-import { type Download, downloadByHttps } from '#src/xray/download.ts'
+import type { SeenConnection } from '#src/xray/sockets/access-pipe.ts'
+import { addInbound } from '#src/xray/api/add-inbound.ts'
+import { type XrayApi, connectXrayApi } from '#src/xray/api/api.ts'
+import { type CompiledParts, compileParts } from '#src/xray/api/compile.ts'
+import { type Download, downloadByHttps } from '#src/xray/programs/download.ts'
 import {
   type GeoFileName,
   type GeoUpdate,
@@ -15,18 +15,18 @@ import {
   geoFileHash,
   geoFileNames,
   tidyGeoFiles,
-} from '#src/xray/geo-files.ts'
-import { type HeldBack, findClosed } from '#src/xray/held-back.ts'
-import { rotateLog } from '#src/xray/log-rotation.ts'
-import { type Cutting, openCutting } from '#src/xray/cutting.ts'
-import { isPortFree } from '#src/xray/ports.ts'
-import { createXrayProcess, xrayPaths } from '#src/xray/process.ts'
-import type { XrayProcess } from '#src/xray/process-types.ts'
-import type { RenderedInbound } from '#src/xray/render-inbound.ts'
-import type { Network } from '#src/xray/streams.ts'
-import { type XrayProgram, xrayVersion } from '#src/xray/program.ts'
-import { type XrayPrograms, createPrograms } from '#src/xray/programs.ts'
-import { testConfig } from '#src/xray/validate.ts'
+} from '#src/xray/programs/geo-files.ts'
+import { type HeldBack, findClosed } from '#src/xray/life/held-back.ts'
+import { rotateLog } from '#src/xray/life/log-rotation.ts'
+import { type Cutting, openCutting } from '#src/xray/sockets/cutting.ts'
+import { isPortFree } from '#src/xray/life/ports.ts'
+import { createXrayProcess, xrayPaths } from '#src/xray/life/process.ts'
+import type { XrayProcess } from '#src/xray/life/process-types.ts'
+import type { RenderedInbound } from '#src/xray/config/render-inbound.ts'
+import type { Network } from '#src/xray/config/streams.ts'
+import { type XrayProgram, xrayVersion } from '#src/xray/programs/program.ts'
+import { type XrayPrograms, createPrograms } from '#src/xray/programs/programs.ts'
+import { testConfig } from '#src/xray/config/validate.ts'
 
 /** All a node does with Xray itself and the machine's ports. */
 export interface XrayParts {

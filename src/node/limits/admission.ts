@@ -1,5 +1,5 @@
 import { LOCAL_SERVER_ID, type Sqlite } from '#src/store/open.ts'
-import { parseXrayName } from '#src/xray/user-name.ts'
+import { parseXrayName } from '#src/xray/config/user-name.ts'
 import { emailKey } from '../rows/rows.ts'
 
 const S = LOCAL_SERVER_ID

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { clientInput } from '#src/contract/index.ts'
-import type { Connection } from '#src/xray/socket-cutter.ts'
+import type { Connection } from '#src/xray/sockets/socket-cutter.ts'
 import { createFakeRuntime } from '#test/support/fake-runtime.ts'
 import { openLimitsHouse, withInbound } from '#test/support/limits-house.ts'
 import { migratedDatabases } from '#test/support/migrated.ts'

@@ -4,9 +4,9 @@
  */
 import type { Log } from '#src/log.ts'
 import { LOCAL_SERVER_ID, type Sqlite } from '#src/store/open.ts'
-import type { SeenConnection } from '#src/xray/access-pipe.ts'
-import { type SocketCutter, placeOf } from '#src/xray/socket-cutter.ts'
-import { parseXrayName } from '#src/xray/user-name.ts'
+import type { SeenConnection } from '#src/xray/sockets/access-pipe.ts'
+import { type SocketCutter, placeOf } from '#src/xray/sockets/socket-cutter.ts'
+import { parseXrayName } from '#src/xray/config/user-name.ts'
 import { emailKey } from '../rows/rows.ts'
 
 interface Known extends SeenConnection {

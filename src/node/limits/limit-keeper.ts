@@ -2,7 +2,7 @@
 import type { Log } from '#src/log.ts'
 import type { Runtime } from '#src/runtime.ts'
 import type { Sqlite } from '#src/store/open.ts'
-import type { Cutting } from '#src/xray/cutting.ts'
+import type { Cutting } from '#src/xray/sockets/cutting.ts'
 import type { Accounting } from '../accounting.ts'
 import { createAdmission } from './admission.ts'
 import { type CutMode, createCutter } from './cut.ts'

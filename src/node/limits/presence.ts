@@ -1,6 +1,6 @@
 /** Who is connected, by client: Xray knows one who stands in several inbounds by several names. */
-import type { XrayApi } from '#src/xray/api.ts'
-import { parseXrayName } from '#src/xray/user-name.ts'
+import type { XrayApi } from '#src/xray/api/api.ts'
+import { parseXrayName } from '#src/xray/config/user-name.ts'
 import { plainAddress } from './addresses.ts'
 
 /** An address, IPv6 without brackets, and when the newest connection from it began, s since the epoch. */

@@ -5,9 +5,9 @@
 import type { Protocol } from '#src/contract/index.ts'
 import type { Log } from '#src/log.ts'
 import { LOCAL_SERVER_ID, type Sqlite } from '#src/store/open.ts'
-import { takesUsersWhileRunning } from '#src/xray/account.ts'
-import type { XrayApi } from '#src/xray/api.ts'
-import { xrayName } from '#src/xray/user-name.ts'
+import { takesUsersWhileRunning } from '#src/xray/config/account.ts'
+import type { XrayApi } from '#src/xray/api/api.ts'
+import { xrayName } from '#src/xray/config/user-name.ts'
 import { blockReason } from './limits.ts'
 
 export interface TurningAwayDeps {

@@ -4,7 +4,7 @@ import { readFile, statfs } from 'node:fs/promises'
 import os from 'node:os'
 import type { SystemStats } from '#src/contract/index.ts'
 import type { Runtime } from '#src/runtime.ts'
-import { createSocketCounter } from '#src/xray/sockets.ts'
+import { createSocketCounter } from '#src/xray/sockets/sockets.ts'
 import {
   type CpuTimes,
   type NetworkBytes,

@@ -7,7 +7,7 @@ import type {
   ProtocolSettings,
   Sniffing,
 } from '#src/contract/index.ts'
-import type { InboundSecrets, LinkSecrets } from '#src/xray/model.ts'
+import type { InboundSecrets, LinkSecrets } from '#src/xray/config/model.ts'
 
 /** An inbound of this node, as most need it: the keys that never leave the server stay sealed. */
 export type InboundSettings = ProtocolSettings & {

@@ -1,7 +1,7 @@
 import type { Log } from '#src/log.ts'
 import type { Sqlite } from '#src/store/open.ts'
-import { findXray, isXrayPinned } from '#src/xray/binary.ts'
-import { programPath } from '#src/xray/programs.ts'
+import { findXray, isXrayPinned } from '#src/xray/programs/binary.ts'
+import { programPath } from '#src/xray/programs/programs.ts'
 import type { NodeOptions } from '../node.ts'
 import { createSettings } from '../rows/settings.ts'
 

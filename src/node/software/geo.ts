@@ -1,8 +1,8 @@
 /** New geo files: fetched beside all else, found good by Xray itself, and then put in place. */
 import type { OperationName, OperationOutput } from '#src/contract/index.ts'
 import { fail } from '#src/errors.ts'
-import { type GeoFile, geoFilesIn } from '#src/xray/geo-files.ts'
-import type { XrayState } from '#src/xray/process-types.ts'
+import { type GeoFile, geoFilesIn } from '#src/xray/programs/geo-files.ts'
+import type { XrayState } from '#src/xray/life/process-types.ts'
 import type { CommandKind, Commands } from '../engine/commands.ts'
 import type { Engine } from '../engine/engine.ts'
 import type { NodeOperations } from '../operations.ts'

@@ -1,6 +1,6 @@
 import type { Client, Inbound } from '#src/contract/index.ts'
 import { LOCAL_SERVER_ID, type Sqlite } from '#src/store/open.ts'
-import { shareLink } from '#src/xray/links.ts'
+import { shareLink } from '#src/xray/config/links.ts'
 import type { ClientRecord, InboundSettings } from '../rows/records.ts'
 import type { Rows } from '../rows/rows.ts'
 import type { RowsView } from '../rows/rows-view.ts'

@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import type { Log } from '#src/log.ts'
 import type { Runtime } from '#src/runtime.ts'
 import type { HeldBack } from './held-back.ts'
-import type { XrayProgram } from './program.ts'
+import type { XrayProgram } from '../programs/program.ts'
 
 export interface XrayProcessOptions {
   /** What is run, asked for at every start. */

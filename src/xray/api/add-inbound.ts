@@ -1,6 +1,6 @@
 import { fail } from '#src/errors.ts'
 import { connectXrayApi } from './api.ts'
-import { lastMeaningfulLine, runXray } from './command.ts'
+import { lastMeaningfulLine, runXray } from '../programs/command.ts'
 
 // Ten thousand users in one inbound are read and added in about 3 s on two busy cores.
 const addInboundTimeoutS = 30

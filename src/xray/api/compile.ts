@@ -1,8 +1,8 @@
 import { readFile, rm } from 'node:fs/promises'
 import { fail } from '#src/errors.ts'
-import { lastMeaningfulLine, runXray } from './command.ts'
+import { lastMeaningfulLine, runXray } from '../programs/command.ts'
 import { coreConfig, type OutboundMessage, type TypedMessage, typeNames } from './messages.ts'
-import type { XrayProgram } from './program.ts'
+import type { XrayProgram } from '../programs/program.ts'
 
 /** Ways out and rules as Xray's API takes them. */
 export interface CompiledParts {

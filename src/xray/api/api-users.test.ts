@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { freePort } from '#test/support/client-process.ts'
 import { type XrayServer, hysteriaInbound, plainInbound, startXrayServer } from '#test/support/xray-server.ts'
-import type { XrayAccount, XrayModel } from './model.ts'
-import { nobodyOf } from './render-inbound.ts'
+import type { XrayAccount, XrayModel } from '../config/model.ts'
+import { nobodyOf } from '../config/render-inbound.ts'
 import { isSameUser } from './user-message.ts'
 
 type Inbound = XrayModel['inbounds'][number]

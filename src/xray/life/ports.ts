@@ -1,6 +1,6 @@
 import { createSocket } from 'node:dgram'
 import { createServer, isIPv6 } from 'node:net'
-import type { Network } from './streams.ts'
+import type { Network } from '../config/streams.ts'
 
 /** What the system says of a port, in words. */
 export const problems = {

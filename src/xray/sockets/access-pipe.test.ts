@@ -13,7 +13,7 @@ import {
 } from '#test/support/xray-client.ts'
 import { type XrayServer, idOf, plainInbound, startXrayServer, vlessUser } from '#test/support/xray-server.ts'
 import { type AccessPipe, type SeenConnection, openAccessPipe, parseAccessLine } from './access-pipe.ts'
-import { shareLink } from './links.ts'
+import { shareLink } from '../config/links.ts'
 
 const at = '2026/11/25 19:32:49.987617'
 

@@ -1,11 +1,11 @@
 import { flows } from '#src/contract/clients.ts'
 import { FleetError, fail } from '#src/errors.ts'
-import { lastMeaningfulLine, runXray } from './command.ts'
+import { lastMeaningfulLine, runXray } from '../programs/command.ts'
 import { carriesFlow } from './account.ts'
 import type { XrayModel } from './model.ts'
 import { type Network, networksOf, streamMismatch } from './streams.ts'
 import { publicKeyOf } from './x25519.ts'
-import { xrayVersion } from './program.ts'
+import { xrayVersion } from '../programs/program.ts'
 import { reservedTags } from './tags.ts'
 import { validateBeside } from './validate-routing.ts'
 

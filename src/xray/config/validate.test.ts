@@ -6,7 +6,7 @@ import { plainInbound, startXrayServer, vlessUser, xrayModel } from '#test/suppo
 import { freePort } from '#test/support/xray-client.ts'
 import type { XrayModel } from './model.ts'
 import { makeRealityKeys } from './x25519.ts'
-import { isPortFree } from './ports.ts'
+import { isPortFree } from '../life/ports.ts'
 import { listensOverlap, validateModel } from './validate.ts'
 
 const annId = '66ad4540-b58c-4ad2-9926-ea63445a9b57'

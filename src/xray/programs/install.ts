@@ -1,6 +1,6 @@
 import { chmod, mkdtemp, open, rename, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { syncFolder } from './config-file.ts'
+import { syncFolder } from '../atomic-file.ts'
 import type { Download } from './download.ts'
 import { xrayVersion } from './program.ts'
 import { downloadRelease } from './release.ts'

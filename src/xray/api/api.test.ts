@@ -6,8 +6,8 @@ import type { XrayServer } from '#test/support/xray-server.ts'
 import { plainInbound, startXrayServer, vlessUser, xrayModel } from '#test/support/xray-server.ts'
 import { addInbound } from './add-inbound.ts'
 import { connectXrayApi } from './api.ts'
-import { renderInbound } from './render-inbound.ts'
-import { renderConfig } from './render.ts'
+import { renderInbound } from '../config/render-inbound.ts'
+import { renderConfig } from '../config/render.ts'
 
 const ann = vlessUser('Ann', '66ad4540-b58c-4ad2-9926-ea63445a9b57')
 const otherId = '11111111-2222-4333-8444-555555555555'

@@ -7,7 +7,7 @@ import { xrayBinary } from '#test/support/xray-binary.ts'
 import type { Download } from './download.ts'
 import { geoCodes } from './geo-codes.ts'
 import { type GeoUpdate, fetchGeoFiles, geoFileHash, geoFilesIn, tidyGeoFiles } from './geo-files.ts'
-import { testConfig } from './validate.ts'
+import { testConfig } from '../config/validate.ts'
 
 let dir: string
 let folder: string

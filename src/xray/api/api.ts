@@ -5,7 +5,7 @@ import { type WaysOutApi, waysOutApi } from './api-ways-out.ts'
 import { mapLimited } from './concurrency.ts'
 import type { Method, TypedMessage } from './messages.ts'
 import { addUserOperation, methods, removeUserOperation, typeNames } from './messages.ts'
-import type { XrayAccount, XrayUser } from './model.ts'
+import type { XrayAccount, XrayUser } from '../config/model.ts'
 import { fromUserMessage, isSameUser, toUserMessage } from './user-message.ts'
 
 /** What a change did: 'unchanged' when Xray was already as asked. */

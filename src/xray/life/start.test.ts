@@ -11,10 +11,10 @@ import { mountSmallDisk } from '#test/support/small-disk.ts'
 import { xrayBinary } from '#test/support/xray-binary.ts'
 import { freePort } from '#test/support/xray-client.ts'
 import { plainInbound, startXrayServer, xrayModel } from '#test/support/xray-server.ts'
-import { connectXrayApi } from './api.ts'
+import { connectXrayApi } from '../api/api.ts'
 import { type XrayProcess, createXrayProcess, xrayPaths } from './process.ts'
-import { fixedProgram } from './program.ts'
-import { renderConfig } from './render.ts'
+import { fixedProgram } from '../programs/program.ts'
+import { renderConfig } from '../config/render.ts'
 
 let dir: string
 const ends: (() => unknown)[] = []

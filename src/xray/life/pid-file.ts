@@ -1,6 +1,6 @@
 import { readFile, rm } from 'node:fs/promises'
 import { z } from 'zod'
-import { writeFileAtomically } from './config-file.ts'
+import { writeFileAtomically } from '../atomic-file.ts'
 import type { ProcessIdentity } from './proc.ts'
 import { identify } from './proc.ts'
 

@@ -1,7 +1,7 @@
 /** A client as Xray's API is told of it, and tells of it. */
 import type { ShadowsocksMethod } from '#src/contract/index.ts'
 import { type TypedMessage, type UserMessage, accounts } from './messages.ts'
-import type { XrayAccount, XrayUser } from './model.ts'
+import type { XrayAccount, XrayUser } from '../config/model.ts'
 
 /** Xray's numbers for the ciphers of Shadowsocks: CipherType in proxy/shadowsocks/config.proto. */
 const ciphers: Partial<Record<ShadowsocksMethod, number>> = {

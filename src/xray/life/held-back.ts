@@ -3,7 +3,7 @@
  * them, or start and listen to nobody.
  */
 import { FleetError } from '#src/errors.ts'
-import { mapLimited } from './concurrency.ts'
+import { mapLimited } from '../api/concurrency.ts'
 import { portProblem, problems } from './ports.ts'
 
 export interface HeldBack {

@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto'
 import { copyFile, mkdir, mkdtemp, readFile, readdir, rename, rm, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { FleetError } from '#src/errors.ts'
-import { syncFolder } from './config-file.ts'
+import { syncFolder } from '../atomic-file.ts'
 import { type Download, downloadFailure, reasonOf } from './download.ts'
 import { geoCodes, geoProbe } from './geo-codes.ts'
 

@@ -10,12 +10,12 @@ import { silentLog } from '#test/support/silent-log.ts'
 import { xrayBinary } from '#test/support/xray-binary.ts'
 import { freePort } from '#test/support/xray-client.ts'
 import { plainInbound, xrayModel } from '#test/support/xray-server.ts'
-import { connectXrayApi } from './api.ts'
+import { connectXrayApi } from '../api/api.ts'
 import { findByArguments, identify } from './proc.ts'
 import type { XrayChange, XrayProcess, XrayState } from './process.ts'
 import { createXrayProcess, xrayPaths } from './process.ts'
-import { fixedProgram } from './program.ts'
-import { renderConfig } from './render.ts'
+import { fixedProgram } from '../programs/program.ts'
+import { renderConfig } from '../config/render.ts'
 
 describe('the process of Xray', () => {
   let dir: string

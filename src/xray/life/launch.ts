@@ -4,12 +4,12 @@ import { constants } from 'node:fs'
 import { access, open, rm } from 'node:fs/promises'
 import { FleetError, fail } from '#src/errors.ts'
 import type { Runtime } from '#src/runtime.ts'
-import type { XrayApi } from './api.ts'
-import { connectXrayApi } from './api.ts'
-import { lastMeaningfulLine, xrayEnvironment } from './command.ts'
+import type { XrayApi } from '../api/api.ts'
+import { connectXrayApi } from '../api/api.ts'
+import { lastMeaningfulLine, xrayEnvironment } from '../programs/command.ts'
 import type { ProcessIdentity } from './proc.ts'
 import { identify, isStillRunning } from './proc.ts'
-import { type XrayProgram, xrayVersion } from './program.ts'
+import { type XrayProgram, xrayVersion } from '../programs/program.ts'
 
 export interface LaunchOptions extends XrayProgram {
   args: readonly string[]

@@ -7,10 +7,10 @@ import type { WebTarget, XrayClient } from '#test/support/xray-client.ts'
 import { freePort, startWebTarget, startXrayClient } from '#test/support/xray-client.ts'
 import type { XrayServer } from '#test/support/xray-server.ts'
 import { idOf, plainInbound, startXrayServer, vlessUser, xrayModel } from '#test/support/xray-server.ts'
-import { shareLink } from './links.ts'
-import type { XrayModel, XrayUser } from './model.ts'
-import { makeRealityKeys } from './x25519.ts'
-import { renderConfig } from './render.ts'
+import { shareLink } from '../config/links.ts'
+import type { XrayModel, XrayUser } from '../config/model.ts'
+import { makeRealityKeys } from '../config/x25519.ts'
+import { renderConfig } from '../config/render.ts'
 
 type Inbound = XrayModel['inbounds'][number]
 
