@@ -42,7 +42,11 @@ const queued = { kind: 'write', role: 'operator', timeout: 30_000, whenOffline: 
 
 export const read = base
 export const write = base.meta(queued)
-export const danger = base.meta({ ...queued, kind: 'danger' })
+/**
+ * What is deleted stays so, however long a server is away: whoever was thrown out must not come in again by one that
+ * returns. Doing it twice is harmless.
+ */
+export const danger = base.meta({ ...queued, kind: 'danger', whenOffline: { queue: 365 * days } })
 /** A command for this moment only: it must not fire days later, when nobody expects it. */
 export const command = base.meta({ ...queued, kind: 'danger', whenOffline: 'refuse' })
 /** A command that changes what runs on a machine. */

@@ -60,15 +60,30 @@ test('what is for the moment only fails there, and can be asked for again', asyn
   expect(statuses(await again.settled)).toEqual(['applied'])
 })
 
+test('who is deleted is gone from a server too that was away for months', async () => {
+  const de = await house.join('de')
+  const added = await addClient('anna', [de])
+  await added.settled
+  const node = house.nodeOf(de)
+  node.offline = true
+  const deleted = await deleteClient('anna', [de])
+  expect(statuses(await deleted.settled)).toEqual(['pending'])
+  house.runtime.skip(90 * DAYS)
+  house.fleet.tasks.kick(de.id)
+  await house.restart('stop')
+  expect(emailsOn(de)).toEqual(['anna'])
+  node.offline = false
+  house.fleet.tasks.kick(de.id)
+  await eventually(() => expect(statuses(house.fleet.tasks.batch(deleted.id))).toEqual(['applied']))
+  expect(emailsOn(de)).toEqual([])
+})
+
 test('the time in which a server is disabled does not count against what waits for it', async () => {
   const [de, fi] = [await house.join('de'), await house.join('fi')]
-  await (
-    await addClient('anna', [de])
-  ).settled
   enable(de, false)
-  const ofDisabled = await deleteClient('anna', [de])
+  const ofDisabled = await addClient('anna', [de])
   house.nodeOf(fi).offline = true
-  const ofAway = await deleteClient('anna', [fi])
+  const ofAway = await addClient('anna', [fi])
   await ofAway.settled
   house.runtime.skip(3 * DAYS)
   enable(fi, false)
@@ -78,7 +93,7 @@ test('the time in which a server is disabled does not count against what waits f
 
   enable(de, true)
   await eventually(() => expect(statuses(house.fleet.tasks.batch(ofDisabled.id))).toEqual(['applied']))
-  expect(emailsOn(de)).toEqual([])
+  expect(emailsOn(de)).toEqual(['anna'])
 
   // Away for three days before: after four more the week is over.
   enable(fi, true)
