@@ -8,6 +8,8 @@ import { xrayBinary } from '#test/support/xray-binary.ts'
 import { loadConfig } from './config.ts'
 import { type Controller, startController } from './controller.ts'
 import type { Actor } from './fleet/types.ts'
+import { startPlayground } from './playground/playground.ts'
+import { DAY_MS, type Runtime, systemRuntime } from './runtime.ts'
 import { findByArguments } from './xray/life/proc.ts'
 import { xrayArguments } from './xray/life/process-types.ts'
 import { parseJoinToken } from './trust/join-tokens.ts'
@@ -38,7 +40,10 @@ afterEach(async () => {
   await rm(dir, { recursive: true, force: true })
 })
 
-async function start(more: Record<string, string> = {}): Promise<Controller> {
+async function start(
+  more: Record<string, string> = {},
+  runtime: Runtime = systemRuntime(),
+): Promise<Controller> {
   const config = loadConfig(join(dir, 'none.json'), {
     FLEETGRAM_TELEGRAM_TOKEN: `123456789:${'x'.repeat(35)}`,
     FLEETGRAM_TELEGRAM_API_ROOT: `http://${pitAddress}`,
@@ -50,7 +55,7 @@ async function start(more: Record<string, string> = {}): Promise<Controller> {
     FLEETGRAM_HEALTH_INTERVAL_SECONDS: '1',
     ...more,
   })
-  controller = await startController({ config, env: { XRAY_BIN: xrayBinary() }, log: silentLog() })
+  controller = await startController({ config, env: { XRAY_BIN: xrayBinary() }, log: silentLog(), runtime })
   return controller
 }
 
@@ -99,6 +104,35 @@ describe('the controller', () => {
     expect(await running()).toEqual(pids)
     await started.stop()
     expect(await running()).toEqual([])
+  }, 90_000)
+
+  test('tells who asked for a change, and waits for it no more, that it will not be made', async () => {
+    const token = `123456789:${'y'.repeat(35)}`
+    const telegram = await startPlayground({ token })
+    const alice = telegram.user({ id: 42, firstName: 'Alice', languageCode: 'en' })
+    let later = 0
+    const runtime = { ...systemRuntime(), now: () => Date.now() + later }
+    const address = { FLEETGRAM_TELEGRAM_TOKEN: token, FLEETGRAM_TELEGRAM_API_ROOT: telegram.apiRoot }
+    const { fleet } = await start(address, runtime)
+    try {
+      await alice.sends('/start')
+      await alice.sees('Default Local Server')
+      const { id } = fleet.servers.create({ name: 'far' }, actor)
+      const asked = await fleet.tasks.run({
+        operation: 'clients.add',
+        targets: [{ serverId: id, input: { id: 'main', clients: [fleet.newClient('anna')] } }],
+        actor: { kind: 'telegram', id: '42', chat: '42' },
+      })
+      expect(await asked.settled).toMatchObject([{ status: 'pending' }])
+      later = 8 * DAY_MS
+      fleet.tasks.kick(id)
+      const told = await alice.sees('A change was not made on far', { timeoutMs: 20_000 })
+      expect(told.text).toContain('Adding anna: ')
+    } finally {
+      await controller?.stop({ stopXray: true })
+      controller = undefined
+      await telegram.stop()
+    }
   }, 90_000)
 
   test('writes join commands as it is told, for a server that has joined too', async () => {

@@ -12,6 +12,7 @@ import type { Log } from './log.ts'
 import { chooseXray } from './node/software/choose-xray.ts'
 import { serveWithoutUs } from './node/engine/last-resort.ts'
 import { createNode } from './node/node.ts'
+import { createRefusals } from './notify/refused.ts'
 import { createSender } from './notify/sender.ts'
 import { type Runtime, systemRuntime } from './runtime.ts'
 import { openDataFolder } from './store/data-folder.ts'
@@ -133,6 +134,12 @@ async function begin(runtime: Runtime, options: ControllerOptions): Promise<Cont
       },
       revoke: (serverId) => identities.revoke(serverId),
       localHost,
+      refused: createRefusals({
+        db,
+        runtime,
+        mayHear: (user) => config.telegram.owners.map(String).includes(user),
+        wake: () => sender.wake(),
+      }),
       faults,
     })
     const gateway = await startGateway({

@@ -237,6 +237,7 @@ export function createBot(deps: BotDeps): Bot {
     deliver: (message, cut) =>
       deliver({
         api: impatient,
+        fleet,
         languages,
         languageOf: (chat) => chats.get(chat)?.language,
         message,

@@ -55,6 +55,28 @@ describe('deliver', () => {
     expect((await alice.sees('de & 1 is offline')).buttons).toHaveLength(1)
   })
 
+  test('changes that were not made are told by what they were, and why', async () => {
+    const { alice, bot, fleet } = house
+    await alice.sends('/start')
+    await alice.seesScreen('Default Local Server')
+    const input = { id: 'main', clients: [fleet.newClient('anna <b>')] }
+    const actor = { kind: 'telegram', id: '7', chat: '7' } as const
+    const asked = await fleet.tasks.run({
+      operation: 'clients.add',
+      targets: [{ serverId: 1, input }],
+      actor,
+    })
+    const [task] = await asked.settled
+    const refused = { code: 'INBOUND_NOT_FOUND' as const, details: { inbound: 'main' } }
+    const changes = [{ batch: asked.id, task: task?.id ?? '', reason: refused }]
+    const payload = { ...about, changes, count: 12 }
+    await bot.deliver({ kind: 'changesRefused', payload, chat: '7', silent: false })
+    const told = await alice.sees('12 changes were not made on de & 1')
+    expect(told.text).toContain('❌ Adding anna <b>: There is no inbound main on this server')
+    expect(told.text).toContain('11 more')
+    expect(told.buttons).toEqual([['Open server']])
+  })
+
   test('an inbound that is closed is no outage', async () => {
     const { alice, bot } = house
     await alice.sends('/start')
@@ -104,7 +126,13 @@ describe('deliver', () => {
       return Promise.resolve({ ok: false, error_code: 400, description: "Bad Request: can't parse entities" })
     })
     const languages = loadLanguages()
-    const delivery = await deliver({ api, languages, languageOf: () => 'en', message: down })
+    const delivery = await deliver({
+      api,
+      fleet: house.fleet,
+      languages,
+      languageOf: () => 'en',
+      message: down,
+    })
     expect(delivery).toEqual({ ok: false, gone: "Bad Request: can't parse entities" })
     expect(calls).toMatchObject([{ parse_mode: 'HTML' }, { text: '🔴 de & 1 is offline' }])
     expect(calls[1]).not.toHaveProperty('parse_mode')

@@ -1,9 +1,11 @@
 import { type Api, GrammyError } from 'grammy'
 import { LONGEST_REASON, clip } from '#src/clip.ts'
+import type { Fleet } from '#src/fleet/types.ts'
 import type { IncidentKind, Reason } from '#src/notify/messages.ts'
 import type { Delivery, Outgoing } from '#src/notify/sender.ts'
 import { forApi, isChatGone, isMalformed, retryAfterMs } from './api-errors.ts'
-import { button } from './buttons.ts'
+import { doingWords } from './batch-model.ts'
+import { button, short } from './buttons.ts'
 import { duration, moment, statusDot } from './format.ts'
 import { HERE, type Html, html, lines, placed } from './html.ts'
 import { errorWords, type Languages, type T } from './i18n/texts.ts'
@@ -23,7 +25,7 @@ const upTitle = (state: IncidentKind | undefined, name: string, t: T): string =>
 const LONGEST_TITLE = 200
 
 /** An alert in words: what, why, since when; and the buttons that help. */
-function alertOf(message: Outgoing, t: T): Alert {
+function alertOf(message: Outgoing, fleet: Fleet, t: T): Alert {
   const { serverId: server, serverName: name } = message.payload
   const open = button(t('button.openServer'), 'alertOpen', { server })
   const why = (reason: Reason): string => clip(errorWords(t, reason), LONGEST_REASON)
@@ -46,6 +48,24 @@ function alertOf(message: Outgoing, t: T): Alert {
       return {
         title: upTitle(state, name, t),
         more: [state === 'partly' ? t('alert.wasPartly', { time }) : t('alert.wasDown', { time })],
+        keyboard: [[open]],
+      }
+    }
+    case 'changesRefused': {
+      const { changes, count } = message.payload
+      const said = changes.flatMap(({ batch, task: id, reason }) => {
+        const task = fleet.tasks.batch(batch).find((each) => each.id === id)
+        return task === undefined
+          ? []
+          : [html`❌ ${doingWords(fleet, task, t)}: ${short(errorWords(t, reason), 200)}`]
+      })
+      return {
+        title: `❌ ${t('alert.refused', { count, name })}`,
+        more: [
+          t('alert.waited', { count }),
+          ...said,
+          count > said.length && t('batch.more', { n: count - said.length }),
+        ],
         keyboard: [[open]],
       }
     }
@@ -72,6 +92,7 @@ function alertOf(message: Outgoing, t: T): Alert {
  */
 export async function deliver(options: {
   api: Api
+  fleet: Fleet
   languages: Languages
   languageOf: (chat: string) => string | null | undefined
   message: Outgoing
@@ -79,7 +100,7 @@ export async function deliver(options: {
 }): Promise<Delivery> {
   const { api, message, signal } = options
   const { t } = options.languages.forCode(options.languageOf(message.chat))
-  const { title, more, keyboard } = alertOf(message, t)
+  const { title, more, keyboard } = alertOf(message, options.fleet, t)
   const send = async (text: string, how: object): Promise<Delivery> => {
     const sent = await api.sendMessage(
       message.chat,

@@ -22,7 +22,7 @@ import { createServers } from './servers.ts'
 import { createTaskQueue } from './task-queue.ts'
 import { createTasks } from './tasks.ts'
 import { tagOperations } from './tags.ts'
-import type { Fleet, FleetEvents, Server } from './types.ts'
+import type { Fleet, FleetEvents, RefusedChange, Server } from './types.ts'
 import { createView } from './view.ts'
 
 export interface FleetDeps {
@@ -36,6 +36,8 @@ export interface FleetDeps {
   invite(serverId: number): { command: string; token: string; expiresAt: number }
   /** Takes from a server every right to speak. Called inside the transaction that removes it. */
   revoke(serverId: number): void
+  /** A change will not be made. Called inside the transaction that records it. */
+  refused?: (change: RefusedChange) => void
   /** The host in links of the own machine, where its row names none. */
   localHost?: string | undefined
   faults?: Faults | undefined
@@ -105,6 +107,7 @@ export function createFleet(deps: FleetDeps): Fleet {
       // The rows of the own node are no mirror.
       if (servers.find(task.serverId)?.kind === 'agent') arrivals.applied(task)
     },
+    refused: (task) => deps.refused?.({ task: toView(task), actor: task.actor }),
     // The rows of the own node are no mirror.
     answered: async ({ serverId }) =>
       servers.find(serverId)?.kind === 'agent' ? mirrored(serverId) : undefined,

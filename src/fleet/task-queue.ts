@@ -26,6 +26,8 @@ export interface QueueDeps {
   changed(task: TaskRow): void
   /** The server has carried it out. Told inside the transaction that records it. */
   applied(task: TaskRow): void
+  /** It will not be carried out. Told inside the transaction that records it. */
+  refused(task: TaskRow): void
   /** The server has answered, so its rows may have changed: told before `changed`. Never rejects. */
   answered(task: TaskRow): Promise<void>
   /** What is pending on this server now waits for it. */
@@ -86,13 +88,13 @@ export function createTaskQueue(deps: QueueDeps) {
           return
         }
         if (next.do === 'refuse') {
-          for (const { id } of next.tasks) tell(journal.settle(id, { status: 'failed', error: next.error }))
+          for (const { id } of next.tasks) tell(await settle(id, { status: 'failed', error: next.error }))
           continue
         }
         const { task } = next
         if (next.do === 'expire') {
           const outcome = expired(task, operationMeta(task.operation as OperationName))
-          tell(await commit(() => journal.settle(task.id, outcome)))
+          tell(await settle(task.id, outcome))
           continue
         }
         lane.waiting = false
@@ -165,13 +167,21 @@ export function createTaskQueue(deps: QueueDeps) {
     else log.debug(about, outcome.status === 'pending' ? 'a task will be tried again' : 'a task has failed')
     // A refusal is an answer too.
     if (outcome.status !== 'pending' && !error.retryable) lane.kicked = true
-    const settled = await commit(() => journal.settle(task.id, outcome))
+    const settled = await settle(task.id, outcome)
     await faults.at('recorded', operation)
     if (settled === undefined) return
     // Only a last word may be told late: told after a newer one, it would stand for the truth.
     if (settled.status === 'pending' || error.retryable) tell(settled)
     else tellWhenMirrored(settled)
   }
+
+  /** Writes down what became of a task that was not carried out. */
+  const settle = (id: string, outcome: Parameters<Journal['settle']>[1]): Promise<TaskRow | undefined> =>
+    commit(() => {
+      const settled = journal.settle(id, outcome)
+      if (settled?.status === 'failed' || settled?.status === 'expired') deps.refused(settled)
+      return settled
+    })
 
   function tell(task: TaskRow | undefined): void {
     if (task !== undefined) deps.changed(task)

@@ -94,6 +94,12 @@ export interface TaskView {
   finishedAt: number | null
 }
 
+/** A change that will not be made, and who asked for it. */
+export interface RefusedChange {
+  task: TaskView
+  actor: Actor
+}
+
 /** One target of a change. Inputs differ per server only where they must (row versions). */
 export interface Target<N extends OperationName> {
   serverId: number

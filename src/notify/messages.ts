@@ -28,6 +28,8 @@ export interface Messages {
     downSince: number
     upAt: number
   }
+  /** Changes that waited for the server will not be made. The first of them by their tasks, and how many there are. */
+  changesRefused: AboutServer & { changes: { batch: string; task: string; reason: Reason }[]; count: number }
 }
 
 /** A kind with the facts that belong to it. */

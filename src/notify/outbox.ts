@@ -22,11 +22,11 @@ export const upKey = (incidentId: number): string => `incident:${incidentId}:up`
  */
 export function enqueue(
   tx: Tx,
-  message: Message & { chat: string; key: string; silent: boolean; now: number },
+  message: Message & { chat: string; key: string; silent: boolean; now: number; notBefore?: number },
 ): void {
-  const { chat, key, kind, payload, silent, now } = message
+  const { chat, key, kind, payload, silent, now, notBefore: nextAttemptAt = now } = message
   tx.insert(outbox)
-    .values({ chat, key, kind, payload, silent, status: 'queued', nextAttemptAt: now, createdAt: now })
+    .values({ chat, key, kind, payload, silent, status: 'queued', nextAttemptAt, createdAt: now })
     .onConflictDoNothing()
     .run()
   if (kind === 'serverUp') collapse(tx, chat, key)

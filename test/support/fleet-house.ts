@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { ServerConnector } from '#src/contract/index.ts'
 import { type FleetDeps, createFleet } from '#src/fleet/fleet.ts'
-import type { Actor, Fleet, Server } from '#src/fleet/types.ts'
+import type { Actor, Fleet, RefusedChange, Server } from '#src/fleet/types.ts'
 import { randomId, systemRuntime } from '#src/runtime.ts'
 import { type Db, drizzleOver } from '#src/store/drizzle.ts'
 import { readMigrations } from '#src/store/migrate.ts'
@@ -43,6 +43,8 @@ export interface HouseOptions {
   database?: Buffer
   /** Nothing waits for the disk: for tests in which processes are killed, but never the machine. */
   hasty?: boolean
+  /** Told of changes that will not be made, with the database of the process that lives. */
+  refused?: (db: Db, change: RefusedChange) => void
   /** Told of errors in the log; without it they are printed. */
   onError?: (details: object, text: string) => void
 }
@@ -98,6 +100,7 @@ export async function openFleetHouse(options: HouseOptions = {}): Promise<FleetH
         return { command: `join ${serverId} ${token}`, token, expiresAt: clock.now() + 900_000 }
       },
       revoke: (serverId) => void house.revoked.push(serverId),
+      refused: (change) => options.refused?.(db, change),
       localHost: '127.0.0.2',
     })
     fleet.start()

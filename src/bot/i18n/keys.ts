@@ -412,6 +412,8 @@ export interface Texts {
   'alert.since': { time: string | number }
   'alert.offlineHint': none
   'alert.wasDown': { time: string | number }
+  'alert.refused': { count: number; name: string | number }
+  'alert.waited': { count: number }
   'alert.had.offline': { since: string | number; time: string | number }
   'alert.had.error': { since: string | number; time: string | number }
   'alert.had.partly': { since: string | number; time: string | number }
