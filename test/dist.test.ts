@@ -16,6 +16,7 @@ import { loadKey, secretBoxFor } from '#src/trust/secret-box.ts'
 import { fixedProgram } from '#src/xray/programs/program.ts'
 import { createXrayProcess } from '#src/xray/life/process.ts'
 import { silentLog } from './support/silent-log.ts'
+import { type TlsFront, startTlsFront } from './support/tls-front.ts'
 import { xrayBinary } from './support/xray-binary.ts'
 import { freePort } from './support/xray-client.ts'
 
@@ -31,6 +32,8 @@ let dist: string
 /** A folder that has nothing to do with the project, from which everything here is started. */
 let elsewhere: string
 let playground: Playground
+/** The real one is behind TLS too. */
+let telegram: TlsFront
 let token: string
 const net = `127.${randomInt(10, 250)}.${randomInt(0, 250)}`
 const running = new Map<string, ChildProcess>()
@@ -44,6 +47,7 @@ beforeAll(async () => {
   await run(process.execPath, [join(root, 'build.ts'), '--out', dist], { cwd: root })
   token = `${randomInt(100_000_000, 999_999_999)}:AAshipped-${'x'.repeat(25)}`
   playground = await startPlayground({ token })
+  telegram = await startTlsFront(dir, playground.apiRoot)
 })
 
 afterAll(async () => {
@@ -58,6 +62,7 @@ afterAll(async () => {
     await xray.stop()
     await xray.detach()
   }
+  await telegram.stop()
   await playground.stop()
   await rm(dir, { recursive: true, force: true })
 })
@@ -145,7 +150,8 @@ describe('what is shipped', () => {
     const tokens = [await invite(2, gateway), await invite(3, gateway)]
     start('controller', ['start'], {
       FLEETGRAM_TELEGRAM_TOKEN: token,
-      FLEETGRAM_TELEGRAM_API_ROOT: playground.apiRoot,
+      FLEETGRAM_TELEGRAM_API_ROOT: telegram.url,
+      ...telegram.env,
       FLEETGRAM_TELEGRAM_OWNERS: '4242',
       FLEETGRAM_DATABASE: join(dir, 'fleet.db'),
       FLEETGRAM_WEB_LISTEN: web,

@@ -13,9 +13,12 @@ export interface TelegramLine {
   close(): Promise<void>
 }
 
-/** Connections to Telegram, of the kind that all our others are. */
+/**
+ * Connections to Telegram, of the kind that all our others are. HTTP/1.1, as every client of the Bot API speaks it: by
+ * HTTP/2 all calls would share one connection, and end with it.
+ */
 export function openTelegramLine(): TelegramLine {
-  const dispatcher = new Agent({ keepAliveTimeout: KEEP_ALIVE_MS })
+  const dispatcher = new Agent({ keepAliveTimeout: KEEP_ALIVE_MS, allowH2: false })
   const call = (input: string, init: object) => undiciFetch(input, { ...init, dispatcher })
   return { fetch: call as unknown as typeof globalThis.fetch, close: () => dispatcher.destroy() }
 }

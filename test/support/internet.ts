@@ -6,6 +6,7 @@ import { type AddressInfo, connect, type Socket } from 'node:net'
 import { join } from 'node:path'
 import type { Download } from '#src/xray/programs/download.ts'
 import { makeTestChain } from './test-chain.ts'
+import { tunnel } from './tunnel.ts'
 
 const PUBLISHER = 'github.com'
 /** Where a publisher's files really lie: it answers with their address. */
@@ -45,14 +46,7 @@ export async function startInternet(dir: string, download: Download): Promise<In
       return
     }
     const far = connect(portOf(site), '127.0.0.1', () => near.write('HTTP/1.1 200 OK\r\n\r\n'))
-    for (const [from, to] of [
-      [near, far],
-      [far, near],
-    ] as const) {
-      open.add(from)
-      from.on('error', () => to.destroy()).once('close', () => open.delete(from))
-      from.pipe(to)
-    }
+    tunnel(near, far, open)
   })
   for (const server of [site, proxy]) await once(server.listen(0, '127.0.0.1'), 'listening')
   return {

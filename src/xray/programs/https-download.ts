@@ -8,7 +8,7 @@ const maxDownloadBytes = 128 * 1024 * 1024
 
 /** What is at an address of HTTPS, and after its redirects. Only through download.ts, which loads this when needed. */
 export async function download(url: string): Promise<Buffer> {
-  const dispatcher = new EnvHttpProxyAgent({ connect: { timeout: connectTimeoutMs } })
+  const dispatcher = new EnvHttpProxyAgent({ connect: { timeout: connectTimeoutMs }, allowH2: false })
   try {
     const response = await fetch(url, { dispatcher, signal: AbortSignal.timeout(downloadTimeoutMs) })
     if (!response.url.startsWith('https://')) throw new Error('the download left HTTPS')
