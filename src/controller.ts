@@ -137,6 +137,7 @@ async function begin(runtime: Runtime, options: ControllerOptions): Promise<Cont
       refused: createRefusals({
         db,
         runtime,
+        log,
         mayHear: (user) => config.telegram.owners.map(String).includes(user),
         wake: () => sender.wake(),
       }),

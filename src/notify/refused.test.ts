@@ -3,6 +3,7 @@ import type { Server } from '#src/fleet/types.ts'
 import { DAY_MS } from '#src/runtime.ts'
 import { type Db, tables } from '#src/store/drizzle.ts'
 import { type FleetHouse, alice, openFleetHouse } from '#test/support/fleet-house.ts'
+import { silentLog } from '#test/support/silent-log.ts'
 import { createRefusals } from './refused.ts'
 
 let house: FleetHouse
@@ -13,7 +14,16 @@ beforeEach(async () => {
   mayHear = true
   house = await openFleetHouse({
     refused: (db: Db, change) =>
-      createRefusals({ db, runtime: house.runtime, mayHear: () => mayHear, wake: () => woken++ })(change),
+      createRefusals({
+        db,
+        runtime: house.runtime,
+        log: silentLog(),
+        mayHear: () => mayHear,
+        wake() {
+          woken++
+          throw new Error('its database is busy')
+        },
+      })(change),
   })
 })
 afterEach(() => house.end())

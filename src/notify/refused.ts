@@ -1,5 +1,6 @@
 import { and, desc, eq } from 'drizzle-orm'
 import type { RefusedChange } from '#src/fleet/types.ts'
+import type { Log } from '#src/log.ts'
 import type { Runtime } from '#src/runtime.ts'
 import { type Db, tables } from '#src/store/drizzle.ts'
 import type { Messages } from './messages.ts'
@@ -17,6 +18,7 @@ const MOST_NAMED = 10
 export interface RefusalsOptions {
   db: Db
   runtime: Pick<Runtime, 'now'>
+  log: Pick<Log, 'error'>
   /** Whether this person still is somebody whom the fleet's affairs concern. @param user a Telegram user id */
   mayHear: (user: string) => boolean
   /** Called when there is something new in the outbox. */
@@ -27,7 +29,7 @@ export interface RefusalsOptions {
  * Tells who asked for a change, and has long gone on to something else, that it will not be made.
  * @returns what is to be called inside the transaction that records it
  */
-export function createRefusals({ db, runtime, mayHear, wake }: RefusalsOptions) {
+export function createRefusals({ db, runtime, log, mayHear, wake }: RefusalsOptions) {
   return ({ task, actor }: RefusedChange): void => {
     const { chat } = actor
     const now = runtime.now()
@@ -58,6 +60,12 @@ export function createRefusals({ db, runtime, mayHear, wake }: RefusalsOptions) 
       db.update(outbox).set({ payload }).where(eq(outbox.id, waiting.id)).run()
     }
     // Once the transaction is through, which is this turn's.
-    queueMicrotask(wake)
+    queueMicrotask(() => {
+      try {
+        wake()
+      } catch (error) {
+        log.error({ err: error }, 'the outbox was not woken; it is with the next message')
+      }
+    })
   }
 }
