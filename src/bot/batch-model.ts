@@ -29,9 +29,10 @@ export function batchModel(fleet: Fleet, id: string, tasks: TaskView[], settled:
   const home = [button(t('button.home'), 'home', {})]
   const model = {
     id,
-    tasks: perServer(tasks),
+    tasks: toldApart(tasks),
     disabled: new Set(fleet.servers.list().flatMap((server) => (server.enabled ? [] : [server.id]))),
     settled,
+    single: fleet.servers.isSingle(),
     name,
     doing: t(`batch.${words}.doing`, { name }),
     done: t(`batch.${words}.done`, { name }),
@@ -151,7 +152,7 @@ function wordsOf(fleet: Fleet, task: TaskView, all: readonly TaskView[]) {
 }
 
 /** A line per task; where one server has several, they differ by inbound, or by domain. */
-function perServer(tasks: TaskView[]): TaskView[] {
+function toldApart(tasks: TaskView[]): TaskView[] {
   const seen = new Map<number, number>()
   for (const task of tasks) seen.set(task.serverId, (seen.get(task.serverId) ?? 0) + 1)
   return tasks.map((task) =>

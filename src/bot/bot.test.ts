@@ -16,13 +16,13 @@ describe('a fresh controller', () => {
     const { alice } = house
     await alice.sends('/start')
     const screen = await alice.seesScreen('Default Local Server')
-    expect(screen.text).toMatch(/^Fleet › Default Local Server/)
+    expect(screen.text).toMatch(/^Default Local Server/)
     expect(screen.buttons.flat()).toContain('Add server')
     expect(screen.buttons.flat()).not.toContain('Servers')
     // Nor does what is typed.
     await alice.sends('/servers')
     await alice.seesScreen(
-      (message) => message.messageId > screen.messageId && message.text.startsWith('Fleet › Default'),
+      (message) => message.messageId > screen.messageId && message.text.startsWith('Default'),
     )
   })
 
@@ -113,7 +113,7 @@ describe('screens', () => {
     await alice.taps('Disable')
     await alice.seesScreen('Enable it again at any time.')
     await alice.taps('Disable')
-    const off = await alice.seesScreen('Done on 1 of 1')
+    const off = await alice.seesScreen('Done.')
     expect(off.text).toMatch(/^Fleet › nl-1 › Inbounds › main\n\nInbound main is disabled\n/)
     await alice.taps('Open inbound')
     await alice.seesScreen('⏸ Disabled')
@@ -129,7 +129,7 @@ describe('screens', () => {
     await alice.taps('Restart Xray')
     await alice.seesScreen('Restart Xray on nl-1?')
     await alice.taps('Restart Xray')
-    await alice.seesScreen('Done on 1 of 1')
+    await alice.seesScreen('Done.')
     await alice.sends('/help')
     await alice.seesScreen('/find anna')
     await alice.sends(`/start srv_${server.id}`)

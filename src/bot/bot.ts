@@ -80,6 +80,7 @@ export function createBot(deps: BotDeps): Bot {
   const live = createLive({
     chats,
     runtime,
+    home: () => (fleet.servers.isSingle() ? fleet.servers.default().name : undefined),
     menu: (stage, ref) => menus.render(stage, ref),
     bind: (nonces, messageId) => taps.bind(nonces, messageId),
   })

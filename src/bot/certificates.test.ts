@@ -168,6 +168,8 @@ describe('an inbound for a domain', () => {
     const result = await alice.seesScreen('Inbound trojan-443 is added')
     expect(result.text).toContain('✅ nl-1 · vpn.example.com')
     expect(result.text).toContain('✅ nl-1 · trojan-443')
+    // Servers are counted, not what is done to them.
+    expect(result.text).toContain('Done on 2 of 2.')
     expect(house.nodeOf(lacks).applied.map(({ operation }) => operation)).toEqual([
       'certificates.generate',
       'inbounds.add',
@@ -182,11 +184,12 @@ describe('an inbound for a domain', () => {
     node.refuseOrders('CHALLENGE_PORT_TAKEN', { domain: 'vpn.example.com', port: 80, reason: 'nginx has it' })
     await toSummary('vpn.example.com')
     await alice.taps('Create')
-    const result = await alice.seesScreen('failed: 2')
+    const result = await alice.seesScreen('failed: 1')
     expect(result.text).toContain('nginx has it')
     node.refuseOrders()
     await alice.taps('Retry failed')
-    await alice.seesScreen('Inbound trojan-443 is added')
+    const retried = await alice.seesScreen('Inbound trojan-443 is added')
+    expect(retried.text).toMatch(/\nDone\.$/)
     expect(node.inbounds.size).toBe(1)
   })
 

@@ -50,7 +50,7 @@ describe('deliver', () => {
 
     // The alert stays as it is; the server comes in a new message.
     await alice.taps('Check now')
-    await alice.seesScreen(/^Fleet › Default Local Server/)
+    await alice.seesScreen(/^Default Local Server/)
     expect(house.checked).toEqual([1])
     expect((await alice.sees('de & 1 is offline')).buttons).toHaveLength(1)
   })

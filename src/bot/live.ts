@@ -4,6 +4,7 @@ import type { Runtime } from '#src/runtime.ts'
 import { isMessageGone, isNotModified, isThreadGone } from './api-errors.ts'
 import { decodeTap, encodeTap } from './callback-data.ts'
 import { type Html } from './html.ts'
+import { type Home, wholeText } from './screens/crumbs.ts'
 import type { Chats } from './store/chats.ts'
 import type { MenuRef, Screen, Stage, StageContext } from './types.ts'
 
@@ -26,11 +27,15 @@ export interface Live {
 export function createLive(options: {
   chats: Chats
   runtime: Runtime
+  /** Where home is now. */
+  home: () => Home
   /** The keyboard of a menu. */
   menu: (stage: Stage, ref: MenuRef) => Promise<InlineKeyboardMarkup>
   bind: (nonces: readonly string[], messageId: number) => void
 }): Live {
   const { chats, runtime } = options
+  const written = (ctx: StageContext, screen: Screen): string =>
+    wholeText(screen, options.home(), ctx.t).value
   const lock = keyedLock()
 
   async function markup(ctx: StageContext, screen: Screen): Promise<InlineKeyboardMarkup> {
@@ -43,7 +48,7 @@ export function createLive(options: {
   async function edit(ctx: StageContext, messageId: number, screen: Screen): Promise<boolean> {
     const keyboard = await markup(ctx, screen)
     try {
-      await ctx.api.editMessageText(ctx.spot.chatId, messageId, screen.text.value, {
+      await ctx.api.editMessageText(ctx.spot.chatId, messageId, written(ctx, screen), {
         parse_mode: 'HTML',
         link_preview_options: { is_disabled: true },
         reply_markup: keyboard,
@@ -59,7 +64,7 @@ export function createLive(options: {
   async function send(ctx: StageContext, screen: Screen): Promise<number> {
     const keyboard = await markup(ctx, screen)
     const message = await inThread(ctx.spot, (thread) =>
-      ctx.api.sendMessage(ctx.spot.chatId, screen.text.value, {
+      ctx.api.sendMessage(ctx.spot.chatId, written(ctx, screen), {
         ...thread,
         parse_mode: 'HTML',
         link_preview_options: { is_disabled: true },

@@ -50,8 +50,18 @@ export type MenuRef = { menu: 'server'; server: number } | { menu: 'picker'; pag
 
 export type Keyboard = InlineKeyboardButton[][]
 
+/** Where a screen is: its way from home, its page of several, and which question of a form it is. */
+export interface Place {
+  path: readonly string[]
+  /** `page` from 0. */
+  page?: { page: number; pages: number }
+  /** `n` from 1. */
+  step?: { n: number; total: number }
+}
+
 /** What a message shows. Made by a pure function of a model and a language. */
 export interface Screen {
+  place: Place
   text: Html
   keyboard: Keyboard | MenuRef
   /** Nonces on its buttons, to be tied to the message once it is sent. */

@@ -110,7 +110,7 @@ describe('add inbound, of another kind', () => {
     await alice.taps('Back')
     await alice.seesScreen('VLESS + REALITY:')
     await alice.taps('Back')
-    await alice.seesScreen(/^Fleet › Default Local Server\n/)
+    await alice.seesScreen(/^Default Local Server\n/)
   })
 
   test('a certificate of its own by one tap, or one of the server by its domain; a port of UDP beside TCP', async () => {

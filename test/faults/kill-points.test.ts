@@ -83,7 +83,7 @@ async function cell(scene: Scene, operation: Operation, at: At): Promise<void> {
   const batch = tasks[0]?.batch ?? ''
   if (operation === withoutButton)
     await alice.tapsData(alice.screen().messageId, encodeTap('batch', { batch }))
-  const words = ['✅', `Done on ${tasks.length} of ${tasks.length}.`]
+  const words = ['✅', tasks.length === 1 ? 'Done.' : `Done on ${tasks.length} of ${tasks.length}.`]
   if (operation === 'xray.restart') words.push('Xray is restarted')
   else if (operation !== withoutButton) words.push(name)
   const shown = await alice.sees(({ text }) => words.every((word) => text.includes(word)), {

@@ -45,7 +45,8 @@ export interface Texts {
   'button.close': none
   'button.continue': { n: string | number }
   'button.showAll': none
-  'button.qr': { server: string | number }
+  'button.qr': { place: string | number }
+  'button.qrCode': none
   'button.newCommand': none
   'button.joinCommand': none
   'button.retryFailed': none
@@ -382,8 +383,8 @@ export interface Texts {
   'batch.other.done': none
   'batch.follows': none
   'batch.followsEnabled': none
-  'batch.working': { done: string | number; total: string | number }
-  'batch.done': { done: string | number; total: string | number }
+  'batch.working': { count: number; done: string | number }
+  'batch.done': { count: number; done: string | number }
   'batch.countDone': { n: string | number }
   'batch.countWaiting': { n: string | number }
   'batch.countFailed': { n: string | number }

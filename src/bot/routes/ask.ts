@@ -18,7 +18,7 @@ export async function askFirst(
   words: Omit<ConfirmModel, 'nonce'>,
 ): Promise<void> {
   const nonce = s.taps.offer(ownerOf(ctx), intent)
-  await s.live.show(ctx, confirmScreen({ ...words, nonce }, ctx.t), address)
+  await s.live.show(ctx, confirmScreen({ ...words, nonce }), address)
 }
 
 /** The questions before something of a server is switched off or taken away. */

@@ -3,7 +3,6 @@ import { button, short } from '../buttons.ts'
 import { type Html, html, lines } from '../html.ts'
 import { errorWords, type T } from '../i18n/texts.ts'
 import type { Keyboard, Screen } from '../types.ts'
-import { crumbs } from './crumbs.ts'
 import { type LinkRef, qrButtons } from './qr.ts'
 
 export interface BatchModel {
@@ -20,6 +19,8 @@ export interface BatchModel {
   /** The change in words while it happens, and once it is so on every server: "Adding anna", "anna is added". */
   doing: string
   done: string
+  /** There is one server only. */
+  single: boolean
   /** Links that exist now, for a client that was added. */
   links: (LinkRef & { link: string })[]
   /** Where to go from here. */
@@ -56,6 +57,17 @@ function taskLine(task: TaskView, { settled, disabled }: BatchModel, t: T): Html
   return html`${MARKS[task.status]} ${short(task.serverName, 80)}${why}`
 }
 
+/** How many servers are done with all that a change is there, wait for some of it, or failed at some of it. */
+function perServer(tasks: readonly TaskView[]): Record<'done' | 'waiting' | 'failed' | 'total', number> {
+  const marks = new Map<number, Set<string>>()
+  for (const { serverId, status } of tasks)
+    marks.set(serverId, (marks.get(serverId) ?? new Set()).add(MARKS[status]))
+  const all = [...marks.values()]
+  const failed = all.filter((seen) => seen.has('❌')).length
+  const waiting = all.filter((seen) => !seen.has('❌') && seen.has('⏳')).length
+  return { done: all.length - failed - waiting, waiting, failed, total: all.length }
+}
+
 /** It waits because its server is not to be reached: nothing that would have to be said of each. */
 function isAway({ error }: TaskView): boolean {
   return ['SERVER_UNREACHABLE', 'SERVER_TIMEOUT', 'SERVER_NOT_JOINED'].includes(error?.code ?? '')
@@ -64,8 +76,7 @@ function isAway({ error }: TaskView): boolean {
 /** A change on one or many servers while it happens, and its result: a line for every server. */
 export function batchScreen(model: BatchModel, t: T): Screen {
   const { id, tasks, settled, links, next } = model
-  const count = (mark: string): number => tasks.filter((task) => MARKS[task.status] === mark).length
-  const [done, waiting, failed] = [count('✅'), count('⏳'), count('❌')]
+  const { done, waiting, failed, total } = perServer(tasks)
   const isDone = settled && failed === 0 && waiting === 0
   const counts = [
     t('batch.countDone', { n: done }),
@@ -76,7 +87,7 @@ export function batchScreen(model: BatchModel, t: T): Screen {
   const headline =
     !settled || failed === 0
       ? doing
-      : failed === tasks.length
+      : failed === total
         ? t('batch.failedAll', { doing })
         : t('batch.failedSome', { doing })
   // Failures first: they are what somebody must act on, and not everything may fit.
@@ -86,20 +97,20 @@ export function batchScreen(model: BatchModel, t: T): Screen {
   const shown = fitting(all, ROOM_FOR_LINES)
   const shownLinks = fitting(
     links.map(
-      ({ server, tag, link }) => html`\n<b>${short(server.name)}</b> · ${short(tag)}\n<code>${link}</code>`,
+      ({ server, tag, link }) =>
+        html`\n${model.single ? '' : html`<b>${short(server.name)}</b> · `}${short(tag)}\n<code>${link}</code>`,
     ),
     ROOM_FOR_LINKS,
   )
   return {
+    place: { path: model.path },
     text: lines(
-      crumbs(t, model.path),
-      '',
       html`<b>${isDone ? model.done : headline}</b>`,
       ...shown,
       shown.length < all.length && t('batch.more', { n: all.length - shown.length }),
       '',
-      !settled && t('batch.working', { done, total: tasks.length }),
-      isDone && t('batch.done', { done, total: tasks.length }),
+      !settled && t('batch.working', { done, count: total }),
+      isDone && t('batch.done', { done, count: total }),
       settled && !isDone && counts.join(' · '),
       ...shownLinks,
       shownLinks.length < links.length && t('batch.moreLinks', { count: links.length - shownLinks.length }),
@@ -108,7 +119,7 @@ export function batchScreen(model: BatchModel, t: T): Screen {
       ...(settled && failed > 0
         ? [[button(t('button.retryFailed'), 'retry', { batch: id }, 'primary')]]
         : []),
-      ...qrButtons(links.slice(0, MOST_QR), t),
+      ...qrButtons(links.slice(0, MOST_QR), model.single, t),
       ...next,
     ],
   }

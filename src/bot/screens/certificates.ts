@@ -8,7 +8,6 @@ import { nameKey } from '../name-key.ts'
 import { pageOf } from '../paging.ts'
 import type { Reading } from '../routes/reading.ts'
 import type { Screen } from '../types.ts'
-import { crumbs } from './crumbs.ts'
 
 /** Days before its end from which a certificate is something to look at: nothing that renews itself comes near. */
 const SOON_DAYS = 14
@@ -39,9 +38,8 @@ export function certificatesScreen(
   const at = pageOf(all, model.page)
   const known = all.length === 0 ? t('certificates.none') : t('certificates.count', { count: all.length })
   return {
+    place: { path: [server.name, t('crumb.certificates')], page: at },
     text: lines(
-      crumbs(t, [server.name, t('crumb.certificates')], at),
-      '',
       waitLine(reading, t) ?? known,
       ...at.items.map(({ domain, kind }) => html`• ${domain}: ${t(`certificates.short.${kind}`)}`),
     ),
@@ -97,9 +95,8 @@ export function certificateScreen({ server, cert, reading, users, renew }: Certi
   const here = { server: server.id, cert }
   const isThere = certificate !== undefined
   return {
+    place: { path: [server.name, t('crumb.certificates'), ...(isThere ? [certificate.domain] : [])] },
     text: lines(
-      crumbs(t, [server.name, t('crumb.certificates'), ...(isThere ? [certificate.domain] : [])]),
-      '',
       ...(isThere
         ? certificateLines(certificate, users, t)
         : [waitLine(reading, t) ?? t('certificates.gone')]),

@@ -5,7 +5,6 @@ import { lines } from '../html.ts'
 import type { T } from '../i18n/texts.ts'
 import { pageOf } from '../paging.ts'
 import type { Screen } from '../types.ts'
-import { crumbs } from './crumbs.ts'
 
 /** Where a client stands, or is on its way to. */
 export function serversOf({ placements, waiting }: Person): Server[] {
@@ -19,11 +18,8 @@ export function clientServersScreen(
 ): Screen {
   const shown = pageOf(serversOf(person), page)
   return {
-    text: lines(
-      crumbs(t, [t('crumb.clients'), person.email, t('button.removeFrom')], shown),
-      '',
-      t('client.removeWhich', { name: person.email }),
-    ),
+    place: { path: [t('crumb.clients'), person.email, t('button.removeFrom')], page: shown },
+    text: lines(t('client.removeWhich', { name: person.email })),
     keyboard: [
       ...shown.items.map((server) => [
         button(`${statusDot(server)} ${server.name}`, 'removeFrom', { ...at, from: server.id }),

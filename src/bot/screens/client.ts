@@ -6,7 +6,6 @@ import type { T } from '../i18n/texts.ts'
 import { type Paged, packed } from '../paging.ts'
 import type { Keyboard, Screen } from '../types.ts'
 import { serversOf } from './client-servers.ts'
-import { crumbs } from './crumbs.ts'
 import { limitLines } from './limits.ts'
 import { qrButtons } from './qr.ts'
 
@@ -67,12 +66,10 @@ export interface ClientModel {
   canDisable: boolean
 }
 
-function entryLines(entry: LinkEntry, t: T): Html {
+function entryLines(entry: LinkEntry, single: boolean, t: T): Html {
   const state = entry.enabled ? '' : ` · ${t('client.off')}`
-  return lines(
-    html`\n${statusDot(entry.server)} <b>${entry.server.name}</b> · ${entry.tag}${state}`,
-    linkLine(entry.link, t),
-  )
+  const name = single ? html`<b>${entry.tag}</b>` : html`<b>${entry.server.name}</b> · ${entry.tag}`
+  return lines(html`\n${statusDot(entry.server)} ${name}${state}`, linkLine(entry.link, t))
 }
 
 /** One client across the fleet: usage, state per server, links. */
@@ -87,23 +84,22 @@ export function clientScreen({ person, at, entries, single, enable, canDisable }
   switches.push(button(t('button.limits'), 'limits', { server, client }))
   switches.push(button(t('button.delete'), 'deleteClient', { server, client }, 'danger'))
   return {
+    place: { path: [t('crumb.clients'), person.email], page: entries },
     text: lines(
-      crumbs(t, [t('crumb.clients'), person.email], entries),
-      '',
       t('client.traffic', {
         up: bytes(person.up),
         down: bytes(person.down),
         total: bytes(person.up + person.down),
       }),
       ...limitLines(person, t),
-      t('client.servers', { count: servers }),
+      !single && t('client.servers', { count: servers }),
       lastActive > 0 && placed(t('client.lastActive', { time: HERE }), moment(lastActive, 'ago')),
-      ...entries.items.map((entry) => entryLines(entry, t)),
+      ...entries.items.map((entry) => entryLines(entry, single, t)),
       ...waitingLines(person, t),
     ),
     nonces: enable === undefined ? [] : [enable],
     keyboard: [
-      ...qrButtons(entries.items, t),
+      ...qrButtons(entries.items, single, t),
       ...pager(entries, 'client', go),
       switches,
       [

@@ -4,7 +4,6 @@ import { bytes } from '../format.ts'
 import { type Html, html, lines } from '../html.ts'
 import type { T } from '../i18n/texts.ts'
 import type { Keyboard, Screen } from '../types.ts'
-import { crumbs } from './crumbs.ts'
 
 type ClientFilter = 'all' | 'disabled'
 
@@ -98,9 +97,8 @@ export function clientsScreen({ server, rows, filter, search }: ClientsModel, t:
   const isEmpty = rows.total === 0 && search === '' && filter === 'all'
   const all = { server: scope, page: 0, filter, found: 'no' } as const
   return {
+    place: { path: [...(server === undefined ? [] : [server.name]), t('crumb.clients')], page: rows },
     text: lines(
-      crumbs(t, [...(server === undefined ? [] : [server.name]), t('crumb.clients')], rows),
-      '',
       search === '' ? countWords(rows.total, filter, t) : foundWords(rows.total, search, t),
       !isEmpty && t('clients.hint'),
     ),

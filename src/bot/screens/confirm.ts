@@ -2,7 +2,6 @@ import { button } from '../buttons.ts'
 import { html, lines } from '../html.ts'
 import type { T } from '../i18n/texts.ts'
 import type { Keyboard, Screen } from '../types.ts'
-import { crumbs } from './crumbs.ts'
 
 export interface ConfirmModel {
   crumbs: string[]
@@ -18,9 +17,10 @@ export interface ConfirmModel {
 }
 
 /** A question before something is taken away: the thing, the effect, a red button. */
-export function confirmScreen(model: ConfirmModel, t: T): Screen {
+export function confirmScreen(model: ConfirmModel): Screen {
   return {
-    text: lines(crumbs(t, model.crumbs), '', html`<b>${model.question}</b>`, model.effect),
+    place: { path: model.crumbs },
+    text: lines(html`<b>${model.question}</b>`, model.effect),
     nonces: [model.nonce],
     keyboard: [[button(model.yes, 'do', { nonce: model.nonce }, model.style ?? 'danger')], [model.back]],
   }
@@ -29,16 +29,16 @@ export function confirmScreen(model: ConfirmModel, t: T): Screen {
 /** Something that is said, with what can be done about it, and the way home. */
 export function noteScreen(words: string, t: T, next: Keyboard = []): Screen {
   return {
-    text: lines(crumbs(t, []), '', words),
+    place: { path: [] },
+    text: lines(words),
     keyboard: [...next, [button(t('button.home'), 'home', {}), button(t('button.help'), 'help', {})]],
   }
 }
 
 export function helpScreen(t: T): Screen {
   return {
+    place: { path: [t('crumb.help')] },
     text: lines(
-      crumbs(t, [t('crumb.help')]),
-      '',
       t('help.intro'),
       '',
       t('help.start'),

@@ -6,7 +6,6 @@ import type { T } from '../i18n/texts.ts'
 import { PAGE_SIZE } from '../paging.ts'
 import { serverLabel } from '../server-list.ts'
 import type { Screen } from '../types.ts'
-import { crumbs } from './crumbs.ts'
 
 export interface HomeModel {
   servers: Server[]
@@ -43,9 +42,8 @@ export function homeScreen({ servers, totals, now }: HomeModel, t: T): Screen {
     return html`${statusDot(server)} <b>${short(server.name)}</b> ${t(`home.${status}`)}${seen}`
   }
   return {
+    place: { path: [] },
     text: lines(
-      crumbs(t, []),
-      '',
       ...shown.map(problemLine),
       shown.length < problems.length && t('home.more', { n: problems.length - shown.length }),
       shown.length > 0 && '',
@@ -80,9 +78,8 @@ export function allScreen({ servers }: { servers: Server[] }, t: T): Screen {
   const wanted = servers.filter((server) => server.enabled)
   const reachable = wanted.filter(isReachable).length
   return {
+    place: { path: [t('crumb.all')] },
     text: lines(
-      crumbs(t, [t('crumb.all')]),
-      '',
       t('all.reachable', { reachable, total: wanted.length }),
       reachable < wanted.length && t('all.follow', { count: wanted.length - reachable }),
     ),
@@ -102,12 +99,8 @@ export function allScreen({ servers }: { servers: Server[] }, t: T): Screen {
 
 export function pickerScreen(model: { page: number; pages: number }, t: T): Screen {
   return {
-    text: lines(
-      crumbs(t, [t('crumb.servers')], model),
-      '',
-      t('picker.which'),
-      model.pages > 1 && t('picker.search'),
-    ),
+    place: { path: [t('crumb.servers')], page: model },
+    text: lines(t('picker.which'), model.pages > 1 && t('picker.search')),
     keyboard: { menu: 'picker', page: model.page },
   }
 }
@@ -116,9 +109,8 @@ export function pickerScreen(model: { page: number; pages: number }, t: T): Scre
 export function foundServersScreen({ found, words }: { found: Server[]; words: string }, t: T): Screen {
   const shown = found.slice(0, PAGE_SIZE)
   return {
+    place: { path: [t('crumb.servers')] },
     text: lines(
-      crumbs(t, [t('crumb.servers')]),
-      '',
       found.length === 0 ? t('wizard.noServer', { search: words }) : t('wizard.searched', { search: words }),
       shown.length < found.length && t('picker.more', { n: found.length - shown.length }),
     ),

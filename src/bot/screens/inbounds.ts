@@ -5,7 +5,6 @@ import { html, lines } from '../html.ts'
 import type { T } from '../i18n/texts.ts'
 import { pageOf } from '../paging.ts'
 import type { Screen } from '../types.ts'
-import { crumbs } from './crumbs.ts'
 import { howWords, kindWords } from './inbound-kind.ts'
 
 /** The inbounds of one server, 8 a page. */
@@ -16,11 +15,8 @@ export function inboundsScreen(
   const { server, inbounds } = model
   const at = pageOf(inbounds, model.page)
   return {
-    text: lines(
-      crumbs(t, [server.name, t('crumb.inbounds')], at),
-      '',
-      inbounds.length === 0 ? t('inbounds.none') : t('inbounds.count', { count: inbounds.length }),
-    ),
+    place: { path: [server.name, t('crumb.inbounds')], page: at },
+    text: lines(inbounds.length === 0 ? t('inbounds.none') : t('inbounds.count', { count: inbounds.length })),
     keyboard: [
       ...at.items.map((inbound) => [
         button(
@@ -46,9 +42,8 @@ export function inboundScreen(model: { server: Server; inbound: InboundRow; enab
   const { security: layer } = inbound.stream
   const takesClients = inbound.protocol !== 'tunnel'
   return {
+    place: { path: [server.name, t('crumb.inbounds'), inbound.tag] },
     text: lines(
-      crumbs(t, [server.name, t('crumb.inbounds'), inbound.tag]),
-      '',
       inbound.enabled ? t('inbound.on') : t('inbound.off'),
       inbound.enabled && inbound.blocked !== null && `⛔ ${t(`limits.closed.${inbound.blocked}`)}`,
       t('inbound.kind', { kind: kindWords(inbound, t), port: inbound.port }),

@@ -6,7 +6,6 @@ import { HERE, type Html, html, lines, placed } from '../html.ts'
 import type { T } from '../i18n/texts.ts'
 import { limitKinds } from '../limit-choices.ts'
 import type { Screen } from '../types.ts'
-import { crumbs } from './crumbs.ts'
 
 type Limits = Pick<Client, 'limitBytes' | 'expiresAt' | 'lastsDays' | 'resetDays' | 'nextResetAt' | 'ipLimit'>
 
@@ -96,9 +95,8 @@ export interface LimitsModel {
 export function limitsScreen({ person, at }: LimitsModel, t: T): Screen {
   const present = limitLines(person, t).filter((line) => line !== undefined && line !== false)
   return {
+    place: { path: [t('crumb.clients'), person.email, t('crumb.limits')] },
     text: lines(
-      crumbs(t, [t('crumb.clients'), person.email, t('crumb.limits')]),
-      '',
       ...(present.length === 0 ? [t('limits.unlimited')] : present),
       '',
       person.placements.length > 1 && t('limits.perServer'),

@@ -12,14 +12,18 @@ export interface LinkRef {
   index: number
 }
 
-/** A button for the QR picture of every link; where a server has several, they are told apart by inbound. */
-export function qrButtons(entries: readonly LinkRef[], t: T): Keyboard {
+/**
+ * A button for the QR picture of every link; where a server has several, they are told apart by inbound. `single`: there
+ * is one server, whose name says nothing.
+ */
+export function qrButtons(entries: readonly LinkRef[], single: boolean, t: T): Keyboard {
   const buttons = entries
     .filter((entry) => entry.link !== undefined)
     .map((entry) => {
       const alone = entries.filter((other) => other.server.id === entry.server.id).length === 1
-      const name = alone ? entry.server.name : `${entry.server.name} · ${entry.tag}`
-      return button(t('button.qr', { server: name }), 'qr', {
+      const place = [...(single ? [] : [entry.server.name]), ...(alone ? [] : [entry.tag])].join(' · ')
+      const label = place === '' ? t('button.qrCode') : t('button.qr', { place })
+      return button(label, 'qr', {
         server: entry.server.id,
         client: entry.clientId,
         link: entry.index,

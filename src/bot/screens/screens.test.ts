@@ -11,6 +11,7 @@ import { clientScreen, pageOfLinks } from './client.ts'
 import { clientsScreen } from './clients.ts'
 import { confirmScreen } from './confirm.ts'
 import { homeScreen } from './home.ts'
+import { wholeText } from './crumbs.ts'
 import { inboundScreen, inboundsScreen } from './inbounds.ts'
 import { limitsScreen } from './limits.ts'
 import { editScreen, joinScreen } from './server-edit.ts'
@@ -232,7 +233,7 @@ const screens: Record<string, Screen> = {
   'client with long links': cardOf(0),
   'client with a link that fits no message': cardOf(1),
   limits: limitsScreen({ person, at: { server: first.id, client: client.id } }, t),
-  confirm: confirmScreen({ crumbs: [NASTY], question: NASTY, effect: NASTY, yes: 'Yes', nonce, back }, t),
+  confirm: confirmScreen({ crumbs: [NASTY], question: NASTY, effect: NASTY, yes: 'Yes', nonce, back }),
   waiting: waitingScreen(
     {
       server: first,
@@ -259,6 +260,7 @@ const screens: Record<string, Screen> = {
       tasks,
       disabled: new Set(fleet.map(({ id }) => id)),
       settled: true,
+      single: false,
       path: [NASTY, NASTY],
       name: NASTY,
       doing: NASTY,
@@ -272,7 +274,7 @@ const screens: Record<string, Screen> = {
 
 describe.each(Object.entries(screens))('%s, at its largest', (_name, screen) => {
   test('fits a message and is valid markup that shows names as they are', () => {
-    const { text } = parseHtml(screen.text.value)
+    const { text } = parseHtml(wholeText(screen, undefined, t).value)
     expect(text.length).toBeLessThanOrEqual(4096)
     expect(text).toMatch(/^Fleet/)
   })
@@ -345,8 +347,20 @@ describe('an inbound, in words', () => {
   })
 })
 
-test('the first line is a breadcrumb with the page', () => {
-  expect(parseHtml(screens['inbounds']?.text.value ?? '').text).toMatch(/^Fleet › .* › Inbounds \(125\/125\)/)
+describe('the first line', () => {
+  const firstLine = (name: string, home?: string): string =>
+    parseHtml(wholeText(screens[name] ?? cardOf(0), home, t).value).text.split('\n')[0] ?? ''
+
+  test('is a breadcrumb with the page', () => {
+    expect(firstLine('inbounds')).toMatch(/^Fleet › .* › Inbounds \(125\/125\)$/)
+    expect(firstLine('home')).toBe('Fleet')
+  })
+
+  test('says nothing of a fleet where there is one server', () => {
+    expect(firstLine('limits', 'vps')).toBe(`Clients › ${NASTY} › Limits`)
+    expect(firstLine('inbounds', 'vps')).toBe(`${NASTY} › Inbounds (125/125)`)
+    expect(firstLine('home', 'vps')).toBe('vps')
+  })
 })
 
 describe('the links of a card', () => {

@@ -5,7 +5,6 @@ import { moment } from '../format.ts'
 import { HERE, html, lines, placed } from '../html.ts'
 import type { T } from '../i18n/texts.ts'
 import type { Screen } from '../types.ts'
-import { crumbs } from './crumbs.ts'
 
 /** In the order people look for them; short labels stand together. */
 const SHOWN: readonly (typeof editFields)[number][] = ['name', 'region', 'publicAddress', 'alias', 'notes']
@@ -19,14 +18,8 @@ export function editScreen({ server }: { server: Server }, t: T): Screen {
     return html`${t(`edit.${field}`)}: ${value === null || value === '' ? '–' : value}`
   })
   return {
-    text: lines(
-      crumbs(t, [server.name, t('crumb.edit')]),
-      '',
-      ...fields,
-      isAgent && html`\n<i>${t('edit.rejoin')}</i>`,
-      '',
-      t('edit.which'),
-    ),
+    place: { path: [server.name, t('crumb.edit')] },
+    text: lines(...fields, isAgent && html`\n<i>${t('edit.rejoin')}</i>`, '', t('edit.which')),
     keyboard: [
       ...inRows(
         SHOWN.map((field) => button(t(`edit.${field}`), 'editField', { server: server.id, field })),
@@ -52,9 +45,8 @@ const LONGEST_COPY = 256
 /** The line to paste on a new machine, and the wait for it. Turns into the server's screen when it has joined. */
 export function joinScreen({ server, command, minutes, expiresAt }: JoinModel, t: T): Screen {
   return {
+    place: { path: [server.name, t('crumb.join')] },
     text: lines(
-      crumbs(t, [server.name, t('crumb.join')]),
-      '',
       t('join.run'),
       html`<code>${command}</code>`,
       // The app keeps this true: on a screen that is never drawn again it says in the end that the time is over.

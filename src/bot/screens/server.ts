@@ -5,7 +5,6 @@ import { bytes, duration, moment, percent, statusDot } from '../format.ts'
 import { HERE, html, lines, placed } from '../html.ts'
 import { errorWords, type T } from '../i18n/texts.ts'
 import type { Screen } from '../types.ts'
-import { crumbs } from './crumbs.ts'
 
 /** A live reading of a server's load: not there yet, not to be had, or the figures. */
 export type Load = { state: 'asking' } | { state: 'unreachable' } | { state: 'known'; stats: SystemStats }
@@ -43,9 +42,8 @@ export function serverScreen(model: ServerModel, t: T): Screen {
   const isWrong = away || server.status === 'partly'
   const why = server.problem === null ? server.lastError : errorWords(t, server.problem)
   return {
+    place: { path: [server.name] },
     text: lines(
-      crumbs(t, [server.name]),
-      '',
       `${statusDot(server)} ${stateWords(server, t)}`,
       isWrong && why !== null && html`<i>${short(why, 300)}</i>`,
       away &&
@@ -78,9 +76,8 @@ export function usageScreen(model: ServerModel, t: T): Screen {
     percent: percent(of.used, of.total),
   })
   return {
+    place: { path: [server.name, t('crumb.usage')] },
     text: lines(
-      crumbs(t, [server.name, t('crumb.usage')]),
-      '',
       stats === undefined && loadLine(load, t),
       stats !== undefined && t('usage.cpu', { cpu: Math.round(stats.cpu), count: stats.cores }),
       stats !== undefined &&

@@ -5,7 +5,6 @@ import { html, lines } from '../html.ts'
 import { errorWords, type T } from '../i18n/texts.ts'
 import type { Paged } from '../paging.ts'
 import type { Screen } from '../types.ts'
-import { crumbs } from './crumbs.ts'
 
 /** Changes on one page: each has a button of its own. */
 export const WAITING_PER_PAGE = 6
@@ -26,9 +25,8 @@ export interface WaitingModel {
 export function waitingScreen({ server, items, total }: WaitingModel, t: T): Screen {
   const at = { server: server.id }
   return {
+    place: { path: [server.name, t('crumb.waiting')], page: items },
     text: lines(
-      crumbs(t, [server.name, t('crumb.waiting')], items),
-      '',
       total === 0 ? t('waiting.none') : t(server.enabled ? 'waiting.inOrder' : 'waiting.untilEnabled'),
       ...items.items.flatMap(({ task, doing }) => [
         '',

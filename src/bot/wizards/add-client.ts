@@ -38,7 +38,7 @@ function freeName(fleet: Fleet, runtime: Runtime): string {
 }
 
 const name: Step<Answers> = textStep({
-  question: (_, t) => [t('addClient.name')],
+  question: (_, { t }) => [t('addClient.name')],
   offers: (answers) => [{ text: answers.offered, value: answers.offered }],
   take(answers, text, { t, fleet }) {
     const parsed = emailSchema.safeParse(text)

@@ -87,7 +87,7 @@ function freePort(fleet: Fleet, runtime: Runtime): number {
 const asks = (answers: Answers) => recipe(answers).asks
 
 const port: Step<Answers> = textStep({
-  question: (_, t) => [t('addInbound.port')],
+  question: (_, { t }) => [t('addInbound.port')],
   offers(answers, { fleet }) {
     const looksLikeWeb = asks(answers) === 'site' || asks(answers) === 'certificate'
     const offersHttps =
@@ -110,7 +110,7 @@ const port: Step<Answers> = textStep({
 })
 
 const tag: Step<Answers> = textStep({
-  question: (_, t) => [t('addInbound.tag'), t('addInbound.tagHint')],
+  question: (_, { t, fleet }) => [t('addInbound.tag'), !fleet.servers.isSingle() && t('addInbound.tagHint')],
   offers(answers) {
     const value = `${recipe(answers).prefix}-${answers.port}`
     return [{ text: value, value }]

@@ -28,7 +28,7 @@ export function nameProblem(
 /** Name, region, then the command to paste: the waiting is a screen, not a conversation. */
 export function addServerWizard(s: Services): Wizard<Answers, Record<string, never>> {
   const name: Step<Answers> = textStep({
-    question: (_, t) => [t('addServer.name'), t('addServer.nameHint')],
+    question: (_, { t }) => [t('addServer.name'), t('addServer.nameHint')],
     take(answers, text, { t }) {
       const problem = nameProblem(text, s)
       if (problem === 'taken') return { stay: answers, error: t('errors.SERVER_NAME_TAKEN', { name: text }) }
@@ -37,7 +37,7 @@ export function addServerWizard(s: Services): Wizard<Answers, Record<string, nev
     },
   })
   const region: Step<Answers> = textStep({
-    question: (answers, t) => [t('addServer.region', { name: answers.name })],
+    question: (answers, { t }) => [t('addServer.region', { name: answers.name })],
     skip: (t) => t('button.skip'),
     take: (answers, text, { t }) =>
       text.length > LONGEST_REGION || !isLine(text)

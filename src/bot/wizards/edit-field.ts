@@ -22,7 +22,7 @@ const HOST = /^[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?$|^[0-9A-Fa-f:]*:[0-9A-F
 export function editFieldWizard(s: Services): Wizard<Answers, { server: number; field: Field }> {
   const value: Step<Answers> = {
     ...textStep<Answers>({
-      question: ({ field, server }, t) => [
+      question: ({ field, server }, { t }) => [
         field === 'alias' ? t('edit.ask.alias', { id: server }) : t(`edit.ask.${field}`),
       ],
       take(answers, text, { t }) {

@@ -51,7 +51,7 @@ export function tappedExtra<A extends Extras>(answers: A, verb: string): A | und
 
 export function fallbackStep<A extends Extras>(): Step<A> {
   return textStep({
-    question: (_, t) => [t('extras.fallback'), t('extras.fallbackHint')],
+    question: (_, { t }) => [t('extras.fallback'), t('extras.fallbackHint')],
     skip: (t) => t('extras.noFallback'),
     take(answers, text, { t }) {
       const isPort = /^\d+$/.test(text) && portSchema.safeParse(Number(text)).success

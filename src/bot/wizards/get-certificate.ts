@@ -13,7 +13,7 @@ interface Answers {
 }
 
 const domain: Step<Answers> = textStep({
-  question: (_, t) => [t('getCertificate.domain'), t('getCertificate.domainHint')],
+  question: (_, { t }) => [t('getCertificate.domain'), t('getCertificate.domainHint')],
   take(answers, text, { t }) {
     const parsed = fullName.safeParse(text)
     return parsed.success

@@ -4,6 +4,7 @@ import { parseHtml } from '#src/playground/html.ts'
 import { systemRuntime } from '#src/runtime.ts'
 import { type BotHouse, openBotHouse } from '#test/support/bot-house.ts'
 import { loadLanguages } from '../i18n/texts.ts'
+import { wholeText } from '../screens/crumbs.ts'
 import type { Services } from '../services.ts'
 import { advance, type AnyWizard, beginRun, readTap, type Run, runScreen } from './run.ts'
 import { createWizards } from './index.ts'
@@ -61,7 +62,7 @@ describe('every wizard, whatever is answered', () => {
           // As after a restart: nothing but JSON is left.
           run = JSON.parse(JSON.stringify(run)) as Run
           const screen = runScreen(wizard, run, env)
-          expect(parseHtml(screen.text.value).text.length).toBeLessThanOrEqual(4096)
+          expect(parseHtml(wholeText(screen, undefined, env.t).value).text.length).toBeLessThanOrEqual(4096)
           const buttons = (screen.keyboard as { text: string; callback_data: string }[][]).flat()
           expect(buttons.slice(-2).map(({ text }) => text)).toEqual(['‹ Back', 'Cancel'])
           for (const { callback_data: data } of buttons) {

@@ -1,6 +1,5 @@
 import { randomId } from '#src/runtime.ts'
 import { html, lines } from '../html.ts'
-import { crumbs } from '../screens/crumbs.ts'
 import { short } from '../buttons.ts'
 import type { Keyboard, Screen } from '../types.ts'
 import type { Choice, Input, Refusal, Wizard, WizardEnv } from './wizard.ts'
@@ -104,10 +103,8 @@ export function runScreen(wizard: AnyWizard, run: Run, env: WizardEnv): Screen {
   })
   const parts = question.lines.filter((line) => line !== undefined && line !== false)
   return {
+    place: { path: wizard.crumbs(answers, env), step: { n: run.step + 1, total: steps.length } },
     text: lines(
-      crumbs(t, wizard.crumbs(answers, env)),
-      steps.length > 1 && html`<i>${t('wizard.step', { n: run.step + 1, total: steps.length })}</i>`,
-      '',
       ...parts.map((line) => html`${line}`),
       env.group && html`<i>${t('wizard.reply')}</i>`,
       run.error !== undefined && html`\n⚠️ ${run.error}`,

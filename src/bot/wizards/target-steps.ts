@@ -18,7 +18,7 @@ export const parseTarget = (text: string): string | undefined => hostAndPort.saf
 /** Which site REALITY looks like: a name, with the port of HTTPS unless another is given. */
 export function siteStep<A extends TargetChoice>(): Step<A> {
   return textStep({
-    question: (_, t) => [t('addInbound.target'), t('addInbound.targetHint')],
+    question: (_, { t }) => [t('addInbound.target'), t('addInbound.targetHint')],
     offers: () => SITES.map((value) => ({ text: value, value })),
     take(answers, text, { t }) {
       const target = parseTarget(text.includes(':') ? text : `${text}:${HTTPS}`)
@@ -32,7 +32,7 @@ export function siteStep<A extends TargetChoice>(): Step<A> {
 /** Where a tunnel leads. */
 export function forwardStep<A extends TargetChoice>(): Step<A> {
   return textStep({
-    question: (_, t) => [t('addInbound.forward'), t('addInbound.forwardHint')],
+    question: (_, { t }) => [t('addInbound.forward'), t('addInbound.forwardHint')],
     take(answers, text, { t }) {
       const target = parseTarget(text)
       return target === undefined

@@ -3,7 +3,7 @@ import { again, type Answered, type Choice, type Step, type WizardEnv } from './
 
 /** A question answered by typing, or by a button with an offer. */
 export function textStep<A>(options: {
-  question: (answers: A, t: T) => (string | false | undefined)[]
+  question: (answers: A, env: WizardEnv) => (string | false | undefined)[]
   /** Offers, each with the value it stands for; taken by their place, since a value may not fit a button. */
   offers?: (answers: A, env: WizardEnv) => { text: string; value: string }[]
   /** May be left out, under this label. */
@@ -17,7 +17,7 @@ export function textStep<A>(options: {
         { text: offer.text, verb: 'offer', arg: String(i), style: 'primary' },
       ])
       if (options.skip !== undefined) rows.push([{ text: options.skip(env.t), verb: 'skip' }])
-      return { lines: options.question(answers, env.t), rows }
+      return { lines: options.question(answers, env), rows }
     },
     answer(answers, input, env) {
       if (input.kind === 'text') return options.take(answers, input.text, env)
