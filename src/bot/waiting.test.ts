@@ -29,6 +29,29 @@ async function add(email: string, servers: (Server | undefined)[]): Promise<void
 const goesAway = (server: Server | undefined): void =>
   house.fleet.servers.report(serverOf(server).id, { status: 'offline', lastError: 'no answer' })
 
+describe('the question before a change', () => {
+  const asksToDelete = async (): Promise<string> => {
+    const { alice } = house
+    await alice.sends('/find anna')
+    await alice.taps((await alice.seesScreen('1 client with this in the name')).buttons[0]?.[0] ?? '')
+    await alice.seesScreen('Clients › anna')
+    await alice.taps('Delete')
+    return (await alice.seesScreen('Delete anna everywhere?')).text
+  }
+
+  test('says on which servers it is not done at once, and when it is', async () => {
+    await add('anna', [de, nl])
+    expect(await asksToDelete()).toMatch(/stop working on 2 servers\. This cannot be undone\.$/)
+    goesAway(nl)
+    expect(await asksToDelete()).toMatch(/⏳ nl-1 is away: there it happens when it is back\.$/)
+    goesAway(de)
+    house.fleet.servers.setEnabled(serverOf(nl).id, false, system)
+    expect(await asksToDelete()).toMatch(
+      /⏳ de-1 is away: there it happens when it is back\.\n⏳ nl-1 is disabled: [^\n]*$/,
+    )
+  })
+})
+
 describe('what waits for a server that is away', () => {
   test('is found by its name, leads to what waits, and can be called off there', async () => {
     const { alice } = house

@@ -113,6 +113,8 @@ export interface Texts {
   'all.reachable': { reachable: string | number; total: string | number }
   'all.follow': { count: number }
   'all.oneAway': { name: string | number }
+  'later.away': { count: number; names: string | number }
+  'later.disabled': { count: number; names: string | number }
   'picker.which': none
   'picker.search': none
   'picker.more': { n: string | number }

@@ -1,7 +1,9 @@
-import type { OperationInput } from '#src/contract/index.ts'
+import { type OperationInput, operationMeta } from '#src/contract/index.ts'
 import { button } from '../buttons.ts'
 import { encodeTap } from '../callback-data.ts'
-import { namesOf } from '../format.ts'
+import { isReachable, namesOf } from '../format.ts'
+import type { T } from '../i18n/texts.ts'
+import { laterWords } from '../later.ts'
 import { type ConfirmModel, confirmScreen } from '../screens/confirm.ts'
 import type { Intent, Services } from '../services.ts'
 import type { BotContext } from '../types.ts'
@@ -9,7 +11,7 @@ import { ownerOf, type Routes } from './route.ts'
 
 type Asking = 'restart' | 'toggleServer' | 'removeServer' | 'disableInbound' | 'deleteInbound'
 
-/** Shows a question; what it asks for stands behind the nonce of its answer. */
+/** Shows a question, with where it is not done at once; what it asks for stands behind the nonce of its answer. */
 export async function askFirst(
   s: Services,
   ctx: BotContext,
@@ -18,7 +20,18 @@ export async function askFirst(
   words: Omit<ConfirmModel, 'nonce'>,
 ): Promise<void> {
   const nonce = s.taps.offer(ownerOf(ctx), intent)
-  await s.live.show(ctx, confirmScreen({ ...words, nonce }), address)
+  const effect = [words.effect, ...laterLines(s, intent, ctx.t)].join('\n')
+  await s.live.show(ctx, confirmScreen({ ...words, effect, nonce }), address)
+}
+
+function laterLines(s: Services, intent: Intent, t: T): string[] {
+  // What does not wait is refused where it cannot be done.
+  if (intent.kind !== 'tasks' || operationMeta(intent.operation).whenOffline === 'refuse') return []
+  const ids = new Set(intent.targets.map(({ serverId }) => serverId))
+  return laterWords(
+    s.fleet.servers.list().filter(({ id }) => ids.has(id)),
+    t,
+  )
 }
 
 /** The questions before something of a server is switched off or taken away. */
@@ -38,7 +51,7 @@ export function askRoutes(s: Services): Routes<Asking> {
           serverId: row.id,
           input: {} as OperationInput<'xray.restart'>,
         }))
-        const away = chosen.filter((each) => each.status === 'offline' || each.status === 'pending')
+        const away = chosen.filter((each) => !each.enabled || !isReachable(each))
         const names = namesOf(away.map(({ name }) => name))
         const leftAlone = away.length === 0 ? [] : [t('restart.away', { count: away.length, names })]
         await ask(
