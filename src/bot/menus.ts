@@ -5,6 +5,7 @@ import type { Fleet, Server } from '#src/fleet/types.ts'
 import { short } from './buttons.ts'
 import type { Tap } from './callback-data.ts'
 import type { TextKey, Texts } from './i18n/keys.ts'
+import { nextStep } from './next-step.ts'
 import { pageOf, type Paged } from './paging.ts'
 import { serverLabel, troubleFirst } from './server-list.ts'
 import type { BotContext, MenuRef, Stage } from './types.ts'
@@ -93,8 +94,12 @@ function serverMenu(fleet: Fleet, go: (ctx: BotContext, tap: Tap) => Promise<voi
       verb: 'clients',
       fields: { server, page: 0, filter: 'all', found: 'no' },
     })).row()
-    add('button.addInbound', (server) => ({ verb: 'addInbound', fields: { server } }))
-    add('button.addClient', (server) => ({ verb: 'addClient', fields: { server } })).row()
+    const next = waits(found) ? undefined : nextStep(fleet, [id])
+    const addInbound = add('button.addInbound', (server) => ({ verb: 'addInbound', fields: { server } }))
+    if (next === 'addInbound') addInbound.primary()
+    const addClient = add('button.addClient', (server) => ({ verb: 'addClient', fields: { server } }))
+    if (next === 'addClient') addClient.primary()
+    range.row()
     add('button.certificates', (server) => ({ verb: 'certificates', fields: { server, page: 0 } })).row()
     add('button.usage', (server) => ({ verb: 'usage', fields: { server } }))
     add('button.restart', (server) => ({ verb: 'restart', fields: { server } })).row()

@@ -189,6 +189,7 @@ export interface Texts {
   'clients.count': { count: number }
   'clients.hint': none
   'clients.none': none
+  'clients.first': none
   'clients.noneDisabled': none
   'clients.notFound': none
   'clients.found': { count: number }

@@ -5,6 +5,7 @@ import { clientItem, type ClientsModel, clientsScreen, personItem } from '../scr
 import { allScreen, foundServersScreen, homeScreen, pickerScreen } from '../screens/home.ts'
 import { inboundScreen, inboundsScreen } from '../screens/inbounds.ts'
 import { editScreen } from '../screens/server-edit.ts'
+import { nextStep } from '../next-step.ts'
 import { PAGE_SIZE } from '../paging.ts'
 import { serversNamed } from '../server-list.ts'
 import type { Services } from '../services.ts'
@@ -40,7 +41,12 @@ function searchShown(s: Services, ctx: BotContext): string {
 export async function showHome(s: Services, ctx: BotContext): Promise<void> {
   const { servers, view } = s.fleet
   if (servers.isSingle()) return showServer(s, ctx, servers.default().id)
-  const model = { servers: servers.list(), totals: view.totals(), now: s.runtime.now() }
+  const list = servers.list()
+  const next = nextStep(
+    s.fleet,
+    list.map(({ id }) => id),
+  )
+  const model = { servers: list, totals: view.totals(), next, now: s.runtime.now() }
   await s.live.show(ctx, homeScreen(model, ctx.t), encodeTap('home', {}))
 }
 
@@ -66,7 +72,8 @@ export async function showClients(
   }
   const rows = listed()
   const { page } = rows
-  const model = { server, rows, filter, search }
+  const next = nextStep(s.fleet, server === undefined ? servers.list().map((each) => each.id) : [server.id])
+  const model = { server, rows, filter, search, next }
   const address = encodeTap('clients', { ...fields, server: id, page, found: search === '' ? 'no' : 'yes' })
   await s.live.show(ctx, clientsScreen(model, ctx.t), search === '' ? address : `${address} ${search}`)
 }

@@ -1,6 +1,7 @@
 import type { SystemStats } from '#src/contract/index.ts'
 import { encodeTap } from '../callback-data.ts'
 import { type Load, serverScreen, type ServerModel, usageScreen } from '../screens/server.ts'
+import { nextStep } from '../next-step.ts'
 import type { Services } from '../services.ts'
 import type { Screen, StageContext } from '../types.ts'
 import { persisting } from '../patience.ts'
@@ -22,6 +23,7 @@ function serverModel(s: Services, serverId: number, load: Load): ServerModel {
   return {
     server: servers.get(serverId),
     totals: view.serverTotals(serverId),
+    next: nextStep(s.fleet, [serverId]),
     open: tasks.open(serverId).length,
     load,
     syncedAt: view.syncedAt(serverId),

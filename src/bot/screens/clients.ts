@@ -3,6 +3,7 @@ import { button, pager } from '../buttons.ts'
 import { bytes } from '../format.ts'
 import { type Html, html, lines } from '../html.ts'
 import type { T } from '../i18n/texts.ts'
+import type { NextStep } from '../next-step.ts'
 import type { Keyboard, Screen } from '../types.ts'
 
 type ClientFilter = 'all' | 'disabled'
@@ -28,6 +29,7 @@ export interface ClientsModel {
   }
   filter: ClientFilter
   search: string
+  next: NextStep
 }
 
 export function clientItem(row: ClientRow): ClientsModel['rows']['items'][number] {
@@ -83,7 +85,7 @@ function foundWords(total: number, search: string, t: T): Html {
 }
 
 /** Clients of a server or of the fleet, 8 a page; typing a name searches. */
-export function clientsScreen({ server, rows, filter, search }: ClientsModel, t: T): Screen {
+export function clientsScreen({ server, rows, filter, search, next }: ClientsModel, t: T): Screen {
   const found = search === '' ? ('no' as const) : ('yes' as const)
   const scope = server?.id ?? 0
   const chip = (value: ClientFilter, label: string): Keyboard[number][number] =>
@@ -100,7 +102,7 @@ export function clientsScreen({ server, rows, filter, search }: ClientsModel, t:
     place: { path: [...(server === undefined ? [] : [server.name]), t('crumb.clients')], page: rows },
     text: lines(
       search === '' ? countWords(rows.total, filter, t) : foundWords(rows.total, search, t),
-      !isEmpty && t('clients.hint'),
+      isEmpty && next === 'addInbound' ? t('clients.first') : !isEmpty && t('clients.hint'),
     ),
     keyboard: [
       ...rows.items.map((row) => [
@@ -115,7 +117,7 @@ export function clientsScreen({ server, rows, filter, search }: ClientsModel, t:
       ...pager(rows, 'clients', (page) => ({ server: scope, page, filter, found })),
       ...(isEmpty ? [] : [[chip('all', t('filter.all')), chip('disabled', t('filter.disabled'))]]),
       ...(search === '' ? [] : [[button(t('button.showAll'), 'clients', all)]]),
-      [button(t('button.addClient'), 'addClient', { server: scope }, 'primary')],
+      [button(t(`button.${next}`), next, { server: scope }, 'primary')],
       [
         server === undefined
           ? button(t('button.fleet'), 'home', {})

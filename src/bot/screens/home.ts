@@ -3,6 +3,7 @@ import { button, inRows, short } from '../buttons.ts'
 import { bytes, isReachable, moment, statusDot } from '../format.ts'
 import { HERE, type Html, html, lines, placed } from '../html.ts'
 import type { T } from '../i18n/texts.ts'
+import { type NextStep, styleOf } from '../next-step.ts'
 import { PAGE_SIZE } from '../paging.ts'
 import { serverLabel } from '../server-list.ts'
 import type { Screen } from '../types.ts'
@@ -10,6 +11,7 @@ import type { Screen } from '../types.ts'
 export interface HomeModel {
   servers: Server[]
   totals: { clients: number; up: number; down: number }
+  next: NextStep
   /** ms */
   now: number
 }
@@ -29,7 +31,7 @@ function problemsOf(servers: Server[]): { server: Server; status: (typeof PROBLE
 }
 
 /** The fleet at a glance: problem servers first, counts, totals. */
-export function homeScreen({ servers, totals, now }: HomeModel, t: T): Screen {
+export function homeScreen({ servers, totals, next, now }: HomeModel, t: T): Screen {
   const online = servers.filter((server) => server.enabled && server.status === 'online').length
   const disabled = servers.filter((server) => !server.enabled).length
   const problems = problemsOf(servers)
@@ -50,6 +52,7 @@ export function homeScreen({ servers, totals, now }: HomeModel, t: T): Screen {
       `${online > 0 ? '🟢' : '⚪'} ${t('home.online', { online, total: servers.length })}`,
       disabled > 0 && t('home.disabled', { n: disabled }),
       t('home.people', { count: totals.clients, up: bytes(totals.up), down: bytes(totals.down) }),
+      next === 'addInbound' && `\n${t('clients.first')}`,
       '',
       placed(t('home.updated', { time: HERE }), moment(now, 'ago')),
     ),
@@ -65,8 +68,8 @@ export function homeScreen({ servers, totals, now }: HomeModel, t: T): Screen {
         button(t('button.clients'), 'clients', { server: 0, page: 0, filter: 'all', found: 'no' }),
       ],
       [
-        button(t('button.addInbound'), 'addInbound', { server: 0 }),
-        button(t('button.addClient'), 'addClient', { server: 0 }, 'primary'),
+        button(t('button.addInbound'), 'addInbound', { server: 0 }, styleOf('addInbound', next)),
+        button(t('button.addClient'), 'addClient', { server: 0 }, styleOf('addClient', next)),
       ],
       [button(t('button.addServer'), 'addServer', {}), button(t('button.refresh'), 'home', {})],
     ],

@@ -4,6 +4,7 @@ import { button, short } from '../buttons.ts'
 import { bytes, duration, moment, percent, statusDot } from '../format.ts'
 import { HERE, html, lines, placed } from '../html.ts'
 import { errorWords, type T } from '../i18n/texts.ts'
+import type { NextStep } from '../next-step.ts'
 import type { Screen } from '../types.ts'
 
 /** A live reading of a server's load: not there yet, not to be had, or the figures. */
@@ -12,6 +13,7 @@ export type Load = { state: 'asking' } | { state: 'unreachable' } | { state: 'kn
 export interface ServerModel {
   server: Server
   totals: { inbounds: number; clients: number; up: number; down: number }
+  next: NextStep
   /** Changes that wait for this server. */
   open: number
   load: Load
@@ -56,6 +58,7 @@ export function serverScreen(model: ServerModel, t: T): Screen {
       '',
       t('server.counts', { inbounds: totals.inbounds, clients: totals.clients }),
       t('home.traffic', { up: bytes(totals.up), down: bytes(totals.down) }),
+      server.status !== 'pending' && model.next === 'addInbound' && t('clients.first'),
       model.open > 0 && t('server.open', { count: model.open }),
       model.syncedAt !== null &&
         server.status !== 'online' &&

@@ -1,0 +1,53 @@
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import type { SeenMessage } from '#src/playground/view.ts'
+import { type BotHouse, openBotHouse } from '#test/support/bot-house.ts'
+
+let house: BotHouse
+
+beforeEach(async () => {
+  house = await openBotHouse()
+})
+afterEach(async ({ task }) => {
+  if (task.result?.state === 'fail') console.log(house.log.join('\n'))
+  await house.end()
+})
+
+/** The buttons that stand out. */
+const standOut = ({ keyboard }: SeenMessage): string[] =>
+  keyboard.flat().flatMap((button) => (button.style === 'primary' ? [button.text] : []))
+
+const NOTHING = 'Clients have nothing to connect to yet: add an inbound first.'
+
+test('where there is no inbound, that is what is suggested, and said; then a client', async () => {
+  const { alice } = house
+  const server = await house.join('de-1')
+  await alice.sends('/start')
+  const home = await alice.seesScreen('of 2 online')
+  expect(standOut(home)).toEqual(['Add inbound'])
+  expect(home.text).toContain(NOTHING)
+  await alice.taps('Clients')
+  const clients = await alice.seesScreen('No client yet.')
+  expect(clients.text).toContain(NOTHING)
+  expect(clients.buttons[0]).toEqual(['Add inbound'])
+  await alice.sends(`/start srv_${server.id}`)
+  const card = await alice.seesScreen(/^Fleet › de-1\n/)
+  expect(standOut(card)).toEqual(['Add inbound'])
+  expect(card.text).toContain(NOTHING)
+
+  const other = await house.join('nl-1', 'main')
+  await alice.sends('/start')
+  const then = await alice.seesScreen('of 3 online')
+  expect(standOut(then)).toEqual(['Add client'])
+  expect(then.text).not.toContain(NOTHING)
+  await alice.sends(`/start srv_${other.id}`)
+  expect(standOut(await alice.seesScreen(/^Fleet › nl-1\n/))).toEqual(['Add client'])
+})
+
+test('a server that has not joined has one thing to be done first', async () => {
+  const { alice } = house
+  const { id } = house.fleet.servers.create({ name: 'us-1' }, { kind: 'system', id: 'test' })
+  await alice.sends(`/start srv_${id}`)
+  const card = await alice.seesScreen(/^Fleet › us-1\n/)
+  expect(standOut(card)).toEqual(['Join command'])
+  expect(card.text).not.toContain(NOTHING)
+})
