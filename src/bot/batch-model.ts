@@ -68,7 +68,7 @@ export function batchModel(fleet: Fleet, id: string, tasks: TaskView[], settled:
         'primary',
       )
       const isThere = settled && main.some(({ status }) => status === 'applied' || status === 'unchanged')
-      const next = isThere ? [...inboundButtons(fleet, main, name, t), [add], home] : [home]
+      const next = isThere ? [[add], ...inboundButtons(fleet, main, name, t), home] : [home]
       return { ...ofInbound, next }
     }
     case 'enableInbound':
@@ -208,6 +208,6 @@ function inboundButtons(fleet: Fleet, tasks: TaskView[], tag: string, t: T): Key
   return [
     inbound === undefined
       ? [button(t('button.inbounds'), 'inbounds', { server: serverId, page: 0 })]
-      : [button(t('button.openInbound'), 'inbound', { server: serverId, inbound: inbound.id }, 'primary')],
+      : [button(t('button.openInbound'), 'inbound', { server: serverId, inbound: inbound.id })],
   ]
 }

@@ -47,7 +47,13 @@ test('a client is put on a server that came later: the same one, with its limits
   }
   await opensClient(alice, 'anna')
   await alice.taps('Add to servers')
-  await alice.seesScreen('anna stands in every inbound there is')
+  const note = await alice.seesScreen('anna stands in every inbound there is')
+  expect(note.buttons).toEqual([
+    ['Add inbound', 'Add server'],
+    ['‹ Back', '‹ Home', 'Help'],
+  ])
+  await alice.taps('Back')
+  await alice.seesScreen(/^Fleet › Clients › anna\n/)
 })
 
 /** Puts Anna on every other server, and gives her row on one of them. */

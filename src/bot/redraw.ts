@@ -1,4 +1,4 @@
-import { decodeTap } from './callback-data.ts'
+import { placeAt } from './back.ts'
 import { showHome } from './routes/browse.ts'
 import type { Routes } from './routes/route.ts'
 import type { Services } from './services.ts'
@@ -18,8 +18,8 @@ export function createRedraw(s: Services, routes: () => Routes): Redraw {
       if (!(await redraw.at(ctx, s.chats.get(ctx.spot.key)?.screen ?? ''))) await showHome(s, ctx)
     },
     async at(ctx, address) {
-      const tap = decodeTap(address.split(' ')[0] ?? '')
-      if (tap === undefined || tap.verb === 'do' || tap.verb === 'retry' || tap.verb === 'join') return false
+      const tap = placeAt(address)
+      if (tap === undefined) return false
       // The words of a search stand with the address alone.
       s.chats.set(ctx.spot.key, { screen: address }, s.runtime.now())
       // One verb has one kind of fields; the union over all verbs the compiler cannot follow.

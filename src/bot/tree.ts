@@ -6,6 +6,7 @@ import {
 } from '@grammyjs/conversations'
 import { Composer, type Context, type Middleware } from 'grammy'
 import { authorize, spotOf, whoIs } from './access.ts'
+import { backTo } from './back.ts'
 import { decodeTap } from './callback-data.ts'
 import { type Command, type CommandName, commandNames, registerCommands, typed } from './commands.ts'
 import type { Languages } from './i18n/texts.ts'
@@ -91,7 +92,8 @@ export function updateTree(parts: TreeParts): Composer<Context> {
     if (text !== undefined && !text.startsWith('/') && (await saying(s, ctx, () => typed(s, ctx, text))))
       return
     ctx.fresh = true
-    await s.live.show(ctx, noteScreen(ctx.t('toast.typed'), ctx.t), 'note')
+    const back = backTo(s.chats.get(ctx.spot.key)?.screen, ctx.t)
+    await s.live.show(ctx, noteScreen(ctx.t('toast.typed'), ctx.t, [], back), 'note')
   })
 
   return gate(parts, known)

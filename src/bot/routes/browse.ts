@@ -1,3 +1,4 @@
+import { button } from '../buttons.ts'
 import { pageOf } from '../paging.ts'
 import { encodeTap, type Fields } from '../callback-data.ts'
 import { helpScreen, noteScreen } from '../screens/confirm.ts'
@@ -132,7 +133,8 @@ export function browseRoutes(s: Services): Routes<Browsing> {
         const server = servers.get(fields.server)
         const inbound = view.inbound(server.id, fields.inbound)
         if (inbound === undefined) {
-          await s.live.show(ctx, noteScreen(ctx.t('inbound.gone'), ctx.t), 'note')
+          const list = button(ctx.t('button.inbounds'), 'inbounds', { server: server.id, page: 0 })
+          await s.live.show(ctx, noteScreen(ctx.t('inbound.gone'), ctx.t, [[list]]), 'note')
           return
         }
         const input = { id: inbound.tag, enabled: true }

@@ -1,18 +1,26 @@
 import { fail } from '#src/errors.ts'
 import type { Person } from '#src/fleet/types.ts'
 import { qrCaption, qrPicture } from '../batches.ts'
+import { button } from '../buttons.ts'
 import { encodeTap, type Fields } from '../callback-data.ts'
+import type { T } from '../i18n/texts.ts'
 import { type ClientModel, clientScreen, type LinkEntry, pageOfLinks } from '../screens/client.ts'
 import { clientServersScreen, serversOf } from '../screens/client-servers.ts'
 import { noteScreen } from '../screens/confirm.ts'
 import { limitsScreen } from '../screens/limits.ts'
 import type { Services } from '../services.ts'
-import type { BotContext } from '../types.ts'
+import type { BotContext, Screen } from '../types.ts'
 import { ownerOf } from './route.ts'
 
 export function personAt(s: Services, at: { server: number; client: number }): Person | undefined {
   const row = s.fleet.view.client(at.server, at.client)
   return row === undefined ? undefined : s.fleet.view.person(row.email)
+}
+
+/** A client that was deleted meanwhile; the others are one tap away. */
+function goneScreen(t: T): Screen {
+  const list = { server: 0, page: 0, filter: 'all', found: 'no' } as const
+  return noteScreen(t('client.gone'), t, [[button(t('button.clients'), 'clients', list)]])
 }
 
 function entriesOf(s: Services, person: Person): LinkEntry[] {
@@ -44,7 +52,7 @@ export function switching(person: Person, enabled: boolean) {
 export async function showClient(s: Services, ctx: BotContext, fields: Fields<'client'>): Promise<void> {
   const person = personAt(s, fields)
   if (person === undefined) {
-    await s.live.show(ctx, noteScreen(ctx.t('client.gone'), ctx.t), 'note')
+    await s.live.show(ctx, goneScreen(ctx.t), 'note')
     return
   }
   const targets = switching(person, true)
@@ -69,17 +77,14 @@ export async function showClientServers(
   { page, ...at }: Fields<'clientServers'>,
 ): Promise<void> {
   const person = personAt(s, at)
-  const screen =
-    person === undefined
-      ? noteScreen(ctx.t('client.gone'), ctx.t)
-      : clientServersScreen({ person, at, page }, ctx.t)
+  const screen = person === undefined ? goneScreen(ctx.t) : clientServersScreen({ person, at, page }, ctx.t)
   await s.live.show(ctx, screen, person === undefined ? 'note' : encodeTap('clientServers', { ...at, page }))
 }
 
 export async function showLimits(s: Services, ctx: BotContext, fields: Fields<'limits'>): Promise<void> {
   const person = personAt(s, fields)
   if (person === undefined) {
-    await s.live.show(ctx, noteScreen(ctx.t('client.gone'), ctx.t), 'note')
+    await s.live.show(ctx, goneScreen(ctx.t), 'note')
     return
   }
   await s.live.show(ctx, limitsScreen({ person, at: fields }, ctx.t), encodeTap('limits', fields))

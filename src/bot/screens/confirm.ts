@@ -26,12 +26,13 @@ export function confirmScreen(model: ConfirmModel): Screen {
   }
 }
 
-/** Something that is said, with what can be done about it, and the way home. */
-export function noteScreen(words: string, t: T, next: Keyboard = []): Screen {
+/** Something that is said, with what can be done about it, and the way to where one was, if that is known, and home. */
+export function noteScreen(words: string, t: T, next: Keyboard = [], back: Keyboard[number] = []): Screen {
+  const home = button(t('button.home'), 'home', {})
   return {
     place: { path: [] },
     text: lines(words),
-    keyboard: [...next, [button(t('button.home'), 'home', {}), button(t('button.help'), 'help', {})]],
+    keyboard: [...next, [...back, home, button(t('button.help'), 'help', {})]],
   }
 }
 

@@ -3,6 +3,7 @@ import type { Context } from 'grammy'
 import type { Update } from 'grammy/types'
 import { FleetError } from '#src/errors.ts'
 import { authorize } from '../access.ts'
+import { backTo } from '../back.ts'
 import { errorWords } from '../i18n/texts.ts'
 import { isOnLiveMessage } from '../store/chats.ts'
 import type { Services, Toast } from '../services.ts'
@@ -53,9 +54,10 @@ export function wizardConversation(s: Services, wizards: Record<string, AnyWizar
     const wizard = wizards[name]
     if (wizard === undefined || !authorize(ctx.who, wizard.need)) return null
     const env = envOf(ctx)
-    const run = beginRun(name, wizard, args, env, s.chats.get(ctx.spot.key)?.screen ?? '')
+    const from = s.chats.get(ctx.spot.key)?.screen ?? ''
+    const run = beginRun(name, wizard, args, env, from)
     if ('refuse' in run) {
-      await s.live.show(ctx, noteScreen(run.refuse, ctx.t, run.next), 'note')
+      await s.live.show(ctx, noteScreen(run.refuse, ctx.t, run.next, backTo(from, ctx.t)), 'note')
       return null
     }
     await s.live.show(ctx, runScreen(wizard, run, env), WIZARD)

@@ -1,8 +1,11 @@
 import type { ClientInput } from '#src/contract/index.ts'
 import type { ClientRow, Fleet, Server } from '#src/fleet/types.ts'
+import { button } from '../buttons.ts'
 import { namesOf } from '../format.ts'
+import type { T } from '../i18n/texts.ts'
 import { personAt } from '../routes/client.ts'
 import type { Services } from '../services.ts'
+import type { Keyboard } from '../types.ts'
 import { type InboundChoice, type TagEntry, inboundStep, tagsMeant } from './inbound-step.ts'
 import { nothingPicked } from './pick-step.ts'
 import { asksServers, candidates, chosenServers, noServers, reachLine, serverStep } from './server-step.ts'
@@ -76,6 +79,14 @@ const summary: Step<Answers> = {
     input.kind === 'tap' && input.verb === 'create' ? { next: answers } : again(answers),
 }
 
+/** What makes room where a client stands everywhere. */
+const further = (t: T): Keyboard => [
+  [
+    button(t('button.addInbound'), 'addInbound', { server: 0 }),
+    button(t('button.addServer'), 'addServer', {}),
+  ],
+]
+
 /** A client that is there already, on further servers and in further inbounds: the same one, with the same limits. */
 export function placeClientWizard(s: Services): Wizard<Answers, { server: number; client: number }> {
   const servers = serverStep<Answers>({
@@ -89,7 +100,7 @@ export function placeClientWizard(s: Services): Wizard<Answers, { server: number
       const email = personAt(s, at)?.email
       if (email === undefined) return { refuse: t('client.gone') }
       return serversFor(email, fleet).length === 0
-        ? { refuse: t('placeClient.nowhere', { name: email }) }
+        ? { refuse: t('placeClient.nowhere', { name: email }), next: further(t) }
         : { answers: { ...noServers(0), email, tags: nothingPicked } }
     },
     crumbs: ({ email }, { t }) => [t('crumb.clients'), email, t('crumb.addTo')],

@@ -14,7 +14,8 @@ export function textStep<A>(options: {
   return {
     ask(answers, env) {
       const rows: Choice[][] = offers(answers, env).map((offer, i) => [
-        { text: offer.text, verb: 'offer', arg: String(i), style: 'primary' },
+        // The first is what is suggested.
+        { text: offer.text, verb: 'offer', arg: String(i), ...(i === 0 ? { style: 'primary' } : {}) },
       ])
       if (options.skip !== undefined) rows.push([{ text: options.skip(env.t), verb: 'skip' }])
       return { lines: options.question(answers, env), rows }
