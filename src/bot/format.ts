@@ -12,7 +12,9 @@ export function bytes(count: number): string {
     value /= 1024
     unit++
   }
-  return `${unit === 0 || value >= 100 ? Math.round(value) : value.toFixed(1)} ${UNITS[unit] ?? ''}`
+  // Whole amounts are what people set as a limit: 25 GB, not 25.0 GB.
+  const shown = unit === 0 || value >= 100 ? Math.round(value) : value.toFixed(1).replace(/\.0$/, '')
+  return `${shown} ${UNITS[unit] ?? ''}`
 }
 
 /** A span of time in its two largest units at most: `2 h 5 min`. */

@@ -17,13 +17,13 @@ const PERIODS = [1, 7, 30] as const
 export function choiceOf(kind: LimitKind, draft: LimitsDraft, t: T): string {
   switch (kind) {
     case 'traffic':
-      return draft.limitBytes === null ? t('limits.none') : bytes(draft.limitBytes)
+      return draft.limitBytes === null ? t('limits.free') : bytes(draft.limitBytes)
     case 'end':
       if (draft.until !== null) return t('limits.untilDay', { day: day(draft.until) })
-      if (draft.days === null) return t('limits.never')
+      if (draft.days === null) return t('limits.free')
       return t(draft.fromFirstUse ? 'limits.daysFromFirstUse' : 'limits.daysFromNow', { count: draft.days })
     case 'addresses':
-      return draft.ipLimit === null ? t('limits.none') : t('limits.addressCount', { count: draft.ipLimit })
+      return draft.ipLimit === null ? t('limits.free') : t('limits.atOnce', { count: draft.ipLimit })
     case 'period':
       return draft.resetDays === null ? t('limits.never') : t('limits.everyDays', { count: draft.resetDays })
   }
@@ -47,8 +47,8 @@ export function choicesFor(kind: LimitKind, t: T): Choice[] {
       ]
     case 'period':
       return [
-        ...PERIODS.map((count) => choice(t('limits.everyDays', { count }), count)),
-        choice(t('limits.never'), 0),
+        ...PERIODS.map((count) => choice(t('limits.days', { count }), count)),
+        choice(t('limits.noReset'), 0),
       ]
   }
 }

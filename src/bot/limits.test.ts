@@ -53,7 +53,7 @@ describe('limits in the chat', () => {
     await done()
     expect(rows(servers)).toMatchObject([{ limitBytes: 50 * GB }, { limitBytes: 50 * GB }])
 
-    await asks('Traffic', 'Now: 50.0 GB')
+    await asks('Traffic', 'Now: 50 GB')
     await alice.sends('a lot')
     await alice.seesScreen('That is no amount.')
     await alice.sends('1.5 TB')
@@ -63,8 +63,8 @@ describe('limits in the chat', () => {
     await asks('Addresses', 'From how many addresses')
     await alice.taps('2 at once')
     await done()
-    await asks('Period', 'How often is its traffic counted anew?')
-    await alice.taps('every 30 days')
+    await asks('Auto-reset', 'counted from zero again every so many days')
+    await alice.taps('30 days')
     await done()
     expect(rows(servers)).toMatchObject([
       { ipLimit: 2, resetDays: 30, nextResetAt: expect.any(Number) },
@@ -80,21 +80,21 @@ describe('limits in the chat', () => {
   test('an end: days from now, from the first use, a date, never', async () => {
     const { alice } = house
     const servers = await withAnna()
-    await asks('Until', 'For how long?')
+    await asks('Time', 'For how long?')
     await alice.taps('30 days')
     await done()
     const inThirtyDays = Date.now() + 30 * DAY
     const [first] = rows(servers)
     expect(Math.abs((first?.expiresAt ?? 0) - inThirtyDays)).toBeLessThan(60_000)
 
-    await asks('Until', 'For how long?')
+    await asks('Time', 'For how long?')
     await alice.taps('☐ Days from the first use')
     await alice.seesScreen((message) => message.buttons.flat().includes('☑ Days from the first use'))
     await alice.taps('90 days')
     await done()
     expect(rows(servers)).toMatchObject([{ lastsDays: 90, expiresAt: null }, { lastsDays: 90 }])
 
-    await asks('Until', 'Now: 90 days from the first use')
+    await asks('Time', 'Now: 90 days from the first use')
     await alice.sends('2020-01-01')
     await alice.seesScreen('nor a date to come')
     await alice.sends('2099-12-31')
@@ -102,7 +102,7 @@ describe('limits in the chat', () => {
     const end = Date.UTC(2099, 11, 31, 23, 59, 59)
     expect(rows(servers)).toMatchObject([{ lastsDays: null, expiresAt: end }, { expiresAt: end }])
 
-    await asks('Until', 'Now: until 2099-12-31')
+    await asks('Time', 'Now: until 2099-12-31')
     await alice.taps('Never ends')
     await done()
     expect(rows(servers)).toMatchObject([{ expiresAt: null }, { expiresAt: null }])
@@ -125,7 +125,7 @@ describe('limits in the chat', () => {
     }
 
     const card = await opensClient(alice, 'anna')
-    expect(card.text).toContain('▰▰▰▰▰▰▰▰▰▰ 100% · 10.0 GB of 10.0 GB on nl-1')
+    expect(card.text).toContain('▰▰▰▰▰▰▰▰▰▰ 100% · 10 GB of 10 GB on nl-1')
     expect(card.text).toContain('⛔ Refused: its traffic is used up (nl-1)')
     await alice.taps('Limits')
     await alice.seesScreen('Every server counts by itself.')
@@ -147,7 +147,7 @@ describe('limits in the chat', () => {
     await (
       await house.fleet.tasks.run({ operation: 'clients.update', targets, actor })
     ).settled
-    await asks('Until', 'Now: until 2026-01-02')
+    await asks('Time', 'Now: until 2026-01-02')
     await alice.taps('30 days')
     await done()
     for (const row of rows(servers)) expect(row?.expiresAt).toBeGreaterThan(Date.now())
@@ -180,6 +180,20 @@ describe('limits in the chat', () => {
 })
 
 describe('limits of a new client', () => {
+  test('on several servers: that each counts by itself is said before they are set', async () => {
+    const { alice } = house
+    for (const name of ['de-1', 'nl-1']) await house.join(name, 'main')
+    await alice.sends('/add')
+    await alice.seesScreen('What is the client called?')
+    await alice.sends('carl')
+    await alice.seesScreen('On which servers?')
+    await alice.taps('All servers')
+    const summary = await alice.seesScreen('Limits: none')
+    expect(summary.text).not.toContain('counts by itself')
+    await alice.taps('Set limits')
+    await alice.seesScreen('Every server counts by itself.')
+  })
+
   async function toSummary(): Promise<void> {
     const { alice } = house
     await house.join('de-1', 'main')
@@ -203,21 +217,22 @@ describe('limits of a new client', () => {
     const { alice } = house
     await toSummary()
     await alice.taps('Set limits')
-    await alice.seesScreen('Which limits shall it have?')
+    const all = await alice.seesScreen('Which limits shall it have?')
+    expect(all.text).toContain('Time: no limit')
     await alice.taps('10 GB')
-    await alice.seesScreen('Traffic: 10.0 GB')
+    await alice.seesScreen('Traffic: 10 GB')
     await alice.taps('• 10 GB')
-    await alice.seesScreen('Traffic: none')
+    await alice.seesScreen('Traffic: no limit')
     await alice.taps('100 GB')
     await alice.seesScreen('Traffic: 100 GB')
     await alice.sends('45')
-    await alice.seesScreen('Until: 45 days from now')
+    await alice.seesScreen('Time: 45 days from now')
     await alice.taps('☐ Days from the first use')
-    await alice.seesScreen('Until: 45 days from the first use')
+    await alice.seesScreen('Time: 45 days from the first use')
     await alice.sends('nonsense')
     await alice.seesScreen('That is no amount')
     await alice.taps('3 at once')
-    const chosen = await alice.seesScreen('Addresses: 3 addresses')
+    const chosen = await alice.seesScreen('Addresses: 3 at once')
     expect(chosen.buttons.flat()).toContain('• 100 GB')
     await alice.taps('Done')
     await alice.seesScreen('Limits: 100 GB, 45 days from the first use, 3 addresses')

@@ -214,8 +214,10 @@ export interface Texts {
   'limits.kind.addresses': none
   'limits.kind.period': none
   'limits.none': none
+  'limits.free': none
   'limits.never': none
   'limits.noLimit': none
+  'limits.noReset': none
   'limits.neverEnds': none
   'limits.unlimited': none
   'limits.which': none
@@ -289,7 +291,8 @@ export interface Texts {
   'addInbound.forwardHint': none
   'addInbound.badForward': none
   'addInbound.certificate': none
-  'addInbound.certificateHint': none
+  'addInbound.ownHint': none
+  'addInbound.domainHint': none
   'addInbound.ownCertificate': none
   'addInbound.badDomain': none
   'addInbound.sumForward': { target: string | number }

@@ -22,7 +22,11 @@ export const noCertificate: CertificateChoice = { domain: null, lacking: [], sil
 /** Which certificate an inbound shows: its own, or that for a domain. */
 export function certificateStep<A extends CertificateChoice>(): Step<A> {
   return textStep({
-    question: (_, { t }) => [t('addInbound.certificate'), t('addInbound.certificateHint')],
+    question: (_, { t }) => [
+      t('addInbound.certificate'),
+      t('addInbound.ownHint'),
+      t('addInbound.domainHint'),
+    ],
     offers: (_, { t }) => [{ text: t('addInbound.ownCertificate'), value: '' }],
     take(answers, text, { t }) {
       if (text === '') return { next: { ...answers, domain: null } }

@@ -1,6 +1,7 @@
 import { type LimitKind, choiceOf, choicesFor, firstUseChoice, tapped, typedAny } from '../limit-choices.ts'
 import { type LimitsDraft } from '../limit-input.ts'
 import type { T } from '../i18n/texts.ts'
+import { type ServerChoice, chosenServers } from './server-step.ts'
 import { again, type Choice, type Step } from './wizard.ts'
 
 /** What is asked of a new client. A period can be set on its card: few know beforehand that they want one. */
@@ -15,7 +16,7 @@ export function limitWords(draft: LimitsDraft, t: T): string {
   const parts = [
     ...(limitBytes === null ? [] : [choiceOf('traffic', draft, t)]),
     ...(days === null && until === null ? [] : [choiceOf('end', draft, t)]),
-    ...(ipLimit === null ? [] : [choiceOf('addresses', draft, t)]),
+    ...(ipLimit === null ? [] : [t('limits.addressCount', { count: ipLimit })]),
   ]
   return parts.length === 0 ? t('limits.none') : parts.join(', ')
 }
@@ -26,17 +27,19 @@ function isChosen(draft: LimitsDraft, { verb, arg = '' }: Pick<Choice, 'verb' | 
 }
 
 /** All limits on one screen: a row of buttons for each, what is chosen marked; tapped again, it is taken back. */
-export function limitsStep<A extends { limits: LimitsDraft }>(): Step<A> {
+export function limitsStep<A extends { limits: LimitsDraft } & ServerChoice>(): Step<A> {
   const marked = (kind: LimitKind, draft: LimitsDraft, t: T): Choice[] =>
     choicesFor(kind, t)
       .filter(({ arg }) => arg !== NONE)
       .map((choice) => (isChosen(draft, choice) ? { ...choice, text: `• ${choice.text}` } : choice))
   return {
-    ask({ limits }, { t }) {
+    ask(answers, { t, fleet }) {
+      const { limits } = answers
       return {
         lines: [
           t('limits.askAll'),
           ...ASKED.map((kind) => `${t(`limits.kind.${kind}`)}: ${choiceOf(kind, limits, t)}`),
+          chosenServers(answers, fleet).length > 1 && t('limits.perServer'),
           '',
           t('limits.typeAny'),
         ],

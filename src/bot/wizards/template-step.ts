@@ -28,8 +28,9 @@ export function templateStep<A extends TemplateChoice>(): Step<A> {
       return {
         lines: [
           t('addInbound.template'),
-          ...shown.map((id) => html`\n<b>${templateName(id, t)}</b>: ${t(`template.${id}.hint`)}`),
-          more && html`\n<b>${t('custom.name')}</b>: ${t('custom.hint')}`,
+          // Together with the buttons it is to fit the screen of a phone.
+          ...shown.map((id) => html`• <b>${templateName(id, t)}</b>: ${t(`template.${id}.hint`)}`),
+          more && html`• <b>${t('custom.name')}</b>: ${t('custom.hint')}`,
         ],
         rows: [...rows, ...turn],
       }
