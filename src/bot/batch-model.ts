@@ -178,8 +178,9 @@ function linksOf(fleet: Fleet, tasks: TaskView[], email: string): BatchModel['li
     const client = fleet.view.clientByEmail(serverId, email)
     if (client === undefined) continue
     const server = { id: serverId, name: serverName }
-    for (const [index, { tag, link }] of fleet.view.links(serverId, client.id).entries()) {
-      links.set(link, { server, clientId: client.id, tag, link, index })
+    const ofServer = fleet.view.links(serverId, client.id)
+    for (const [index, { tag, link }] of ofServer.entries()) {
+      links.set(link, { server, clientId: client.id, tag, link, index, alone: ofServer.length === 1 })
     }
   }
   return [...links.values()]

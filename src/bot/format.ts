@@ -61,6 +61,22 @@ export function statusDot(server: Pick<Server, 'status' | 'enabled'>): string {
   return { online: '🟢', offline: '🔴', error: '🟠', partly: '🟡', pending: '⚪' }[server.status]
 }
 
+/** True for a server whose join command has not been run yet. */
+export function isToJoin({ kind, status, endpoint }: Pick<Server, 'kind' | 'status' | 'endpoint'>): boolean {
+  return kind === 'agent' && status === 'pending' && endpoint === null
+}
+
+/** What is known of it, as texts are named: the controller's own server has nothing to join. */
+export function statusName<S extends Server['status']>({
+  kind,
+  status,
+}: {
+  kind: Server['kind']
+  status: S
+}): S | 'unchecked' {
+  return kind === 'local' && status === 'pending' ? 'unchecked' : status
+}
+
 /** Whether changes reach it now. */
 export function isReachable({ status }: Pick<Server, 'status'>): boolean {
   return status === 'online' || status === 'error' || status === 'partly'

@@ -4,6 +4,7 @@ import type { InlineKeyboardMarkup, UserFromGetMe } from 'grammy/types'
 import type { Fleet, Server } from '#src/fleet/types.ts'
 import { short } from './buttons.ts'
 import type { Tap } from './callback-data.ts'
+import { isToJoin } from './format.ts'
 import type { TextKey, Texts } from './i18n/keys.ts'
 import { nextStep } from './next-step.ts'
 import { pageOf, type Paged } from './paging.ts'
@@ -55,10 +56,7 @@ function payloadOf(ctx: BotContext): string {
   return String(menuRef.menu === 'server' ? menuRef.server : menuRef.page)
 }
 
-/** True for a server whose join command has not been run yet. */
-function waits(server: Server | undefined): boolean {
-  return server?.kind === 'agent' && server.status === 'pending' && server.endpoint === null
-}
+const waits = (server: Server | undefined): boolean => server !== undefined && isToJoin(server)
 
 function serverMenu(fleet: Fleet, go: (ctx: BotContext, tap: Tap) => Promise<void>): Menu<BotContext> {
   const idOf = (ctx: BotContext): number => Number(payloadOf(ctx))
@@ -100,9 +98,12 @@ function serverMenu(fleet: Fleet, go: (ctx: BotContext, tap: Tap) => Promise<voi
     const addClient = add('button.addClient', (server) => ({ verb: 'addClient', fields: { server } }))
     if (next === 'addClient') addClient.primary()
     range.row()
-    add('button.certificates', (server) => ({ verb: 'certificates', fields: { server, page: 0 } })).row()
-    add('button.usage', (server) => ({ verb: 'usage', fields: { server } }))
-    add('button.restart', (server) => ({ verb: 'restart', fields: { server } })).row()
+    // What only the server itself could answer or do.
+    if (!waits(found)) {
+      add('button.certificates', (server) => ({ verb: 'certificates', fields: { server, page: 0 } })).row()
+      add('button.usage', (server) => ({ verb: 'usage', fields: { server } }))
+      add('button.restart', (server) => ({ verb: 'restart', fields: { server } })).row()
+    }
     add('button.edit', (server) => ({ verb: 'editServer', fields: { server } }))
     add(found?.enabled === false ? 'button.enable' : 'button.disable', (server) => ({
       verb: 'toggleServer',

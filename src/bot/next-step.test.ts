@@ -50,4 +50,16 @@ test('a server that has not joined has one thing to be done first', async () => 
   const card = await alice.seesScreen(/^Fleet › us-1\n/)
   expect(standOut(card)).toEqual(['Join command'])
   expect(card.text).not.toContain(NOTHING)
+  expect(card.text).toContain('Has not joined yet\n“Join command” gives the line')
+  // Nor is there what only the server itself could answer or do.
+  expect(card.buttons).toEqual([
+    ['Join command'],
+    ['Inbounds', 'Clients'],
+    ['Add inbound', 'Add client'],
+    ['Edit', 'Disable', 'Remove'],
+    ['‹ Fleet', 'Refresh'],
+  ])
+  // The controller's own server has nothing to join.
+  await alice.sends('/start srv_1')
+  await alice.seesScreen('Not checked yet')
 })

@@ -216,7 +216,7 @@ describe('add client', () => {
     await alice.taps('Disable')
     await alice.sees(/bob & <co> is disabled[^]*Done on 2 of 2/)
     await alice.taps('Open client')
-    await alice.sees('⏸ disabled')
+    await alice.sees('⏸ Disabled: its links do not work')
     await alice.taps('Delete')
     await alice.sees('The links stop working on 2 servers')
     await alice.taps('Delete')

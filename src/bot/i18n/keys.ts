@@ -94,6 +94,7 @@ export interface Texts {
   'status.error': none
   'status.partly': none
   'status.pending': none
+  'status.unchecked': none
   'status.disabled': none
   'time.seconds': { n: string | number }
   'time.minutes': { n: string | number }
@@ -103,6 +104,7 @@ export interface Texts {
   'home.error': none
   'home.partly': none
   'home.pending': none
+  'home.unchecked': none
   'home.disabled': { n: string | number }
   'home.traffic': { down: string | number; up: string | number }
   'home.updated': { time: string | number }
@@ -119,6 +121,7 @@ export interface Texts {
   'picker.search': none
   'picker.more': { n: string | number }
   'server.seen': { time: string | number }
+  'server.toJoin': none
   'server.versions': { agent: string | number; xray: string | number }
   'server.address': none
   'server.region': { region: string | number }
@@ -197,6 +200,7 @@ export interface Texts {
   'client.servers': { count: number }
   'client.lastActive': { time: string | number }
   'client.off': none
+  'client.offEverywhere': none
   'client.noLink': none
   'client.gone': none
   'client.deleteQuestion': { name: string | number }

@@ -27,8 +27,9 @@ function entriesOf(s: Services, person: Person): LinkEntry[] {
   return person.placements.flatMap(({ server, client }): LinkEntry[] => {
     const links = s.fleet.view.links(server.id, client.id)
     const common = { server, clientId: client.id, enabled: client.enabled }
-    if (links.length === 0) return [{ ...common, tag: '–', link: undefined, index: 0 }]
-    return links.map(({ tag, link }, index) => ({ ...common, tag, link, index }))
+    if (links.length === 0) return [{ ...common, tag: '–', link: undefined, index: 0, alone: true }]
+    const alone = links.length === 1
+    return links.map(({ tag, link }, index) => ({ ...common, tag, link, index, alone }))
   })
 }
 

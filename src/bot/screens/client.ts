@@ -7,16 +7,12 @@ import { type Paged, packed } from '../paging.ts'
 import type { Keyboard, Screen } from '../types.ts'
 import { serversOf } from './client-servers.ts'
 import { limitLines } from './limits.ts'
-import { qrButtons } from './qr.ts'
+import { type LinkRef, qrButtons } from './qr.ts'
 
-/** One way to connect: a link of a client on a server. `index` counts the links of that server. */
-export interface LinkEntry {
+/** One way to connect: a link of a client on a server. */
+export interface LinkEntry extends LinkRef {
   server: Server
-  clientId: number
   enabled: boolean
-  tag: string
-  link: string | undefined
-  index: number
 }
 
 /** Links on one page of a card: more would push the rest off the screen of a phone. */
@@ -66,8 +62,8 @@ export interface ClientModel {
   canDisable: boolean
 }
 
-function entryLines(entry: LinkEntry, single: boolean, t: T): Html {
-  const state = entry.enabled ? '' : ` · ${t('client.off')}`
+function entryLines(entry: LinkEntry, single: boolean, isOff: boolean, t: T): Html {
+  const state = entry.enabled || isOff ? '' : ` · ${t('client.off')}`
   const name = single ? html`<b>${entry.tag}</b>` : html`<b>${entry.server.name}</b> · ${entry.tag}`
   return lines(html`\n${statusDot(entry.server)} ${name}${state}`, linkLine(entry.link, t))
 }
@@ -77,6 +73,7 @@ export function clientScreen({ person, at, entries, single, enable, canDisable }
   const { serverId: server, clientId: client } = at
   const servers = new Set(person.placements.map((placement) => placement.server.id)).size
   const lastActive = Math.max(0, ...person.placements.map((placement) => placement.client.lastActiveAt ?? 0))
+  const isOff = person.placements.every(({ client: row }) => !row.enabled)
   const go = (page: number) => ({ server, client, page })
   const switches: Keyboard[number] = []
   if (enable !== undefined) switches.push(button(t('button.enable'), 'do', { nonce: enable }, 'success'))
@@ -86,6 +83,7 @@ export function clientScreen({ person, at, entries, single, enable, canDisable }
   return {
     place: { path: [t('crumb.clients'), person.email], page: entries },
     text: lines(
+      isOff && person.placements.length > 0 && t('client.offEverywhere'),
       t('client.traffic', {
         up: bytes(person.up),
         down: bytes(person.down),
@@ -94,7 +92,7 @@ export function clientScreen({ person, at, entries, single, enable, canDisable }
       ...limitLines(person, t),
       !single && t('client.servers', { count: servers }),
       lastActive > 0 && placed(t('client.lastActive', { time: HERE }), moment(lastActive, 'ago')),
-      ...entries.items.map((entry) => entryLines(entry, single, t)),
+      ...entries.items.map((entry) => entryLines(entry, single, isOff, t)),
       ...waitingLines(person, t),
     ),
     nonces: enable === undefined ? [] : [enable],

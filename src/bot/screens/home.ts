@@ -1,6 +1,6 @@
 import type { Server } from '#src/fleet/types.ts'
 import { button, inRows, short } from '../buttons.ts'
-import { bytes, isReachable, moment, statusDot } from '../format.ts'
+import { bytes, isReachable, moment, statusDot, statusName } from '../format.ts'
 import { HERE, type Html, html, lines, placed } from '../html.ts'
 import type { T } from '../i18n/texts.ts'
 import { type NextStep, styleOf } from '../next-step.ts'
@@ -41,7 +41,7 @@ export function homeScreen({ servers, totals, next, now }: HomeModel, t: T): Scr
       status !== 'offline' || server.lastSeen === null
         ? ''
         : html`, ${placed(t('home.seen', { time: HERE }), moment(server.lastSeen, 'ago'))}`
-    return html`${statusDot(server)} <b>${short(server.name)}</b> ${t(`home.${status}`)}${seen}`
+    return html`${statusDot(server)} <b>${short(server.name)}</b> ${t(`home.${statusName({ kind: server.kind, status })}`)}${seen}`
   }
   return {
     place: { path: [] },

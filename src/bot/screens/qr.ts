@@ -10,7 +10,12 @@ export interface LinkRef {
   tag: string
   link: string | undefined
   index: number
+  /** It is the only one of the client on that server. */
+  alone: boolean
 }
+
+/** What fits a button of half a phone's width; a longer label would lose the part that tells it from the others. */
+const HALF_A_ROW = 16
 
 /**
  * A button for the QR picture of every link; where a server has several, they are told apart by inbound. `single`: there
@@ -20,8 +25,7 @@ export function qrButtons(entries: readonly LinkRef[], single: boolean, t: T): K
   const buttons = entries
     .filter((entry) => entry.link !== undefined)
     .map((entry) => {
-      const alone = entries.filter((other) => other.server.id === entry.server.id).length === 1
-      const place = [...(single ? [] : [entry.server.name]), ...(alone ? [] : [entry.tag])].join(' · ')
+      const place = [...(single ? [] : [entry.server.name]), ...(entry.alone ? [] : [entry.tag])].join(' · ')
       const label = place === '' ? t('button.qrCode') : t('button.qr', { place })
       return button(label, 'qr', {
         server: entry.server.id,
@@ -29,5 +33,5 @@ export function qrButtons(entries: readonly LinkRef[], single: boolean, t: T): K
         link: entry.index,
       })
     })
-  return inRows(buttons, 2)
+  return inRows(buttons, buttons.some(({ text }) => text.length > HALF_A_ROW) ? 1 : 2)
 }

@@ -103,6 +103,7 @@ const entries = fleet.map((each) => ({
   tag: inbound.tag,
   link: `vless://${'x'.repeat(400)}`,
   index: 99,
+  alone: true,
 }))
 /** Links that carry names in other scripts, each letter nine characters long: one may come near a whole message. */
 const longEntries = entries.map((entry, i) => ({

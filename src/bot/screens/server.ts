@@ -1,7 +1,7 @@
 import type { SystemStats } from '#src/contract/index.ts'
 import type { Server } from '#src/fleet/types.ts'
 import { button, short } from '../buttons.ts'
-import { bytes, duration, moment, percent, statusDot } from '../format.ts'
+import { bytes, duration, isToJoin, moment, percent, statusDot, statusName } from '../format.ts'
 import { HERE, html, lines, placed } from '../html.ts'
 import { errorWords, type T } from '../i18n/texts.ts'
 import type { NextStep } from '../next-step.ts'
@@ -34,7 +34,7 @@ function loadLine(load: Load, t: T): string {
 }
 
 function stateWords(server: Server, t: T): string {
-  return server.enabled ? t(`status.${server.status}`) : t('status.disabled')
+  return server.enabled ? t(`status.${statusName(server)}`) : t('status.disabled')
 }
 
 /** One server: how it is, what runs on it, and what can be done with it. */
@@ -51,7 +51,9 @@ export function serverScreen(model: ServerModel, t: T): Screen {
       away &&
         server.lastSeen !== null &&
         placed(t('server.seen', { time: HERE }), moment(server.lastSeen, 'ago')),
-      t('server.versions', { xray: short(server.xrayVersion ?? '–'), agent: short(server.version ?? '–') }),
+      isToJoin(server) && t('server.toJoin'),
+      server.status !== 'pending' &&
+        t('server.versions', { xray: short(server.xrayVersion ?? '–'), agent: short(server.version ?? '–') }),
       server.publicAddress !== null && html`${t('server.address')} <code>${server.publicAddress}</code>`,
       server.region !== '' && t('server.region', { region: server.region }),
       server.enabled && server.status !== 'pending' && loadLine(model.load, t),
