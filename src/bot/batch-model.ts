@@ -9,6 +9,7 @@ interface KnownInput {
   id?: string
   tag?: string
   domain?: string
+  protocol?: string
   email?: string
   enabled?: boolean
   clients?: { email: string }[]
@@ -60,16 +61,11 @@ export function batchModel(fleet: Fleet, id: string, tasks: TaskView[], settled:
       return { ...ofClient, next: [[button(t('button.clients'), 'clients', list)], home] }
     }
     case 'addInbound': {
-      // What one adds an inbound for: clients, and where there is one server, on it.
-      const add = button(
-        t('button.addClient'),
-        'addClient',
-        { server: main.length === 1 ? serverId : 0 },
-        'primary',
-      )
       const isThere = settled && main.some(({ status }) => status === 'applied' || status === 'unchanged')
-      const next = isThere ? [[add], ...inboundButtons(fleet, main, name, t), home] : [home]
-      return { ...ofInbound, next }
+      const next = isThere
+        ? [...clientFor(fleet, main, name, t), ...inboundButtons(fleet, main, name, t)]
+        : []
+      return { ...ofInbound, next: [...next, home] }
     }
     case 'enableInbound':
     case 'disableInbound':
@@ -197,6 +193,22 @@ function clientButtons(fleet: Fleet, email: string, t: T): Keyboard {
         { server: at.server.id, client: at.client.id, page: 0 },
         'primary',
       ),
+    ],
+  ]
+}
+
+/** What one adds an inbound for: a client, and where it is one inbound, in that; nobody stands in a tunnel. */
+function clientFor(fleet: Fleet, tasks: TaskView[], tag: string, t: T): Keyboard {
+  const [task, ...others] = tasks
+  if (task === undefined || inputOf(task).protocol === 'tunnel') return []
+  const server = others.length === 0 ? task.serverId : 0
+  const made = fleet.view.inbounds(server).find((row) => row.tag === tag)
+  const label = t('button.addClient')
+  return [
+    [
+      made === undefined
+        ? button(label, 'addClient', { server }, 'primary')
+        : button(label, 'addClientTo', { server, inbound: made.id }, 'primary'),
     ],
   ]
 }

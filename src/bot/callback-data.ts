@@ -78,6 +78,8 @@ const verbs = {
   /** Server 0: ask which. */
   addInbound: ['wi', server],
   addClient: ['wc', server],
+  /** Into this inbound. */
+  addClientTo: ['wn', { server: int, inbound: int }],
   getCertificate: ['wg', server],
   editField: ['we', { server: int, field: oneOf(...editFields) }],
   help: ['?', {}],

@@ -186,6 +186,10 @@ describe('an inbound for a domain', () => {
     await alice.taps('Create')
     const result = await alice.seesScreen('failed: 1')
     expect(result.text).toContain('nginx has it')
+    // The reason is said once.
+    expect(result.text).toContain(
+      '❌ de-1 · trojan-443: not done, since the certificate is missing\n\nfailed: 1',
+    )
     node.refuseOrders()
     await alice.taps('Retry failed')
     const retried = await alice.seesScreen('Inbound trojan-443 is added')

@@ -39,6 +39,26 @@ async function toInbounds(server: string): Promise<void> {
 /** What stands on the buttons now. */
 const labels = (): string[] => house.alice.screen().buttons.flat()
 
+test('a client that is begun from an inbound goes into that one, without a question', async () => {
+  const { alice } = house
+  const server = await house.join('de-1')
+  await addInbounds(server, 3)
+  await alice.sends(`/start srv_${server.id}`)
+  await alice.seesScreen(/^Fleet › de-1\n/)
+  await alice.taps('Inbounds')
+  await alice.seesScreen('3 inbounds')
+  await alice.taps((button) => button.text.includes('door-1001'))
+  await alice.seesScreen('Clients: 0')
+  await alice.taps('Add client')
+  await alice.seesScreen('Step 1/2')
+  await alice.sends('anna')
+  await alice.seesScreen('Inbounds: door-1001\n')
+  await alice.taps('Create')
+  await alice.sees('anna is added')
+  const of = house.fleet.view.person('anna')?.placements[0]?.client.inbounds ?? []
+  expect(of.map((id) => house.fleet.view.inbound(server.id, id)?.tag)).toEqual(['door-1001'])
+})
+
 describe('a client of a server with more inbounds than a message has buttons', () => {
   test('picks them page by page, or by a part of a name', async () => {
     const { alice } = house
@@ -106,4 +126,19 @@ test('what is ticked, but is not on the servers chosen after, counts no more', a
   await alice.seesScreen('Through which inbounds?')
   expect(labels()).toContain('☐ other · 8080')
   expect(labels().some((label) => label.startsWith('Continue'))).toBe(false)
+})
+
+test('an inbound whose port or name is taken on some of the servers: they are named before it is made', async () => {
+  const { alice } = house
+  for (const name of ['de-1', 'nl-1', 'us-1']) await house.join(name, name === 'us-1' ? 'other' : 'ss-9090')
+  await alice.sends('/inbound')
+  await alice.seesScreen('How shall clients connect?')
+  await alice.taps('Shadowsocks 2022')
+  await alice.seesScreen('On which port?')
+  await alice.sends('9090')
+  await alice.seesScreen('What is the inbound called?')
+  await alice.taps('ss-9090')
+  await alice.seesScreen('On which servers?')
+  await alice.taps('All servers')
+  await alice.seesScreen('⚠️ Here the port or the name is taken already, so it will fail: de-1, nl-1.')
 })

@@ -286,7 +286,7 @@ export interface Texts {
   'addInbound.targetHint': none
   'addInbound.badTarget': none
   'addInbound.servers': none
-  'addInbound.clash': { server: string | number }
+  'addInbound.clash': { servers: string | number }
   'addInbound.sumPort': { port: string | number }
   'addInbound.sumTag': { tag: string | number }
   'addInbound.sumTarget': { target: string | number }
@@ -391,6 +391,7 @@ export interface Texts {
   'batch.restart.done': none
   'batch.other.doing': none
   'batch.other.done': none
+  'batch.needed': none
   'batch.follows': none
   'batch.followsEnabled': none
   'batch.working': { count: number; done: string | number }

@@ -13,6 +13,7 @@ type Starting =
   | 'addServer'
   | 'addInbound'
   | 'addClient'
+  | 'addClientTo'
   | 'placeClient'
   | 'getCertificate'
   | 'editField'
@@ -89,6 +90,7 @@ export function startRoutes(s: Services): Routes<Starting> {
     addServer: { need: 'admin', run: (ctx) => start(ctx, 'addServer', {}) },
     addInbound: { need: 'inbounds.add', run: (ctx, fields) => start(ctx, 'addInbound', fields) },
     addClient: { need: 'clients.add', run: (ctx, fields) => start(ctx, 'addClient', fields) },
+    addClientTo: { need: 'clients.add', run: (ctx, fields) => start(ctx, 'addClient', fields) },
     placeClient: { need: 'clients.add', run: (ctx, fields) => start(ctx, 'placeClient', fields) },
     getCertificate: {
       need: 'certificates.generate',

@@ -46,15 +46,24 @@ const MARKS = {
   skipped: '❌',
 } as const
 
-function taskLine(task: TaskView, { settled, disabled }: BatchModel, t: T): Html {
+function taskLine(task: TaskView, { settled, disabled, tasks }: BatchModel, t: T): Html {
   const isTold = MARKS[task.status] === '❌' || (settled && !isAway(task))
   const why =
     task.error !== null && isTold
-      ? html`: ${short(errorWords(t, task.error), 200)}`
+      ? html`: ${lacksCertificate(task, tasks) ? t('batch.needed') : short(errorWords(t, task.error), 200)}`
       : settled && MARKS[task.status] === '⏳'
         ? html`: ${t(disabled.has(task.serverId) ? 'batch.followsEnabled' : 'batch.follows')}`
         : ''
   return html`${MARKS[task.status]} ${short(task.serverName, 80)}${why}`
+}
+
+/** It has no certificate since getting that one failed, which is told of already. */
+function lacksCertificate({ serverId, error }: TaskView, tasks: readonly TaskView[]): boolean {
+  const isNotGot = tasks.some(
+    (task) =>
+      task.serverId === serverId && task.operation === 'certificates.generate' && MARKS[task.status] === '❌',
+  )
+  return error?.code === 'CERTIFICATE_NOT_FOUND' && isNotGot
 }
 
 /** How many servers are done with all that a change is there, wait for some of it, or failed at some of it. */
@@ -79,7 +88,7 @@ export function batchScreen(model: BatchModel, t: T): Screen {
   const { done, waiting, failed, total } = perServer(tasks)
   const isDone = settled && failed === 0 && waiting === 0
   const counts = [
-    t('batch.countDone', { n: done }),
+    ...(done > 0 ? [t('batch.countDone', { n: done })] : []),
     ...(waiting > 0 ? [t('batch.countWaiting', { n: waiting })] : []),
     ...(failed > 0 ? [t('batch.countFailed', { n: failed })] : []),
   ]

@@ -64,7 +64,7 @@ export function inboundScreen(model: { server: Server; inbound: InboundRow; enab
           : button(t('button.enable'), 'do', { nonce: enable }, 'success'),
         button(t('button.delete'), 'deleteInbound', here, 'danger'),
       ],
-      ...(takesClients ? [[button(t('button.addClient'), 'addClient', { server: server.id })]] : []),
+      ...(takesClients ? [[button(t('button.addClient'), 'addClientTo', here, 'primary')]] : []),
       [button(t('button.back'), 'inbounds', { server: server.id, page: 0 })],
     ],
   }

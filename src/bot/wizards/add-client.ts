@@ -4,6 +4,7 @@ import type { Runtime } from '#src/runtime.ts'
 import { button } from '../buttons.ts'
 import { namesOf } from '../format.ts'
 import { type LimitsDraft, endInput, noLimits } from '../limit-input.ts'
+import { nameKey } from '../name-key.ts'
 import type { Services } from '../services.ts'
 import { type InboundChoice, inboundStep, tagsMeant, tagsOf } from './inbound-step.ts'
 import { limitWords, limitsStep } from './limits-step.ts'
@@ -24,6 +25,8 @@ import { again, type Step, type Wizard } from './wizard.ts'
 interface Answers extends InboundChoice {
   name: string
   offered: string
+  /** The inbound it was begun from, which then is not asked for. */
+  into: string | null
   limits: LimitsDraft
   /** Asked for: most clients have none, and are not asked. */
   wantsLimits: boolean
@@ -51,6 +54,12 @@ const name: Step<Answers> = textStep({
 })
 
 const inbounds = inboundStep<Answers>()
+
+/** Not where there is one only, nor for the one it was begun from, if that is still there. */
+function asksInbounds(answers: Answers, fleet: Fleet): boolean {
+  const known = tagsOf(answers, fleet)
+  return known.length !== 1 && !known.some(({ tag }) => tag === answers.into)
+}
 
 /** A target per server and inbound; servers without any of the inbounds. */
 function placements(
@@ -101,7 +110,7 @@ const summary: Step<Answers> = {
 }
 
 /** Name, servers, inbounds, limits where they are asked for, then one client with the same credentials everywhere. */
-export function addClientWizard(s: Services): Wizard<Answers, { server: number }> {
+export function addClientWizard(s: Services): Wizard<Answers, { server: number; inbound?: number }> {
   const noInbound = (
     servers: Server[],
     t: Parameters<typeof reachLine>[1],
@@ -111,12 +120,14 @@ export function addClientWizard(s: Services): Wizard<Answers, { server: number }
   const servers = serverStep<Answers>({ question: (t) => t('addClient.servers'), check: noInbound })
   return {
     need: 'clients.add',
-    begin({ server }, { fleet, runtime, t }) {
+    begin({ server, inbound = 0 }, { fleet, runtime, t }) {
+      const into = fleet.view.inbound(server, inbound)?.tag ?? null
       const answers: Answers = {
         ...noServers(server),
         name: '',
         offered: freeName(fleet, runtime),
-        tags: nothingPicked,
+        into,
+        tags: into === null ? nothingPicked : { ...nothingPicked, keys: [nameKey(into)] },
         limits: noLimits,
         wantsLimits: false,
       }
@@ -135,7 +146,7 @@ export function addClientWizard(s: Services): Wizard<Answers, { server: number }
       name,
       ...(asksServers(answers, fleet) ? [servers] : []),
       // Before the servers are known the number of inbounds is not: then the question is counted.
-      ...(tagsOf(answers, fleet).length === 1 ? [] : [inbounds]),
+      ...(asksInbounds(answers, fleet) ? [inbounds] : []),
       ...(answers.wantsLimits ? [limitsStep<Answers>()] : []),
       summary,
     ],

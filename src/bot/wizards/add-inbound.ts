@@ -5,6 +5,7 @@ import { customTemplate } from '#src/fleet/custom.ts'
 import { type Template, templates } from '#src/fleet/templates.ts'
 import type { Fleet, Server } from '#src/fleet/types.ts'
 import type { Runtime } from '#src/runtime.ts'
+import { namesOf } from '../format.ts'
 import type { Services } from '../services.ts'
 import {
   asksServers,
@@ -64,10 +65,10 @@ function inboundOf(answers: Answers, random = '0'.repeat(16)): OperationInput<'i
   return withExtras(recipe(answers).make({ tag: name, port: number, target, domain, random }), answers)
 }
 
-/** Of these the first server on which another inbound has this port. */
-function portUser(fleet: Fleet, servers: Server[], answers: Answers): Server | undefined {
+/** Of these the servers on which another inbound has this port. */
+function portUsers(fleet: Fleet, servers: Server[], answers: Answers): Server[] {
   const wanted = inboundOf({ ...answers, tag: 'new' })
-  return servers.find((server) => portHolder(fleet.view.inbounds(server.id), wanted) !== undefined)
+  return servers.filter((server) => portHolder(fleet.view.inbounds(server.id), wanted) !== undefined)
 }
 
 /** A port no inbound of the fleet uses. */
@@ -91,7 +92,7 @@ const port: Step<Answers> = textStep({
   offers(answers, { fleet }) {
     const looksLikeWeb = asks(answers) === 'site' || asks(answers) === 'certificate'
     const offersHttps =
-      looksLikeWeb && portUser(fleet, candidates(fleet), { ...answers, port: HTTPS }) === undefined
+      looksLikeWeb && portUsers(fleet, candidates(fleet), { ...answers, port: HTTPS }).length === 0
     return [...(offersHttps ? [HTTPS] : []), answers.offered].map((value) => ({
       text: String(value),
       value: String(value),
@@ -102,7 +103,7 @@ const port: Step<Answers> = textStep({
     if (!parsed.success) return { stay: answers, error: t('addInbound.badPort') }
     const next = { ...answers, port: parsed.data }
     const known = answers.from === 0 && !fleet.servers.isSingle() ? [] : chosenServers(answers, fleet)
-    const user = portUser(fleet, known, next)
+    const [user] = portUsers(fleet, known, next)
     if (user !== undefined)
       return { stay: answers, error: t('addInbound.portTaken', { port: text, server: user.name }) }
     return { next }
@@ -128,18 +129,19 @@ const further = {
   nothing: [],
 }
 
-/** What would go wrong on these servers, said before anything is made. */
-function clash(answers: Answers, servers: Server[], fleet: Fleet): Server | undefined {
-  const named = servers.find((server) =>
-    fleet.view.inbounds(server.id).some((inbound) => inbound.tag === answers.tag),
+/** Of these the servers where it would go wrong, said before anything is made. */
+function clashes(answers: Answers, servers: Server[], fleet: Fleet): Server[] {
+  const full = new Set(portUsers(fleet, servers, answers))
+  return servers.filter(
+    (server) =>
+      full.has(server) || fleet.view.inbounds(server.id).some((inbound) => inbound.tag === answers.tag),
   )
-  return named ?? portUser(fleet, servers, answers)
 }
 
 const summary: Step<Answers> = {
   ask(answers, { fleet, t }) {
     const servers = chosenServers(answers, fleet)
-    const taken = clash(answers, servers, fleet)
+    const taken = clashes(answers, servers, fleet).map((server) => server.name)
     const { target } = answers
     const made = inboundOf(answers)
     return {
@@ -156,7 +158,7 @@ const summary: Step<Answers> = {
         !fleet.servers.isSingle() &&
           t('addInbound.sumServers', { servers: choiceWords(servers, answers, t) }),
         reachLine(servers, t),
-        taken !== undefined && `⚠️ ${t('addInbound.clash', { server: taken.name })}`,
+        taken.length > 0 && `⚠️ ${t('addInbound.clash', { servers: namesOf(taken) })}`,
       ],
       rows: [
         ...extraRows(answers, made, t),

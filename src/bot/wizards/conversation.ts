@@ -16,7 +16,7 @@ import type { Input, WizardEnv } from './wizard.ts'
  * The shape of the replay log below and of Run: a draft of another version is dropped. The log is always
  * external, (wait, external)*, so a change inside a wizard needs no new version unless its answers change shape.
  */
-export const WIZARD_VERSION = 7
+export const WIZARD_VERSION = 8
 
 /** The name under which the one conversation of this bot is known. */
 export const WIZARD = 'wizard'
