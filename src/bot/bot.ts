@@ -11,6 +11,7 @@ import { createCommands, registerCommands } from './commands.ts'
 import { deliver } from './deliver.ts'
 import { loadLanguages } from './i18n/texts.ts'
 import { keepHouse } from './housekeeping.ts'
+import { lookUpByDns } from './domain-check.ts'
 import { createInboxWorkers } from './inbox.ts'
 import { createLive } from './live.ts'
 import { createMenus } from './menus.ts'
@@ -90,6 +91,7 @@ export function createBot(deps: BotDeps): Bot {
     live,
     taps,
     chats,
+    lookUp: deps.lookUp ?? ((name) => lookUpByDns(name)),
     signal,
     answered: (ctx, work) => answered(ctx, runtime, work),
     runBatch: (ctx, request) => runBatch(s, followers, ctx, request),

@@ -1,5 +1,6 @@
 import type { OperationName } from '#src/contract/index.ts'
 import type { Change, Target } from '#src/fleet/types.ts'
+import type { LookUp } from './domain-check.ts'
 import type { Live } from './live.ts'
 import type { Chats } from './store/chats.ts'
 import type { Taps } from './store/taps.ts'
@@ -17,6 +18,7 @@ export interface Services extends BotDeps {
   live: Live
   taps: Taps<Intent>
   chats: Chats
+  lookUp: LookUp
   /** Ends with the bot: timers and background work hang on it. */
   signal: AbortSignal
   /** Answers the tap within a second, whatever `work` does; what it returns is said in the answer. */

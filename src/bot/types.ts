@@ -8,6 +8,7 @@ import type { Log } from '#src/log.ts'
 import type { Runtime } from '#src/runtime.ts'
 import type { Db } from '#src/store/drizzle.ts'
 import type { SecretBox } from '#src/trust/secret-box.ts'
+import type { LookUp } from './domain-check.ts'
 import type { Html } from './html.ts'
 import type { Language, T } from './i18n/texts.ts'
 import type { TelegramLine } from './telegram-fetch.ts'
@@ -27,6 +28,8 @@ export interface BotDeps {
   checkServer?: (serverId: number) => Promise<void>
   /** Carries the calls to Telegram; for proxies and tests. */
   line?: TelegramLine
+  /** Finds the addresses of a name; for tests. */
+  lookUp?: LookUp
   faults?: Faults | undefined
 }
 

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { type Bot, createBot } from '#src/bot/bot.ts'
+import type { LookUp } from '#src/bot/domain-check.ts'
 import type { BotDeps } from '#src/bot/types.ts'
 import { createFleet } from '#src/fleet/fleet.ts'
 import type { ServerConnector } from '#src/contract/index.ts'
@@ -25,6 +26,8 @@ export interface BotHouse {
   checked: number[]
   /** What a check that is asked for in the chat waits for. */
   checking: () => Promise<void>
+  /** Where names lead; nobody says so unless told. */
+  lookUp: LookUp
   db(): Db
   nodeOf(server: Server): SimulatedNode
   /** A server that has joined and answers; its inbound, if it is to have one. */
@@ -121,6 +124,7 @@ export async function openBotHouse(options: BotHouseOptions = {}): Promise<BotHo
         checked.push(id)
         return house.checking()
       },
+      lookUp: (name) => house.lookUp(name),
       line: { fetch: alive, close: () => Promise.resolve() },
     }
     return { bot: createBot(deps), die: () => void (dead = true) }
@@ -138,6 +142,7 @@ export async function openBotHouse(options: BotHouseOptions = {}): Promise<BotHo
     log,
     checked,
     checking: () => Promise.resolve(),
+    lookUp: () => Promise.resolve(undefined),
     db: () => store.db(),
     nodeOf,
     async join(name, inbound) {

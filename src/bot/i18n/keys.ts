@@ -65,6 +65,7 @@ export interface Texts {
   'button.certificates': none
   'button.getCertificate': none
   'button.renew': none
+  'button.lookAgain': none
   'button.allInbounds': none
   'button.addToServers': none
   'button.addToInbounds': none
@@ -533,6 +534,9 @@ export interface Texts {
   'getCertificate.badDomain': none
   'getCertificate.proof': { domain: string | number }
   'getCertificate.leadsTo': { address: string | number; domain: string | number }
+  'getCertificate.leadsNowhere': { domain: string | number }
+  'getCertificate.leadsElsewhere': { domain: string | number; found: string | number; own: string | number }
+  'getCertificate.leadsAside': { domain: string | number; servers: string | number }
   'getCertificate.free': none
   'getCertificate.inTheWay': { port: string | number; tag: string | number }
   'getCertificate.through': { port: string | number }

@@ -2,6 +2,7 @@ import { fullName } from '#src/contract/certificates.ts'
 import { hostName } from '#src/contract/stream.ts'
 import type { Change, Fleet, Server } from '#src/fleet/types.ts'
 import { challengeFor, challengePorts } from '../challenges.ts'
+import { type Leading, leadsTo } from '../domain-check.ts'
 import { namesOf } from '../format.ts'
 import type { T } from '../i18n/texts.ts'
 import { domainsHeld } from '../routes/certificates.ts'
@@ -15,9 +16,11 @@ export interface CertificateChoice {
   /** Of the chosen servers those that hold no certificate for the domain, and those that do not say. */
   lacking: number[]
   silent: number[]
+  /** Where the domain leads, seen from each that is to get a certificate for it. */
+  leads: { server: number; leading: Leading }[]
 }
 
-export const noCertificate: CertificateChoice = { domain: null, lacking: [], silent: [] }
+export const noCertificate: CertificateChoice = { domain: null, lacking: [], silent: [], leads: [] }
 
 /** Which certificate an inbound shows: its own, or that for a domain. */
 export function certificateStep<A extends CertificateChoice>(): Step<A> {
@@ -37,6 +40,12 @@ export function certificateStep<A extends CertificateChoice>(): Step<A> {
   })
 }
 
+async function leadsOf(s: Services, domain: string, servers: number[]): Promise<CertificateChoice['leads']> {
+  if (servers.length === 0) return []
+  const looked = s.lookUp(domain)
+  return Promise.all(servers.map(async (server) => ({ server, leading: await leadsTo(s, looked, server) })))
+}
+
 /** Asks servers whether they hold the certificate, all at once. */
 export async function lookAtCertificates(
   s: Services,
@@ -45,10 +54,12 @@ export async function lookAtCertificates(
 ): Promise<CertificateChoice> {
   if (domain === null) return noCertificate
   const answers = await Promise.all(servers.map(async ({ id }) => ({ id, held: await domainsHeld(s, id) })))
+  const lacking = answers.filter(({ held }) => held?.includes(domain) === false).map(({ id }) => id)
   return {
     domain,
-    lacking: answers.filter(({ held }) => held?.includes(domain) === false).map(({ id }) => id),
+    lacking,
     silent: answers.filter(({ held }) => held === undefined).map(({ id }) => id),
+    leads: fullName.safeParse(domain).success ? await leadsOf(s, domain, lacking) : [],
   }
 }
 
@@ -66,9 +77,35 @@ export function certificateOrder(
   return { operation: 'certificates.generate', targets }
 }
 
+/** What would make an authority refuse a domain; nothing where it leads to the server, or where nobody can tell. */
+export function leadingLines(domain: string, leads: Leading, t: T): string[] {
+  if (leads.to === 'nowhere') return [`⚠️ ${t('getCertificate.leadsNowhere', { domain })}`]
+  if (leads.to !== 'elsewhere') return []
+  const [found, own] = [namesOf(leads.found), namesOf(leads.own)]
+  return [`⚠️ ${t('getCertificate.leadsElsewhere', { domain, found, own })}`]
+}
+
+/** Of several servers those that the domain does not lead to: it can lead to one of them, as a rule. */
+function strayLines(
+  domain: string,
+  leads: CertificateChoice['leads'],
+  names: (ids: number[]) => string,
+  t: T,
+): string[] {
+  const [first] = leads
+  if (first !== undefined && leads.length === 1) return leadingLines(domain, first.leading, t)
+  const of = (to: Leading['to']): number[] =>
+    leads.filter(({ leading }) => leading.to === to).map(({ server }) => server)
+  const [nowhere, elsewhere] = [of('nowhere'), of('elsewhere')]
+  if (nowhere.length > 0) return [`⚠️ ${t('getCertificate.leadsNowhere', { domain })}`]
+  return elsewhere.length === 0
+    ? []
+    : [`⚠️ ${t('getCertificate.leadsAside', { domain, servers: names(elsewhere) })}`]
+}
+
 /** What is to be known of the certificate before the inbound is made. */
 export function certificateLines(choice: CertificateChoice, fleet: Fleet, t: T): string[] {
-  const { domain, lacking, silent } = choice
+  const { domain, lacking, silent, leads } = choice
   if (domain === null) return [t('addInbound.sumOwn')]
   const names = (ids: number[]): string => namesOf(ids.flatMap((id) => fleet.servers.find(id)?.name ?? []))
   const order = certificateOrder(choice, fleet)
@@ -84,6 +121,7 @@ export function certificateLines(choice: CertificateChoice, fleet: Fleet, t: T):
       : [
           `🔑 ${t('addInbound.getsFirst', { servers: names(lacking), domain, port: [...ports].join(', ') })}`,
         ]),
+    ...(order === undefined ? [] : strayLines(domain, leads, names, t)),
     ...(order === undefined && lacking.length > 0
       ? [`⚠️ ${t('addInbound.noneGiven', { servers: names(lacking), domain })}`]
       : []),

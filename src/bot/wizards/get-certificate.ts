@@ -1,15 +1,19 @@
 import { type Challenge, challenges, fullName } from '#src/contract/certificates.ts'
 import { challengeFor, challengePorts, inTheWay } from '../challenges.ts'
+import { type Leading, leadsTo } from '../domain-check.ts'
 import { html } from '../html.ts'
 import type { Services } from '../services.ts'
+import { leadingLines } from './certificate-step.ts'
 import { noServers, refusedServers } from './server-step.ts'
 import { textStep } from './text-step.ts'
-import { again, type Step, type Wizard } from './wizard.ts'
+import { again, type Choice, type Step, type Wizard } from './wizard.ts'
 
 interface Answers {
   server: number
   domain: string
   challenge: Challenge
+  /** What was found of the domain when it was looked up. */
+  leads: Leading
 }
 
 const domain: Step<Answers> = textStep({
@@ -24,7 +28,8 @@ const domain: Step<Answers> = textStep({
 
 /** How it is proven, which is also the last word before it is: what must be so is said here. */
 const proof: Step<Answers> = {
-  ask({ server, domain: name }, { fleet, t }) {
+  ask({ server, domain: name, leads }, { fleet, t }) {
+    const isLed = leads.to === 'here' || leads.to === 'unknown'
     const inbounds = fleet.view.inbounds(server)
     const row = fleet.servers.find(server)
     const best = challengeFor(inbounds)
@@ -38,18 +43,23 @@ const proof: Step<Answers> = {
         t('getCertificate.proof', { domain: name }),
         '',
         // Where it has no address of its own in links, its name says which machine is meant.
-        t('getCertificate.leadsTo', { domain: name, address: row?.publicAddress ?? row?.name ?? '' }),
+        t('getCertificate.leadsTo', { domain: name, address: row?.publicAddress ?? row?.name ?? '' }) +
+          (leads.to === 'here' ? ' ✅' : ''),
         t('getCertificate.free'),
+        ...leadingLines(name, leads, t),
         ...blocked.map((line) => html`⚠️ ${line}`),
       ],
-      rows: challenges.map((challenge) => [
-        {
-          text: t('getCertificate.through', { port: challengePorts[challenge] }),
-          verb: 'prove',
-          arg: challenge,
-          ...(challenge === best ? { style: 'success' as const } : {}),
-        },
-      ]),
+      rows: [
+        ...challenges.map((challenge): Choice[] => [
+          {
+            text: t('getCertificate.through', { port: challengePorts[challenge] }),
+            verb: 'prove',
+            arg: challenge,
+            ...(challenge === best && isLed ? { style: 'success' } : {}),
+          },
+        ]),
+        ...(isLed ? [] : [[{ text: t('button.lookAgain'), verb: 'look', style: 'primary' as const }]]),
+      ],
     }
   },
   answer(answers, input) {
@@ -60,18 +70,25 @@ const proof: Step<Answers> = {
 
 /** A domain and how it is proven; then the server gets a certificate for it from the certificate authority. */
 export function getCertificateWizard(s: Services): Wizard<Answers, { server: number }> {
+  const seen: Step<Answers> = {
+    ...proof,
+    look: async (answers) => ({
+      ...answers,
+      leads: await leadsTo(s, s.lookUp(answers.domain), answers.server),
+    }),
+  }
   return {
     need: 'certificates.generate',
     begin({ server }, { fleet, t }) {
       const refusal = refusedServers(noServers(server), fleet, t)
-      return refusal ?? { answers: { server, domain: '', challenge: 'http-01' } }
+      return refusal ?? { answers: { server, domain: '', challenge: 'http-01', leads: { to: 'unknown' } } }
     },
     crumbs: ({ server }, { fleet, t }) => [
       fleet.servers.find(server)?.name ?? '?',
       t('crumb.certificates'),
       t('button.getCertificate'),
     ],
-    steps: () => [domain, proof],
+    steps: () => [domain, seen],
     origin: ({ server }) => server,
     async finish({ server, domain: name, challenge }, { id }, ctx) {
       const targets = [{ serverId: server, input: { domain: name, method: challenge } }]
