@@ -69,7 +69,7 @@ describe('screens', () => {
     house.fleet.servers.report(server.id, { status: 'offline', lastError: 'no answer' })
     await alice.sends('/start')
     const home = await alice.seesScreen('of 3 online')
-    expect(home.text).toContain('🔴 de-1 offline')
+    expect(home.text).toContain('🔴 de-1: offline')
     // Worst first; the local server has no node behind it here.
     expect(home.buttons[0]).toEqual(['🔴 de-1', '⚪ Default Local Server'])
 

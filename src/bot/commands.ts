@@ -2,7 +2,7 @@ import type { Api } from 'grammy'
 import type { Need } from './access.ts'
 import { decodeTap, type Tap } from './callback-data.ts'
 import type { T } from './i18n/texts.ts'
-import { showClients, showFoundServers } from './routes/browse.ts'
+import { showClients, showFoundClients, showFoundServers } from './routes/browse.ts'
 import type { Dispatch } from './router.ts'
 import type { Services } from './services.ts'
 import type { BotContext } from './types.ts'
@@ -50,8 +50,7 @@ export function createCommands(s: Services, dispatch: Dispatch): Record<CommandN
     },
     find: {
       need: 'viewer',
-      run: (ctx, argument) =>
-        showClients(s, ctx, { server: 0, page: 0, filter: 'all', found: 'no' }, argument.slice(0, 64)),
+      run: (ctx, argument) => showFoundClients(s, ctx, argument.trim().slice(0, 64)),
     },
     cancel: go('viewer', () => ({ verb: 'home', fields: {} })),
     help: go('viewer', () => ({ verb: 'help', fields: {} })),

@@ -4,9 +4,9 @@ import type { InlineKeyboardMarkup, UserFromGetMe } from 'grammy/types'
 import type { Fleet, Server } from '#src/fleet/types.ts'
 import { short } from './buttons.ts'
 import type { Tap } from './callback-data.ts'
-import { isToJoin } from './format.ts'
+import { isReachable, isToJoin } from './format.ts'
 import type { TextKey, Texts } from './i18n/keys.ts'
-import { nextStep } from './next-step.ts'
+import { type NextStep, nextStep } from './next-step.ts'
 import { pageOf, type Paged } from './paging.ts'
 import { serverLabel, troubleFirst } from './server-list.ts'
 import type { BotContext, MenuRef, Stage } from './types.ts'
@@ -58,6 +58,12 @@ function payloadOf(ctx: BotContext): string {
 
 const waits = (server: Server | undefined): boolean => server !== undefined && isToJoin(server)
 
+/** What stands out on a server's screen: what is wrong comes before what could be added. */
+function whatNext(server: Server, fleet: Fleet): NextStep | 'restart' | undefined {
+  if (server.enabled && server.status === 'error') return 'restart'
+  return server.enabled && isReachable(server) ? nextStep(fleet, [server.id]) : undefined
+}
+
 function serverMenu(fleet: Fleet, go: (ctx: BotContext, tap: Tap) => Promise<void>): Menu<BotContext> {
   const idOf = (ctx: BotContext): number => Number(payloadOf(ctx))
   const menu = new Menu<BotContext>('server', {
@@ -92,7 +98,7 @@ function serverMenu(fleet: Fleet, go: (ctx: BotContext, tap: Tap) => Promise<voi
       verb: 'clients',
       fields: { server, page: 0, filter: 'all', found: 'no' },
     })).row()
-    const next = waits(found) ? undefined : nextStep(fleet, [id])
+    const next = found === undefined ? undefined : whatNext(found, fleet)
     const addInbound = add('button.addInbound', (server) => ({ verb: 'addInbound', fields: { server } }))
     if (next === 'addInbound') addInbound.primary()
     const addClient = add('button.addClient', (server) => ({ verb: 'addClient', fields: { server } }))
@@ -102,7 +108,9 @@ function serverMenu(fleet: Fleet, go: (ctx: BotContext, tap: Tap) => Promise<voi
     if (!waits(found)) {
       add('button.certificates', (server) => ({ verb: 'certificates', fields: { server, page: 0 } })).row()
       add('button.usage', (server) => ({ verb: 'usage', fields: { server } }))
-      add('button.restart', (server) => ({ verb: 'restart', fields: { server } })).row()
+      const restart = add('button.restart', (server) => ({ verb: 'restart', fields: { server } }))
+      if (next === 'restart') restart.primary()
+      range.row()
     }
     add('button.edit', (server) => ({ verb: 'editServer', fields: { server } }))
     add(found?.enabled === false ? 'button.enable' : 'button.disable', (server) => ({

@@ -43,6 +43,17 @@ test('where there is no inbound, that is what is suggested, and said; then a cli
   expect(standOut(await alice.seesScreen(/^Fleet › nl-1\n/))).toEqual(['Add client'])
 })
 
+test('on a server whose Xray is down, the restart stands out; on one that is away, nothing does', async () => {
+  const { alice } = house
+  const { id } = await house.join('de-1', 'main')
+  house.fleet.servers.report(id, { status: 'error', lastError: 'it ended' })
+  await alice.sends(`/start srv_${id}`)
+  expect(standOut(await alice.seesScreen('Xray is not running'))).toEqual(['Restart Xray'])
+  house.fleet.servers.report(id, { status: 'offline', lastError: 'no answer' })
+  await alice.sends(`/start srv_${id}`)
+  expect(standOut(await alice.seesScreen('🔴 Offline'))).toEqual([])
+})
+
 test('a server that has not joined has one thing to be done first', async () => {
   const { alice } = house
   const { id } = house.fleet.servers.create({ name: 'us-1' }, { kind: 'system', id: 'test' })

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { Server } from '#src/fleet/types.ts'
 import { type BotHouse, openBotHouse } from '#test/support/bot-house.ts'
+import { opensClient } from '#test/support/chat.ts'
 
 let house: BotHouse
 let [de, nl]: Server[] = []
@@ -32,9 +33,7 @@ const goesAway = (server: Server | undefined): void =>
 describe('the question before a change', () => {
   const asksToDelete = async (): Promise<string> => {
     const { alice } = house
-    await alice.sends('/find anna')
-    await alice.taps((await alice.seesScreen('1 client with this in the name')).buttons[0]?.[0] ?? '')
-    await alice.seesScreen('Clients › anna')
+    await opensClient(alice, 'anna')
     await alice.taps('Delete')
     return (await alice.seesScreen('Delete anna everywhere?')).text
   }

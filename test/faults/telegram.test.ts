@@ -145,7 +145,7 @@ describe.each([
     expectOnce('bert')
     expect(alerts()).toEqual([])
     line.heal()
-    await alice.sees('1 client with this in the name: bert', { timeoutMs: 25_000 })
+    await alice.sees('Clients › bert', { timeoutMs: 25_000 })
     await expect.poll(allSent, { timeout: 25_000 }).toBe(true)
     // The second outage was over before it could be told: one message says both.
     expect(alerts()).toEqual(['alert-1 is offline', 'alert-2 is back'])

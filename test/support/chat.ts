@@ -91,8 +91,9 @@ export async function asksForClientEverywhere(alice: User, name: string, inbound
 
 /** The card of a client, opened by searching for its name. */
 export async function opensClient(alice: User, name: string): Promise<SeenMessage> {
-  await alice.sends(`/find ${name}`)
-  await alice.seesScreen((message) => message.buttons.flat().some((label) => label.includes(name)))
-  await alice.taps((button) => button.text.includes(name))
-  return alice.seesScreen((message) => message.text.includes(`› ${name}`) && message.text.includes('Traffic'))
+  const asked = await alice.sends(`/find ${name}`)
+  return alice.seesScreen(
+    ({ messageId, text }) =>
+      messageId > asked.messageId && text.includes(`› ${name}`) && text.includes('Traffic'),
+  )
 }

@@ -79,6 +79,17 @@ export async function showClients(
   await s.live.show(ctx, clientsScreen(model, ctx.t), search === '' ? address : `${address} ${search}`)
 }
 
+/** The client of that name, or the only one with the words in it; else the list of those with them. */
+export async function showFoundClients(s: Services, ctx: BotContext, words: string): Promise<void> {
+  const { view } = s.fleet
+  const found = view.people({ page: 0, size: 1, search: words })
+  const one = view.person(words) ?? (found.total === 1 ? found.items[0] : undefined)
+  const [at] = words === '' ? [] : (one?.placements ?? [])
+  return at === undefined
+    ? showClients(s, ctx, { server: 0, page: 0, filter: 'all', found: 'no' }, words)
+    : showClient(s, ctx, { server: at.server.id, client: at.client.id, page: 0 })
+}
+
 /** The server of that name, or those with the words in their names. */
 export async function showFoundServers(s: Services, ctx: BotContext, words: string): Promise<void> {
   const found = serversNamed(s.fleet.servers.list(), words)

@@ -41,7 +41,7 @@ export function homeScreen({ servers, totals, next, now }: HomeModel, t: T): Scr
       status !== 'offline' || server.lastSeen === null
         ? ''
         : html`, ${placed(t('home.seen', { time: HERE }), moment(server.lastSeen, 'ago'))}`
-    return html`${statusDot(server)} <b>${short(server.name)}</b> ${t(`home.${statusName({ kind: server.kind, status })}`)}${seen}`
+    return html`${statusDot(server)} <b>${short(server.name)}</b>: ${t(`home.${statusName({ kind: server.kind, status })}`)}${seen}`
   }
   return {
     place: { path: [] },
