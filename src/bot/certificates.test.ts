@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { encodeTap } from './callback-data.ts'
 import { type BotHouse, openBotHouse } from '#test/support/bot-house.ts'
 
 let house: BotHouse
@@ -127,12 +128,39 @@ describe('the certificates of a server', () => {
     expect(node.certificates.get('two.example.com')).toMatchObject({ challenge: 'tls-alpn-01' })
   })
 
-  test('a server that does not answer: the screen says so', async () => {
+  test('a server that does not answer, or is disabled: the screen says so, and begins nothing there', async () => {
     const { alice } = house
     const server = await house.join('de-1')
     house.nodeOf(server).offline = true
     await opensCertificates(server.id)
-    await alice.seesScreen('The server does not answer now')
+    const away = await alice.seesScreen('The server does not answer now')
+    expect(away.buttons).toEqual([['‹ Back', 'Refresh']])
+    house.fleet.servers.setEnabled(server.id, false, { kind: 'system', id: 'test' })
+    await alice.taps('Refresh')
+    await alice.seesScreen('This server is disabled in fleetgram.')
+    await alice.taps('Back')
+    await alice.seesScreen('⏸ Disabled')
+    await alice.taps('Usage')
+    await alice.seesScreen(/› Usage\n\nThis server is disabled in fleetgram\./)
+  })
+
+  test('while one is got, the chat says that it may take long', async () => {
+    const { alice } = house
+    const server = await house.join('de-1')
+    const release = house.nodeOf(server).hold()
+    await house.fleet.tasks.run({
+      operation: 'certificates.generate',
+      targets: [{ serverId: server.id, input: { domain: 'vpn.example.com', method: 'http-01' } }],
+      actor: { kind: 'system', id: 'test' },
+      id: 'slow',
+    })
+    await alice.sends('/start')
+    const { messageId } = await alice.seesScreen('online')
+    await alice.tapsData(messageId, encodeTap('batch', { batch: 'slow' }))
+    await alice.seesScreen('Working…\nA certificate may take a minute or two.')
+    release()
+    const done = await alice.seesScreen('The certificate for vpn.example.com is there')
+    expect(done.text).not.toContain('may take')
   })
 })
 

@@ -392,6 +392,7 @@ export interface Texts {
   'batch.restart.done': none
   'batch.other.doing': none
   'batch.other.done': none
+  'batch.takesLong': none
   'batch.needed': none
   'batch.follows': none
   'batch.followsEnabled': none

@@ -119,6 +119,9 @@ export function batchScreen(model: BatchModel, t: T): Screen {
       shown.length < all.length && t('batch.more', { n: all.length - shown.length }),
       '',
       !settled && t('batch.working', { done, count: total }),
+      !settled &&
+        tasks.some(({ operation }) => operation === 'certificates.generate') &&
+        t('batch.takesLong'),
       isDone && t('batch.done', { done, count: total }),
       settled && !isDone && counts.join(' · '),
       ...shownLinks,

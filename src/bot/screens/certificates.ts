@@ -23,9 +23,10 @@ function daysWords({ daysLeft }: Certificate, t: T): string {
   return daysLeft < 0 ? t('certificates.ended') : t('certificates.daysLeft', { count: daysLeft })
 }
 
-function waitLine({ state }: Reading<unknown>, t: T): string | undefined {
+function waitLine({ enabled }: Server, { state }: Reading<unknown>, t: T): string | undefined {
   if (state === 'asking') return t('certificates.asking')
-  return state === 'unreachable' ? t('certificates.unreachable') : undefined
+  if (state === 'known') return undefined
+  return enabled ? t('certificates.unreachable') : t('errors.SERVER_DISABLED')
 }
 
 /** The certificates of one server, 8 a page. */
@@ -40,7 +41,7 @@ export function certificatesScreen(
   return {
     place: { path: [server.name, t('crumb.certificates')], page: at },
     text: lines(
-      waitLine(reading, t) ?? known,
+      waitLine(server, reading, t) ?? known,
       ...at.items.map(({ domain, kind }) => html`• ${domain}: ${t(`certificates.short.${kind}`)}`),
     ),
     keyboard: [
@@ -51,7 +52,10 @@ export function certificatesScreen(
         }),
       ]),
       ...pager(at, 'certificates', (page) => ({ server: server.id, page })),
-      [button(t('button.getCertificate'), 'getCertificate', { server: server.id }, 'primary')],
+      // One that does not answer can get none, whatever the form would ask first.
+      ...(reading.state === 'unreachable'
+        ? []
+        : [[button(t('button.getCertificate'), 'getCertificate', { server: server.id }, 'primary')]]),
       [
         button(t('button.back'), 'server', { server: server.id }),
         button(t('button.refresh'), 'certificates', { server: server.id, page: at.page }),
@@ -99,7 +103,7 @@ export function certificateScreen({ server, cert, reading, users, renew }: Certi
     text: lines(
       ...(isThere
         ? certificateLines(certificate, users, t)
-        : [waitLine(reading, t) ?? t('certificates.gone')]),
+        : [waitLine(server, reading, t) ?? t('certificates.gone')]),
     ),
     nonces: renew === undefined ? [] : [renew],
     keyboard: [

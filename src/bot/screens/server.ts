@@ -75,6 +75,7 @@ export function serverScreen(model: ServerModel, t: T): Screen {
 export function usageScreen(model: ServerModel, t: T): Screen {
   const { server, load, totals } = model
   const stats = load.state === 'known' ? load.stats : undefined
+  const noStats = server.enabled ? loadLine(load, t) : t('errors.SERVER_DISABLED')
   const usage = (of: { used: number; total: number }): { used: string; total: string; percent: number } => ({
     used: bytes(of.used),
     total: bytes(of.total),
@@ -83,7 +84,7 @@ export function usageScreen(model: ServerModel, t: T): Screen {
   return {
     place: { path: [server.name, t('crumb.usage')] },
     text: lines(
-      stats === undefined && loadLine(load, t),
+      stats === undefined && noStats,
       stats !== undefined && t('usage.cpu', { cpu: Math.round(stats.cpu), count: stats.cores }),
       stats !== undefined &&
         t('usage.load', { load: stats.load.map((value) => value.toFixed(2)).join(' · ') }),
