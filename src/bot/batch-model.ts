@@ -30,7 +30,7 @@ export function batchModel(fleet: Fleet, id: string, tasks: TaskView[], settled:
   const home = [button(t('button.home'), 'home', {})]
   const model = {
     id,
-    tasks: toldApart(tasks),
+    tasks: tasks.map((task) => ({ ...task, subject: subjectOf(inputOf(task)) })),
     disabled: new Set(fleet.servers.list().flatMap((server) => (server.enabled ? [] : [server.id]))),
     settled,
     single: fleet.servers.isSingle(),
@@ -147,17 +147,7 @@ function wordsOf(fleet: Fleet, task: TaskView, all: readonly TaskView[]) {
   }
 }
 
-/** A line per task; where one server has several, they differ by inbound, or by domain. */
-function toldApart(tasks: TaskView[]): TaskView[] {
-  const seen = new Map<number, number>()
-  for (const task of tasks) seen.set(task.serverId, (seen.get(task.serverId) ?? 0) + 1)
-  return tasks.map((task) =>
-    (seen.get(task.serverId) ?? 0) > 1
-      ? { ...task, serverName: `${task.serverName} · ${subjectOf(inputOf(task))}` }
-      : task,
-  )
-}
-
+/** What tells the parts of a change on one server apart: the inbound, or the domain. */
 function subjectOf({ id, tag, domain }: KnownInput): string {
   return id ?? tag ?? domain ?? ''
 }

@@ -1,13 +1,13 @@
-import type { TaskView } from '#src/fleet/types.ts'
 import { button, short } from '../buttons.ts'
 import { type Html, html, lines } from '../html.ts'
-import { errorWords, type T } from '../i18n/texts.ts'
+import type { T } from '../i18n/texts.ts'
 import type { Keyboard, Screen } from '../types.ts'
+import { batchLines, type BatchTask, countServers } from './batch-lines.ts'
 import { type LinkRef, qrButtons } from './qr.ts'
 
 export interface BatchModel {
   id: string
-  tasks: TaskView[]
+  tasks: BatchTask[]
   /** Those of its servers that are disabled now. */
   disabled: ReadonlySet<number>
   /** True once every task is done or waits for its server. */
@@ -34,58 +34,10 @@ const ROOM_FOR_LINKS = 1_800
 /** Buttons for QR pictures on a result; all of them are on the client's card. */
 const MOST_QR = 6
 
-const MARKS = {
-  pending: '⏳',
-  running: '⏳',
-  applied: '✅',
-  unchanged: '✅',
-  failed: '❌',
-  cancelled: '❌',
-  expired: '❌',
-  // Of old: nothing is left out any more.
-  skipped: '❌',
-} as const
-
-function taskLine(task: TaskView, { settled, disabled, tasks }: BatchModel, t: T): Html {
-  const isTold = MARKS[task.status] === '❌' || (settled && !isAway(task))
-  const why =
-    task.error !== null && isTold
-      ? html`: ${lacksCertificate(task, tasks) ? t('batch.needed') : short(errorWords(t, task.error), 200)}`
-      : settled && MARKS[task.status] === '⏳'
-        ? html`: ${t(disabled.has(task.serverId) ? 'batch.followsEnabled' : 'batch.follows')}`
-        : ''
-  return html`${MARKS[task.status]} ${short(task.serverName, 80)}${why}`
-}
-
-/** It has no certificate since getting that one failed, which is told of already. */
-function lacksCertificate({ serverId, error }: TaskView, tasks: readonly TaskView[]): boolean {
-  const isNotGot = tasks.some(
-    (task) =>
-      task.serverId === serverId && task.operation === 'certificates.generate' && MARKS[task.status] === '❌',
-  )
-  return error?.code === 'CERTIFICATE_NOT_FOUND' && isNotGot
-}
-
-/** How many servers are done with all that a change is there, wait for some of it, or failed at some of it. */
-function perServer(tasks: readonly TaskView[]): Record<'done' | 'waiting' | 'failed' | 'total', number> {
-  const marks = new Map<number, Set<string>>()
-  for (const { serverId, status } of tasks)
-    marks.set(serverId, (marks.get(serverId) ?? new Set()).add(MARKS[status]))
-  const all = [...marks.values()]
-  const failed = all.filter((seen) => seen.has('❌')).length
-  const waiting = all.filter((seen) => !seen.has('❌') && seen.has('⏳')).length
-  return { done: all.length - failed - waiting, waiting, failed, total: all.length }
-}
-
-/** It waits because its server is not to be reached: nothing that would have to be said of each. */
-function isAway({ error }: TaskView): boolean {
-  return ['SERVER_UNREACHABLE', 'SERVER_TIMEOUT', 'SERVER_NOT_JOINED'].includes(error?.code ?? '')
-}
-
 /** A change on one or many servers while it happens, and its result: a line for every server. */
 export function batchScreen(model: BatchModel, t: T): Screen {
   const { id, tasks, settled, links, next } = model
-  const { done, waiting, failed, total } = perServer(tasks)
+  const { done, waiting, failed, total } = countServers(tasks)
   const isDone = settled && failed === 0 && waiting === 0
   const counts = [
     ...(done > 0 ? [t('batch.countDone', { n: done })] : []),
@@ -99,10 +51,7 @@ export function batchScreen(model: BatchModel, t: T): Screen {
       : failed === total
         ? t('batch.failedAll', { doing })
         : t('batch.failedSome', { doing })
-  // Failures first: they are what somebody must act on, and not everything may fit.
-  const all = [...tasks]
-    .sort((a, b) => Number(MARKS[b.status] === '❌') - Number(MARKS[a.status] === '❌'))
-    .map((task) => taskLine(task, model, t))
+  const all = batchLines(model, t)
   const shown = fitting(all, ROOM_FOR_LINES)
   const shownLinks = fitting(
     links.map(

@@ -1,5 +1,5 @@
 import type { ClientRow, Page, Person, Server } from '#src/fleet/types.ts'
-import { button, pager } from '../buttons.ts'
+import { button, pager, short } from '../buttons.ts'
 import { bytes } from '../format.ts'
 import { type Html, html, lines } from '../html.ts'
 import type { T } from '../i18n/texts.ts'
@@ -109,7 +109,7 @@ export function clientsScreen({ server, rows, filter, search, next }: ClientsMod
         row.waits === true
           ? button(`⏳ ${row.email}${onServers(row)}`, 'waiting', { server: row.serverId, page: 0 })
           : button(
-              `${row.blocked ? '⛔' : { yes: '✅', partly: '◐', no: '⏸' }[row.enabled]} ${row.email} · ${bytes(row.traffic)}${onServers(row)}`,
+              `${row.blocked ? '⛔' : { yes: '✅', partly: '◐', no: '⏸' }[row.enabled]} ${short(row.email, 24)} · ${bytes(row.traffic)}${onServers(row)}`,
               'client',
               { server: row.serverId, client: row.clientId, page: 0 },
             ),

@@ -1,5 +1,5 @@
 import type { InboundRow, Server } from '#src/fleet/types.ts'
-import { button, pager } from '../buttons.ts'
+import { button, pager, short } from '../buttons.ts'
 import { bytes } from '../format.ts'
 import { html, lines } from '../html.ts'
 import type { T } from '../i18n/texts.ts'
@@ -20,7 +20,7 @@ export function inboundsScreen(
     keyboard: [
       ...at.items.map((inbound) => [
         button(
-          `${!inbound.enabled ? '⏸' : inbound.blocked === null ? '✅' : '⛔'} ${inbound.tag} · ${inbound.port} · ${inbound.clientCount} 👤`,
+          `${!inbound.enabled ? '⏸' : inbound.blocked === null ? '✅' : '⛔'} ${short(inbound.tag, 24)} · ${inbound.port} · ${inbound.clientCount} 👤`,
           'inbound',
           {
             server: server.id,

@@ -5,6 +5,7 @@ import { parseHtml } from '#src/playground/html.ts'
 import { loadLanguages } from '../i18n/texts.ts'
 import { pageOf } from '../paging.ts'
 import type { Screen } from '../types.ts'
+import type { BatchTask } from './batch-lines.ts'
 import { batchScreen } from './batch.ts'
 import { certificateScreen, certificatesScreen } from './certificates.ts'
 import { clientScreen, pageOfLinks } from './client.ts'
@@ -123,7 +124,7 @@ const cardOf = (page: number): Screen =>
     t,
   )
 const nonce = 'n'.repeat(16)
-const task = (i: number, status: TaskView['status']): TaskView => ({
+const task = (i: number, status: TaskView['status']): BatchTask => ({
   id: String(i),
   batch: 'x',
   serverId: i,
@@ -135,6 +136,7 @@ const task = (i: number, status: TaskView['status']): TaskView => ({
   error: { code: 'SERVER_UNREACHABLE', message: '', details: { reason: 'timed <out>' } },
   createdAt: 0,
   finishedAt: null,
+  subject: NASTY,
 })
 const tasks = fleet.map((_, i) => task(i, i % 3 === 0 ? 'failed' : i % 3 === 1 ? 'pending' : 'applied'))
 const model = {

@@ -1,4 +1,5 @@
 import type { Fleet } from '#src/fleet/types.ts'
+import { short } from '../buttons.ts'
 import { nameKey } from '../name-key.ts'
 import { type Picked, pickStep } from './pick-step.ts'
 import { type ServerChoice, chosenServers } from './server-step.ts'
@@ -39,7 +40,7 @@ export function inboundStep<A extends InboundChoice>(
       return entries(answers, fleet).map(({ tag, port, servers }) => ({
         key: nameKey(tag),
         name: tag,
-        text: `${tag} · ${port}${servers.length < all ? ` · ${servers.length}/${all} 🖥` : ''}`,
+        text: `${short(tag, 24)} · ${port}${servers.length < all ? ` · ${servers.length}/${all} 🖥` : ''}`,
       }))
     },
     get: (answers) => answers.tags,
