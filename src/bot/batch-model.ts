@@ -28,6 +28,8 @@ export function batchModel(fleet: Fleet, id: string, tasks: TaskView[], settled:
   const words = first === undefined ? 'other' : wordsOf(fleet, first, main)
   const name = first === undefined ? '' : nameIn(fleet, first)
   const home = [button(t('button.home'), 'home', {})]
+  // Where a name or a port was refused everywhere, trying the same again is of no use.
+  const isNowhere = settled && main.every(({ status }) => status === 'failed')
   const model = {
     id,
     tasks: tasks.map((task) => ({ ...task, subject: subjectOf(inputOf(task)) })),
@@ -48,7 +50,9 @@ export function batchModel(fleet: Fleet, id: string, tasks: TaskView[], settled:
   switch (words) {
     case 'addClient': {
       const links = settled ? linksOf(fleet, tasks, name) : []
-      return { ...ofClient, links, next: [...clientButtons(fleet, name, t), home] }
+      const again = button(t('button.addClient'), 'addClient', { server: main.length === 1 ? serverId : 0 })
+      const next = isNowhere ? [[again]] : clientButtons(fleet, name, t)
+      return { ...ofClient, links, next: [...next, home] }
     }
     case 'enableClient':
     case 'disableClient':
@@ -61,10 +65,15 @@ export function batchModel(fleet: Fleet, id: string, tasks: TaskView[], settled:
       return { ...ofClient, next: [[button(t('button.clients'), 'clients', list)], home] }
     }
     case 'addInbound': {
+      const again = button(t('button.addInbound'), 'addInbound', {
+        server: main.length === 1 ? serverId : 0,
+      })
       const isThere = settled && main.some(({ status }) => status === 'applied' || status === 'unchanged')
       const next = isThere
         ? [...clientFor(fleet, main, name, t), ...inboundButtons(fleet, main, name, t)]
-        : []
+        : isNowhere
+          ? [[again]]
+          : []
       return { ...ofInbound, next: [...next, home] }
     }
     case 'enableInbound':
