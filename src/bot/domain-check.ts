@@ -8,10 +8,15 @@ import type { Services } from './services.ts'
 export type LookUp = (name: string) => Promise<string[] | undefined>
 
 /** Where a domain leads, seen from a server that wants a certificate for it. JSON. */
-export type Leading =
-  | { to: 'here' | 'nowhere' | 'unknown' }
-  /** `found`: those of its addresses that are not the server's; `own`: the server's. */
-  | { to: 'elsewhere'; found: string[]; own: string[] }
+export interface Leading {
+  to: 'here' | 'nowhere' | 'elsewhere' | 'unknown'
+  /** Those of its addresses that are not the server's. */
+  strange: string[]
+  /** The server's, as far as they are known. */
+  own: string[]
+}
+
+export const unknownLeading: Leading = { to: 'unknown', strange: [], own: [] }
 
 /** A form waits no longer than this for the names and for the server together. */
 const PATIENCE_MS = 1_500
@@ -44,14 +49,15 @@ function plain(address: string): string {
  * no address of the server is known (IPv4, IPv6) nothing can be said.
  */
 export function leading(found: readonly string[] | undefined, own: readonly string[]): Leading {
-  if (found === undefined) return { to: 'unknown' }
-  if (found.length === 0) return { to: 'nowhere' }
+  const answer = (to: Leading['to'], strange: string[] = []): Leading => ({ to, strange, own: [...own] })
+  if (found === undefined) return answer('unknown')
+  if (found.length === 0) return answer('nowhere')
   const kinds = new Set(own.map((address) => isIP(address)))
   const known = new Set(own.map(plain))
   const judged = found.filter((address) => kinds.has(isIP(address)))
   const strange = judged.filter((address) => !known.has(plain(address)))
-  if (strange.length > 0) return { to: 'elsewhere', found: strange, own: [...own] }
-  return { to: judged.length > 0 ? 'here' : 'unknown' }
+  if (strange.length > 0) return answer('elsewhere', strange)
+  return answer(judged.length > 0 ? 'here' : 'unknown')
 }
 
 /** Whether what was found of a domain is a server, as far as that can be told at once. Never rejects. */
@@ -64,10 +70,10 @@ export async function leadsTo(
   const late = s.runtime
     .sleep(PATIENCE_MS, AbortSignal.any([done.signal, s.signal]))
     .catch(() => undefined)
-    .then((): Leading => ({ to: 'unknown' }))
+    .then(() => unknownLeading)
   const asked = Promise.all([looked, ownAddresses(s, serverId)])
     .then(([found, own]) => leading(found, own))
-    .catch((): Leading => ({ to: 'unknown' }))
+    .catch(() => unknownLeading)
   const answer = await Promise.race([asked, late])
   done.abort()
   return answer

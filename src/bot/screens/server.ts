@@ -60,7 +60,7 @@ export function serverScreen(model: ServerModel, t: T): Screen {
       '',
       t('server.counts', { inbounds: totals.inbounds, clients: totals.clients }),
       t('home.traffic', { up: bytes(totals.up), down: bytes(totals.down) }),
-      server.status !== 'pending' && model.next === 'addInbound' && t('clients.first'),
+      server.status !== 'pending' && model.next === 'addInbound' && `\n${t('clients.first')}`,
       model.open > 0 && t('server.open', { count: model.open }),
       model.syncedAt !== null &&
         server.status !== 'online' &&

@@ -79,10 +79,15 @@ export function certificateOrder(
 
 /** What would make an authority refuse a domain; nothing where it leads to the server, or where nobody can tell. */
 export function leadingLines(domain: string, leads: Leading, t: T): string[] {
-  if (leads.to === 'nowhere') return [`⚠️ ${t('getCertificate.leadsNowhere', { domain })}`]
-  if (leads.to !== 'elsewhere') return []
-  const [found, own] = [namesOf(leads.found), namesOf(leads.own)]
-  return [`⚠️ ${t('getCertificate.leadsElsewhere', { domain, found, own })}`]
+  const own = namesOf(leads.own)
+  switch (leads.to) {
+    case 'nowhere':
+      return [`⚠️ ${t('getCertificate.leadsNowhere', { domain })}`]
+    case 'elsewhere':
+      return [`⚠️ ${t('getCertificate.leadsElsewhere', { domain, found: namesOf(leads.strange), own })}`]
+    default:
+      return []
+  }
 }
 
 /** Of several servers those that the domain does not lead to: it can lead to one of them, as a rule. */

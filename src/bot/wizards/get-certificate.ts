@@ -1,6 +1,7 @@
 import { type Challenge, challenges, fullName } from '#src/contract/certificates.ts'
 import { challengeFor, challengePorts, inTheWay } from '../challenges.ts'
-import { type Leading, leadsTo } from '../domain-check.ts'
+import { type Leading, leadsTo, unknownLeading } from '../domain-check.ts'
+import { namesOf } from '../format.ts'
 import { html } from '../html.ts'
 import type { Services } from '../services.ts'
 import { leadingLines } from './certificate-step.ts'
@@ -32,6 +33,8 @@ const proof: Step<Answers> = {
     const isLed = leads.to === 'here' || leads.to === 'unknown'
     const inbounds = fleet.view.inbounds(server)
     const row = fleet.servers.find(server)
+    // Where no address of it is known, its name says which machine is meant.
+    const address = leads.own.length > 0 ? namesOf(leads.own) : (row?.publicAddress ?? row?.name ?? '')
     const best = challengeFor(inbounds)
     const blocked = challenges.flatMap((challenge) => {
       const holder = inTheWay(inbounds, challenge)
@@ -42,9 +45,7 @@ const proof: Step<Answers> = {
       lines: [
         t('getCertificate.proof', { domain: name }),
         '',
-        // Where it has no address of its own in links, its name says which machine is meant.
-        t('getCertificate.leadsTo', { domain: name, address: row?.publicAddress ?? row?.name ?? '' }) +
-          (leads.to === 'here' ? ' ✅' : ''),
+        t('getCertificate.leadsTo', { domain: name, address }) + (leads.to === 'here' ? ' ✅' : ''),
         t('getCertificate.free'),
         ...leadingLines(name, leads, t),
         ...blocked.map((line) => html`⚠️ ${line}`),
@@ -81,7 +82,7 @@ export function getCertificateWizard(s: Services): Wizard<Answers, { server: num
     need: 'certificates.generate',
     begin({ server }, { fleet, t }) {
       const refusal = refusedServers(noServers(server), fleet, t)
-      return refusal ?? { answers: { server, domain: '', challenge: 'http-01', leads: { to: 'unknown' } } }
+      return refusal ?? { answers: { server, domain: '', challenge: 'http-01', leads: unknownLeading } }
     },
     crumbs: ({ server }, { fleet, t }) => [
       fleet.servers.find(server)?.name ?? '?',
