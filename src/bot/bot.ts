@@ -6,7 +6,7 @@ import { spotOf, spotOfKey, whoIs } from './access.ts'
 import { answered } from './answered.ts'
 import { forApi, safeFields } from './api-errors.ts'
 import { createFollowers } from './batches.ts'
-import { decodeTap, encodeTap } from './callback-data.ts'
+import { decodeTap } from './callback-data.ts'
 import { createCommands, registerCommands } from './commands.ts'
 import { deliver } from './deliver.ts'
 import { loadLanguages } from './i18n/texts.ts'
@@ -24,9 +24,8 @@ import { createRedraw } from './redraw.ts'
 import { createRoutes } from './routes/index.ts'
 import { joined, showJoin } from './routes/join.ts'
 import type { Routes } from './routes/route.ts'
-import { refreshServer, showServer } from './routes/server.ts'
+import { refreshServer, showEdit, showServer } from './routes/server.ts'
 import { noteScreen } from './screens/confirm.ts'
-import { editScreen } from './screens/server-edit.ts'
 import type { Services } from './services.ts'
 import { createChats } from './store/chats.ts'
 import { createDrafts } from './store/drafts.ts'
@@ -100,12 +99,7 @@ export function createBot(deps: BotDeps): Bot {
       await (fleet.servers.find(server) === undefined ? showHome(s, ctx) : showServer(s, ctx, server))
     },
     showJoin: (ctx, server) => showJoin(s, ctx, server),
-    showEdit: (ctx, server) =>
-      live.show(
-        ctx,
-        editScreen({ server: fleet.servers.get(server) }, ctx.t),
-        encodeTap('editServer', { server }),
-      ),
+    showEdit: (ctx, server) => showEdit(s, ctx, server),
   }
   const redrawing = createRedraw(s, () => routes)
   const routes: Routes = createRoutes(s, followers, (ctx) => redrawing.shown(ctx))

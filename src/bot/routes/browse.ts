@@ -5,7 +5,6 @@ import { helpScreen, noteScreen } from '../screens/confirm.ts'
 import { clientItem, type ClientsModel, clientsScreen, personItem } from '../screens/clients.ts'
 import { allScreen, foundServersScreen, homeScreen, pickerScreen } from '../screens/home.ts'
 import { inboundScreen, inboundsScreen } from '../screens/inbounds.ts'
-import { editScreen } from '../screens/server-edit.ts'
 import { nextStep } from '../next-step.ts'
 import { PAGE_SIZE } from '../paging.ts'
 import { serversNamed } from '../server-list.ts'
@@ -13,7 +12,7 @@ import type { Services } from '../services.ts'
 import type { BotContext } from '../types.ts'
 import { showClient, showClientServers, showLimits, showQr } from './client.ts'
 import { ownerOf, type Routes } from './route.ts'
-import { showServer, showUsage } from './server.ts'
+import { showEdit, showServer, showUsage } from './server.ts'
 
 type Browsing =
   | 'home'
@@ -124,12 +123,7 @@ export function browseRoutes(s: Services): Routes<Browsing> {
     usage: { need: 'system.stats', run: (ctx, { server }) => showUsage(s, ctx, server) },
     editServer: {
       need: 'admin',
-      run: (ctx, fields) =>
-        s.live.show(
-          ctx,
-          editScreen({ server: servers.get(fields.server) }, ctx.t),
-          encodeTap('editServer', fields),
-        ),
+      run: (ctx, { server }) => showEdit(s, ctx, server),
     },
     inbounds: {
       need: 'inbounds.list',

@@ -1,5 +1,6 @@
 import type { SystemStats } from '#src/contract/index.ts'
 import { encodeTap } from '../callback-data.ts'
+import { editScreen } from '../screens/server-edit.ts'
 import { type Load, serverScreen, type ServerModel, usageScreen } from '../screens/server.ts'
 import { nextStep } from '../next-step.ts'
 import type { Services } from '../services.ts'
@@ -81,6 +82,12 @@ export async function refreshHere(s: Services, ctx: StageContext, serverId: numb
 export async function showServerAside(s: Services, ctx: StageContext, serverId: number): Promise<void> {
   const load = await readLoad(s, serverId)
   await s.live.aside(ctx, serverScreen(serverModel(s, serverId, load), ctx.t))
+}
+
+/** @throws FleetError SERVER_NOT_FOUND */
+export function showEdit(s: Services, ctx: StageContext, server: number): Promise<void> {
+  const screen = editScreen({ server: s.fleet.servers.get(server) }, ctx.t)
+  return s.live.show(ctx, screen, encodeTap('editServer', { server }))
 }
 
 /** @throws FleetError SERVER_NOT_FOUND */
