@@ -48,7 +48,7 @@ test('protocol, transport and encryption one by one, with sniffing off', async (
   await alice.taps('Its own')
   await alice.seesScreen('VMess · HTTPUpgrade · TLS')
   await alice.taps('☑ Sniffing')
-  await alice.seesScreen((screen) => screen.buttons.flat().includes('☐ Sniffing'))
+  await alice.seesScreen((screen) => screen.buttons.flat().join().includes('☐ Sniffing'))
   expect(alice.screen().buttons.flat()).not.toContain('Set a fallback')
   await alice.taps('Create')
   await alice.seesScreen('is added')

@@ -127,6 +127,8 @@ describe('limits in the chat', () => {
     const card = await opensClient(alice, 'anna')
     expect(card.text).toContain('▰▰▰▰▰▰▰▰▰▰ 100% · 10 GB of 10 GB on nl-1')
     expect(card.text).toContain('⛔ Refused: its traffic is used up (nl-1)')
+    const limits = card.keyboard.flat().find(({ text }) => text === 'Limits')
+    expect(limits?.style).toBe('primary')
     await alice.taps('Limits')
     await alice.seesScreen('Every server counts by itself.')
     await alice.taps('Reset traffic')

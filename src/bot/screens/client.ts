@@ -78,7 +78,9 @@ export function clientScreen({ person, at, entries, single, enable, canDisable }
   const switches: Keyboard[number] = []
   if (enable !== undefined) switches.push(button(t('button.enable'), 'do', { nonce: enable }, 'success'))
   if (canDisable) switches.push(button(t('button.disable'), 'disableClient', { server, client }))
-  switches.push(button(t('button.limits'), 'limits', { server, client }))
+  // Where one of them is why it is refused, that is what to look at.
+  const isRefused = person.placements.some(({ client: row }) => row.enabled && row.blocked !== null)
+  switches.push(button(t('button.limits'), 'limits', { server, client }, isRefused ? 'primary' : undefined))
   switches.push(button(t('button.delete'), 'deleteClient', { server, client }, 'danger'))
   return {
     place: { path: [t('crumb.clients'), person.email], page: entries },
