@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { bytes } from './format.ts'
+import { bytes, isReachable } from './format.ts'
 
 const GB = 1024 ** 3
 
@@ -15,4 +15,23 @@ test.each([
   [1023.96 * GB, '1 TB'],
 ])('%d bytes are %s: a whole amount without a decimal', (count, words) => {
   expect(bytes(count)).toBe(words)
+})
+
+test.each([
+  ['that is online', { kind: 'agent', status: 'online', endpoint: 'https://x' }, true],
+  ['whose Xray is down', { kind: 'agent', status: 'error', endpoint: 'https://x' }, true],
+  ['that is offline', { kind: 'agent', status: 'offline', endpoint: 'https://x' }, false],
+  [
+    'that has joined, and was not looked at yet',
+    { kind: 'agent', status: 'pending', endpoint: 'https://x' },
+    true,
+  ],
+  ['that has not joined', { kind: 'agent', status: 'pending', endpoint: null }, false],
+  [
+    'of the controller itself, before it was looked at',
+    { kind: 'local', status: 'pending', endpoint: null },
+    true,
+  ],
+] as const)('whether changes reach a server %s', (_, server, reaches) => {
+  expect(isReachable(server)).toBe(reaches)
 })

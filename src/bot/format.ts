@@ -77,9 +77,9 @@ export function statusName<S extends Server['status']>({
   return kind === 'local' && status === 'pending' ? 'unchecked' : status
 }
 
-/** Whether changes reach it now. */
-export function isReachable({ status }: Pick<Server, 'status'>): boolean {
-  return status === 'online' || status === 'error' || status === 'partly'
+/** Whether changes reach it now, as far as is known: one that was not looked at yet is tried. */
+export function isReachable(server: Pick<Server, 'kind' | 'status' | 'endpoint'>): boolean {
+  return !isToJoin(server) && (server.kind === 'local' || server.status !== 'offline')
 }
 
 /** A few names, and how many more. */

@@ -3,7 +3,10 @@ import { isReachable, namesOf } from './format.ts'
 import type { T } from './i18n/texts.ts'
 
 /** Where a change that waits for its servers is not made at once, and when it is: a line for each reason. */
-export function laterWords(servers: readonly Pick<Server, 'name' | 'enabled' | 'status'>[], t: T): string[] {
+export function laterWords(
+  servers: readonly Pick<Server, 'name' | 'enabled' | 'kind' | 'status' | 'endpoint'>[],
+  t: T,
+): string[] {
   const away = servers.filter((server) => server.enabled && !isReachable(server)).map(({ name }) => name)
   const disabled = servers.filter(({ enabled }) => !enabled).map(({ name }) => name)
   return [
