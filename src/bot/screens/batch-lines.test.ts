@@ -30,7 +30,9 @@ function task(
 }
 const taken = { error: { code: 'PORT_TAKEN', message: '', details: { port: 443, by: 'nginx' } } } as const
 const wordsOf = (tasks: BatchTask[]): string[] =>
-  batchLines({ tasks, disabled: new Set([9]), settled: true }, t).map((line) => parseHtml(line.value).text)
+  batchLines({ tasks, disabled: new Set([9]), settled: true }, t).map(
+    ({ text }) => parseHtml(text.value).text,
+  )
 
 describe('the lines of a result', () => {
   test('what went alike on a server is one line, however much it is', () => {
@@ -48,6 +50,19 @@ describe('the lines of a result', () => {
       '✅ s2',
       '✅ s1 · a, c',
     ])
+  })
+
+  test('many that went well share lines, after those of which there is more to say', () => {
+    const well = Array.from({ length: 12 }, (_, i) => task(i + 10, 'a', 'applied'))
+    const tasks = [...well, task(9, 'a', 'pending'), task(1, 'a', 'failed', taken)]
+    expect(wordsOf(tasks)).toEqual([
+      '❌ s1: Port 443 is used by nginx. Choose a free port.',
+      '⏳ s9: will follow when it is enabled again',
+      '✅ s10, s11, s12, s13, s14',
+      '✅ s15, s16, s17, s18, s19',
+      '✅ s20, s21',
+    ])
+    expect(wordsOf(well.slice(0, 8))).toHaveLength(8)
   })
 
   test('what comes before a change has a line of its own', () => {

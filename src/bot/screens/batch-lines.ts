@@ -1,5 +1,5 @@
 import type { TaskView } from '#src/fleet/types.ts'
-import { short } from '../buttons.ts'
+import { inRows, short } from '../buttons.ts'
 import { namesOf } from '../format.ts'
 import { type Html, html } from '../html.ts'
 import { errorWords, type T } from '../i18n/texts.ts'
@@ -65,11 +65,22 @@ function reasonOf(task: TaskView, { tasks, disabled, settled }: Batch, t: T): st
   return t(disabled.has(task.serverId) ? 'batch.followsEnabled' : 'batch.follows')
 }
 
+/** A line of a result, and how many servers' lines it is. */
+export interface BatchLine {
+  text: Html
+  stands: number
+}
+
+/** From so many servers on of which there is nothing to say but their mark, they stand beside each other. */
+const MANY = 9
+/** Names beside each other: of the usual length they fill a line of a phone. */
+const PER_LINE = 5
+
 /**
  * What became of a change: a line for each server, and more where something else became of one part of it. Failures come
- * first: they are what somebody must act on, and not everything may fit.
+ * first: they are what somebody must act on, and not everything may fit. Many that went alike share lines.
  */
-export function batchLines(batch: Batch, t: T): Html[] {
+export function batchLines(batch: Batch, t: T): BatchLine[] {
   const alike = new Map<string, { task: BatchTask; reason: string; subjects: string[] }>()
   for (const task of batch.tasks) {
     const reason = reasonOf(task, batch, t)
@@ -81,10 +92,30 @@ export function batchLines(batch: Batch, t: T): Html[] {
   const all = [...alike.values()]
   const perServer = new Map<number, number>()
   for (const { task } of all) perServer.set(task.serverId, (perServer.get(task.serverId) ?? 0) + 1)
-  return all
+  const told = all
     .toSorted((a, b) => Number(markOf(b.task) === '❌') - Number(markOf(a.task) === '❌'))
     .map(({ task, reason, subjects }) => {
       const part = perServer.get(task.serverId) === 1 ? '' : ` · ${namesOf(subjects, 3)}`
-      return html`${markOf(task)} ${short(task.serverName + part, 80)}${reason === '' ? '' : `: ${reason}`}`
+      return { mark: markOf(task), name: short(task.serverName + part, 80), reason }
     })
+  // Failures have a line each, whatever there is to say of them.
+  const plain = (['⏳', '✅'] as const).map((mark) =>
+    told.filter((each) => each.mark === mark && each.reason === ''),
+  )
+  const many = plain.filter((group) => group.length >= MANY)
+  const shared = new Set(many.flat())
+  return [
+    ...told
+      .filter((each) => !shared.has(each))
+      .map(({ mark, name, reason }) => ({
+        text: html`${mark} ${name}${reason === '' ? '' : `: ${reason}`}`,
+        stands: 1,
+      })),
+    ...many
+      .flatMap((group) => inRows(group, PER_LINE))
+      .map((some) => ({
+        text: html`${some[0]?.mark ?? ''} ${some.map(({ name }) => name).join(', ')}`,
+        stands: some.length,
+      })),
+  ]
 }

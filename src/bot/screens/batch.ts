@@ -52,7 +52,11 @@ export function batchScreen(model: BatchModel, t: T): Screen {
         ? t('batch.failedAll', { doing })
         : t('batch.failedSome', { doing })
   const all = batchLines(model, t)
-  const shown = fitting(all, ROOM_FOR_LINES)
+  const shown = fitting(
+    all.map(({ text }) => text),
+    ROOM_FOR_LINES,
+  )
+  const rest = all.slice(shown.length).reduce((sum, { stands }) => sum + stands, 0)
   const shownLinks = fitting(
     links.map(
       ({ server, tag, link }) =>
@@ -65,7 +69,7 @@ export function batchScreen(model: BatchModel, t: T): Screen {
     text: lines(
       html`<b>${isDone ? model.done : headline}</b>`,
       ...shown,
-      shown.length < all.length && t('batch.more', { n: all.length - shown.length }),
+      rest > 0 && t('batch.more', { n: rest }),
       '',
       !settled && t('batch.working', { done, count: total }),
       !settled &&
