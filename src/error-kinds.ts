@@ -103,7 +103,7 @@ export const errorKinds = {
     status: 500,
     retryable: false,
     message:
-      'fleetgram cannot write to {path}: {reason}. Let the user it runs as (id {user}) write there, or choose another place in the settings.',
+      'The place {path} cannot be written to: {reason}. Let the user that fleetgram runs as (id {user}) write there, or choose another place in the settings.',
   },
   ...backupErrorKinds,
   DISK_FULL: {

@@ -58,7 +58,7 @@ describe('the registry of errors', () => {
     const { message, status } = errorKinds[code]
     expect(code).toMatch(/^[A-Z]+(_[A-Z]+)*$/)
     expect(message).toMatch(/^[A-Z{]/)
-    expect(message).toMatch(/[.}]$/)
+    expect(message).toMatch(/[.?}]$/)
     expect(status).toBeGreaterThanOrEqual(400)
     expect(status).toBeLessThan(600)
   })

@@ -136,7 +136,7 @@ describe('a start that cannot be', () => {
     await writeFile(join(dir, 'file'), '')
     expectLastWords(
       await run(['start'], await controllerEnv('file/home')),
-      /^fleetgram cannot write to \S+file\/home: a part of this path is a file.* \(id \d+\)/,
+      /^The place \S+file\/home cannot be written to: a part of this path is a file.* \(id \d+\)/,
     )
   })
 
