@@ -179,7 +179,7 @@ describe('asked for more than once at a time', () => {
     const orders = pebble.orders()
     const input = { domain: 'popular.example.org', method: http }
     const call = newKey()
-    const order = clock.hold(pebble)
+    const order = clock.hold(pebble, desk.db)
     const asked = [generate(input, call), generate(input, call), generate(input)]
     await order.reached(input.domain)
     // Under that key something else is refused at once, and what is under way goes on.
@@ -196,7 +196,7 @@ describe('asked for more than once at a time', () => {
   })
 
   it('holds up no other change, and one order waits for the other', async () => {
-    const order = clock.hold(pebble)
+    const order = clock.hold(pebble, desk.db)
     const slow = generate({ domain: 'slow.example.org', method: http })
     const next = generate({ domain: 'next.example.org', method: http })
     await order.reached('slow.example.org')
@@ -214,7 +214,7 @@ describe('asked for more than once at a time', () => {
   })
 
   it('ends when the node does, and its port is free', async () => {
-    const order = clock.hold(pebble)
+    const order = clock.hold(pebble, desk.db)
     const call = newKey()
     const asked = generate({ domain: 'ending.example.org', method: http }, call)
     const refused = expect(asked).rejects.toMatchObject(code('ACME_UNREACHABLE', /is ending/))

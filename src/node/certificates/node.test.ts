@@ -68,7 +68,7 @@ it('a node tells of a certificate nobody renews', async () => {
 })
 
 it('other changes do not wait for an order', async () => {
-  const held = clock.hold(pebble)
+  const held = clock.hold(pebble, it_.db)
   const ordering = order()
   await held.reached(domain)
   const inbound = await it_.node.operations['inbounds.add'](

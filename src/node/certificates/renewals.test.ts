@@ -129,7 +129,7 @@ it('may be asked for at any time', async () => {
 
 it('does not overwrite what somebody put there meanwhile', async () => {
   await get()
-  const order = clock.hold(pebble)
+  const order = clock.hold(pebble, desk.db)
   const renewing = desk.operations['certificates.renew']({ domain }, newKey())
   const refused = expect(renewing).rejects.toMatchObject({ code: 'STALE_ROW_VERSION' })
   await order.reached(domain)
@@ -144,7 +144,7 @@ it('does not overwrite what somebody put there meanwhile', async () => {
 
 it('and one that is deleted meanwhile stays deleted', async () => {
   await get()
-  const order = clock.hold(pebble)
+  const order = clock.hold(pebble, desk.db)
   const renewing = desk.operations['certificates.renew']({ domain }, newKey())
   const refused = expect(renewing).rejects.toMatchObject({ code: 'CERTIFICATE_NOT_FOUND' })
   await order.reached(domain)
@@ -158,7 +158,7 @@ it('and one that is deleted meanwhile stays deleted', async () => {
 it('a node that ends during a renewal has not failed', async () => {
   const { nextTryAt } = await get()
   goTo(nextTryAt)
-  const order = clock.hold(pebble)
+  const order = clock.hold(pebble, desk.db)
   const looking = desk.certificates.look()
   await order.reached(domain)
   await desk.certificates.stop()
