@@ -119,15 +119,6 @@ export async function runDemo(env: Env): Promise<void> {
     ),
   )
 
-  say(`
-  Chat          ${playground.url}
-  Status page   ${controller.webUrl}
-
-  Three servers run here: home, de-1 and nl-1, each with an Xray of its own. Open the chat, press Start, and add an
-  inbound and a client on all of them. Beside the chat you can stop an agent or keep an Xray down, and see the alert come.
-  Press Ctrl+C to end; nothing is left behind.
-`)
-
   const end = async (): Promise<void> => {
     say('Ending …')
     await controller.stop({ stopXray: true })
@@ -139,6 +130,26 @@ export async function runDemo(env: Env): Promise<void> {
   }
   // SIGHUP too: a terminal that is closed.
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => void end())
+
+  // Whoever is quick would meet servers that have not joined yet.
+  await untilOnline(controller, runtime)
+  say(`
+  Chat          ${playground.url}
+  Status page   ${controller.webUrl}
+
+  Three servers run here: home, de-1 and nl-1, each with an Xray of its own. Open the chat, press Start, and add an
+  inbound and a client on all of them. Beside the chat you can stop an agent or keep an Xray down, and see the alert come.
+  Press Ctrl+C to end; nothing is left behind.
+`)
+}
+
+/** ms. One that does not come is told of in the chat. */
+const ONLINE_WITHIN_MS = 15_000
+
+async function untilOnline({ fleet }: Controller, runtime: Runtime): Promise<void> {
+  const until = runtime.monotonic() + ONLINE_WITHIN_MS
+  while (fleet.servers.list().some(({ status }) => status !== 'online') && runtime.monotonic() < until)
+    await runtime.sleep(100)
 }
 
 /** The wanted port if nobody listens on it, else one that the system picks. */
