@@ -15,6 +15,7 @@ import { createJoinToken } from '#src/trust/join-tokens.ts'
 import { loadKey, secretBoxFor } from '#src/trust/secret-box.ts'
 import { fixedProgram } from '#src/xray/programs/program.ts'
 import { createXrayProcess } from '#src/xray/life/process.ts'
+import { type ConnectProxy, startConnectProxy } from './support/connect-proxy.ts'
 import { silentLog } from './support/silent-log.ts'
 import { type TlsFront, startTlsFront } from './support/tls-front.ts'
 import { xrayBinary } from './support/xray-binary.ts'
@@ -32,8 +33,10 @@ let dist: string
 /** A folder that has nothing to do with the project, from which everything here is started. */
 let elsewhere: string
 let playground: Playground
-/** The real one is behind TLS too. */
+/** As the real one is reached: behind TLS, and where it is blocked, through a proxy. */
+const TELEGRAM = 'api.telegram.test'
 let telegram: TlsFront
+let proxy: ConnectProxy
 let token: string
 const net = `127.${randomInt(10, 250)}.${randomInt(0, 250)}`
 const running = new Map<string, ChildProcess>()
@@ -47,7 +50,8 @@ beforeAll(async () => {
   await run(process.execPath, [join(root, 'build.ts'), '--out', dist], { cwd: root })
   token = `${randomInt(100_000_000, 999_999_999)}:AAshipped-${'x'.repeat(25)}`
   playground = await startPlayground({ token })
-  telegram = await startTlsFront(dir, playground.apiRoot)
+  telegram = await startTlsFront(dir, TELEGRAM, playground.apiRoot)
+  proxy = await startConnectProxy({ [`${TELEGRAM}:443`]: telegram.port })
 })
 
 afterAll(async () => {
@@ -62,6 +66,7 @@ afterAll(async () => {
     await xray.stop()
     await xray.detach()
   }
+  await proxy.stop()
   await telegram.stop()
   await playground.stop()
   await rm(dir, { recursive: true, force: true })
@@ -150,8 +155,9 @@ describe('what is shipped', () => {
     const tokens = [await invite(2, gateway), await invite(3, gateway)]
     start('controller', ['start'], {
       FLEETGRAM_TELEGRAM_TOKEN: token,
-      FLEETGRAM_TELEGRAM_API_ROOT: telegram.url,
+      FLEETGRAM_TELEGRAM_API_ROOT: `https://${TELEGRAM}`,
       ...telegram.env,
+      ...proxy.env,
       FLEETGRAM_TELEGRAM_OWNERS: '4242',
       FLEETGRAM_DATABASE: join(dir, 'fleet.db'),
       FLEETGRAM_WEB_LISTEN: web,

@@ -1,5 +1,5 @@
 import type { ApiClientOptions } from 'grammy'
-import { Agent, fetch as undiciFetch } from 'undici'
+import { EnvHttpProxyAgent, fetch as undiciFetch } from 'undici'
 
 /**
  * A connection to Telegram is kept for this long, ms: who taps now and then waits for no handshake. Its servers give up
@@ -14,11 +14,16 @@ export interface TelegramLine {
 }
 
 /**
- * Connections to Telegram, of the kind that all our others are. HTTP/1.1, as every client of the Bot API speaks it: by
- * HTTP/2 all calls would share one connection, and end with it.
+ * Connections to Telegram: through the proxy that HTTPS_PROXY names, as where it is blocked, unless NO_PROXY has the
+ * host. A Bot API server of one's own, without TLS, is reached without. HTTP/1.1, as every client of the Bot API
+ * speaks it: by HTTP/2 all calls would share one connection, and end with it.
  */
 export function openTelegramLine(): TelegramLine {
-  const dispatcher = new Agent({ keepAliveTimeout: KEEP_ALIVE_MS, allowH2: false })
+  const dispatcher = new EnvHttpProxyAgent({
+    httpProxy: '',
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    allowH2: false,
+  })
   const call = (input: string, init: object) => undiciFetch(input, { ...init, dispatcher })
   return { fetch: call as unknown as typeof globalThis.fetch, close: () => dispatcher.destroy() }
 }

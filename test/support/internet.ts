@@ -1,12 +1,11 @@
 import { once } from 'node:events'
 import { writeFile } from 'node:fs/promises'
-import { createServer as createProxy } from 'node:http'
-import { createServer as createSite } from 'node:https'
-import { type AddressInfo, connect, type Socket } from 'node:net'
+import { createServer } from 'node:https'
+import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import type { Download } from '#src/xray/programs/download.ts'
+import { startConnectProxy } from './connect-proxy.ts'
 import { makeTestChain } from './test-chain.ts'
-import { tunnel } from './tunnel.ts'
 
 const PUBLISHER = 'github.com'
 /** Where a publisher's files really lie: it answers with their address. */
@@ -24,7 +23,7 @@ export async function startInternet(dir: string, download: Download): Promise<In
   const chain = await makeTestChain({ names: [PUBLISHER, STORE].map((value) => ({ type: 'dns', value })) })
   const vouching = join(dir, 'internet.pem')
   await writeFile(vouching, chain.issuers.join(''))
-  const site = createSite(
+  const site = createServer(
     { cert: [chain.leaf, ...chain.issuers].join(''), key: chain.key },
     (asked, answer) => {
       const { host = '' } = asked.headers
@@ -38,25 +37,15 @@ export async function startInternet(dir: string, download: Download): Promise<In
       )
     },
   )
-  const open = new Set<Socket>()
-  const proxy = createProxy((_, answer) => void answer.writeHead(405).end())
-  proxy.on('connect', (asked, near: Socket) => {
-    if (asked.url !== `${PUBLISHER}:443` && asked.url !== `${STORE}:443`) {
-      near.end('HTTP/1.1 403 Forbidden\r\n\r\n')
-      return
-    }
-    const far = connect(portOf(site), '127.0.0.1', () => near.write('HTTP/1.1 200 OK\r\n\r\n'))
-    tunnel(near, far, open)
-  })
-  for (const server of [site, proxy]) await once(server.listen(0, '127.0.0.1'), 'listening')
+  await once(site.listen(0, '127.0.0.1'), 'listening')
+  const { port } = site.address() as AddressInfo
+  const proxy = await startConnectProxy({ [`${PUBLISHER}:443`]: port, [`${STORE}:443`]: port })
   return {
-    env: { HTTPS_PROXY: `http://127.0.0.1:${portOf(proxy)}`, NODE_EXTRA_CA_CERTS: vouching },
+    env: { ...proxy.env, NODE_EXTRA_CA_CERTS: vouching },
     async stop() {
-      const ended = [site, proxy].map((server) => once(server.close(), 'close'))
-      for (const socket of open) socket.destroy()
-      await Promise.all(ended)
+      await proxy.stop()
+      site.closeAllConnections()
+      await once(site.close(), 'close')
     },
   }
 }
-
-const portOf = (server: { address(): unknown }): number => (server.address() as AddressInfo).port

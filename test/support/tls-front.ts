@@ -8,16 +8,17 @@ import { tunnel } from './tunnel.ts'
 
 /** TLS before a server that has none, as it is before most. Offers HTTP/2 too, which the server does not speak. */
 export interface TlsFront {
-  url: string
+  /** On loopback. */
+  port: number
   /** What makes a program trust it. */
   env: Record<string, string>
   stop(): Promise<void>
 }
 
-/** @param dir where the certificate is put that vouches for it @param url of the server */
-export async function startTlsFront(dir: string, url: string): Promise<TlsFront> {
+/** @param dir where the certificate is put that vouches for it @param name of what it stands for @param url of the server */
+export async function startTlsFront(dir: string, name: string, url: string): Promise<TlsFront> {
   const { hostname: host, port } = new URL(url)
-  const chain = await makeTestChain({ names: [{ type: 'ip', value: '127.0.0.1' }] })
+  const chain = await makeTestChain({ names: [{ type: 'dns', value: name }] })
   const vouching = join(dir, 'front.pem')
   await writeFile(vouching, chain.issuers.join(''))
   const open = new Set<Socket>()
@@ -31,7 +32,7 @@ export async function startTlsFront(dir: string, url: string): Promise<TlsFront>
   )
   await once(server.listen(0, '127.0.0.1'), 'listening')
   return {
-    url: `https://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    port: (server.address() as AddressInfo).port,
     env: { NODE_EXTRA_CA_CERTS: vouching },
     async stop() {
       const closed = once(server.close(), 'close')
