@@ -7,6 +7,12 @@ export type ErrorCode = keyof typeof errorKinds
 /** Values for the placeholders of a message. Never secrets: they reach logs and chats. */
 export type ErrorDetails = Record<string, string | number | boolean | null>
 
+/** An error by its code, as it can be said in any language. */
+export interface CodedError {
+  code: ErrorCode
+  details: ErrorDetails
+}
+
 /** An error with a code from the registry. `cause` keeps what lay beneath, for the log alone. */
 export class FleetError extends Error {
   readonly code: ErrorCode
@@ -47,6 +53,15 @@ export function toFleetError(error: unknown, trace: string): FleetError {
   if (error instanceof FleetError) return error
   if (isNoRoom(error)) return new FleetError('DISK_FULL', {}, { cause: error })
   return new FleetError('INTERNAL', { trace }, { cause: error })
+}
+
+/**
+ * What lies beneath an error: libraries wrap what the system said. Of the addresses of a name, which all were tried, none
+ * is more to blame than the first.
+ */
+export function rootOf(error: Error): Error {
+  const beneath: unknown = error.cause ?? (error instanceof AggregateError ? error.errors[0] : undefined)
+  return beneath instanceof Error ? rootOf(beneath) : error
 }
 
 /** What SQLite and the file system say when nothing more can be written: it may befall every write anywhere. */

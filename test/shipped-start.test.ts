@@ -1,13 +1,11 @@
 /** The first minutes with what is shipped, on a machine that lacks something. */
 import { execFile } from 'node:child_process'
-import { once } from 'node:events'
 import { chmod, mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { startConnectProxy } from './support/connect-proxy.ts'
 
 const run = promisify(execFile)
 const root = join(import.meta.dirname, '..')
@@ -69,20 +67,16 @@ describe('what is shipped, on a machine that lacks something', () => {
   })
 
   it('fetches Xray where there is none, by way of the proxy that the environment names', async () => {
-    const asked: string[] = []
-    const proxy = createServer().on('connect', (request, socket) => {
-      asked.push(request.url ?? '')
-      socket.end('HTTP/1.1 403 Not today\r\n\r\n')
-    })
-    await once(proxy.listen(0, '127.0.0.1'), 'listening')
+    // It leads nowhere.
+    const proxy = await startConnectProxy({})
     const said = await saysInTheEnd(['start'], {
-      HTTPS_PROXY: `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`,
+      ...proxy.env,
       FLEETGRAM_TELEGRAM_TOKEN: `123456789:AAnobody-asks-${'x'.repeat(25)}`,
       FLEETGRAM_TELEGRAM_OWNERS: '4242',
       FLEETGRAM_DATABASE: join(dir, 'data', 'fleetgram.db'),
     })
-    proxy.close()
-    expect(asked).toContain('github.com:443')
+    await proxy.stop()
+    expect(proxy.asked).toContain('github.com:443')
     expect(said).toMatch(
       /it could be fetched neither as the release \(.*403.*\) nor as a Go build \(.*\)\. Put xray on PATH/,
     )

@@ -1,5 +1,5 @@
 import { type Api, BotError, GrammyError, HttpError } from 'grammy'
-import { FleetError } from '#src/errors.ts'
+import { FleetError, rootOf } from '#src/errors.ts'
 import { networkWords } from '#src/trust/network-words.ts'
 
 /** What Telegram's refusals mean to us, by the words its server uses (tdlib/telegram-bot-api). */
@@ -64,10 +64,9 @@ export function safeFields(error: unknown, depth = 0): Record<string, unknown> {
  * Why a call did not get through, by codes and names alone: the message of what lies beneath an HttpError can hold the
  * request's address, and that the token.
  */
-function whyNotSent(error: unknown): string {
-  if (!(error instanceof Error)) return 'unknown'
-  const beneath: unknown = error instanceof AggregateError ? error.errors[0] : error.cause
-  if (beneath instanceof Error) return whyNotSent(beneath)
+function whyNotSent(thrown: unknown): string {
+  if (!(thrown instanceof Error)) return 'unknown'
+  const error = rootOf(thrown)
   if (error.name === 'AbortError' || error.name === 'TimeoutError') return 'there was no answer in time'
   if (error instanceof SyntaxError) return 'what answers there is no Bot API'
   const code = 'code' in error ? String(error.code) : error.name

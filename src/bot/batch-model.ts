@@ -3,6 +3,7 @@ import { button } from './buttons.ts'
 import type { T } from './i18n/texts.ts'
 import type { BatchModel } from './screens/batch.ts'
 import { serversOf } from './screens/client-servers.ts'
+import { linkRefs } from './link-refs.ts'
 import type { Keyboard } from './types.ts'
 
 interface KnownInput {
@@ -28,6 +29,8 @@ export function batchModel(fleet: Fleet, id: string, tasks: TaskView[], settled:
   const words = first === undefined ? 'other' : wordsOf(fleet, first, main)
   const name = first === undefined ? '' : nameIn(fleet, first)
   const home = [button(t('button.home'), 'home', {})]
+  // One server: what comes next is on it too.
+  const where = { server: main.length === 1 ? serverId : 0 }
   // Where a name or a port was refused everywhere, trying the same again is of no use.
   const isNowhere = settled && main.every(({ status }) => status === 'failed')
   const model = {
@@ -50,7 +53,7 @@ export function batchModel(fleet: Fleet, id: string, tasks: TaskView[], settled:
   switch (words) {
     case 'addClient': {
       const links = settled ? linksOf(fleet, tasks, name) : []
-      const again = button(t('button.addClient'), 'addClient', { server: main.length === 1 ? serverId : 0 })
+      const again = button(t('button.addClient'), 'addClient', where)
       const next = isNowhere ? [[again]] : clientButtons(fleet, name, t)
       return { ...ofClient, links, next: [...next, home] }
     }
@@ -65,9 +68,7 @@ export function batchModel(fleet: Fleet, id: string, tasks: TaskView[], settled:
       return { ...ofClient, next: [[button(t('button.clients'), 'clients', list)], home] }
     }
     case 'addInbound': {
-      const again = button(t('button.addInbound'), 'addInbound', {
-        server: main.length === 1 ? serverId : 0,
-      })
+      const again = button(t('button.addInbound'), 'addInbound', where)
       const isThere = settled && main.some(({ status }) => status === 'applied' || status === 'unchanged')
       const next = isThere
         ? [...clientFor(fleet, main, name, t), ...inboundButtons(fleet, main, name, t)]
@@ -173,10 +174,7 @@ function linksOf(fleet: Fleet, tasks: TaskView[], email: string): BatchModel['li
     const client = fleet.view.clientByEmail(serverId, email)
     if (client === undefined) continue
     const server = { id: serverId, name: serverName }
-    const ofServer = fleet.view.links(serverId, client.id)
-    for (const [index, { tag, link }] of ofServer.entries()) {
-      links.set(link, { server, clientId: client.id, tag, link, index, alone: ofServer.length === 1 })
-    }
+    for (const ref of linkRefs(fleet, server, client.id)) links.set(ref.link, ref)
   }
   return [...links.values()]
 }

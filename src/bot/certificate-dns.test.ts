@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import type { Server } from '#src/fleet/types.ts'
 import { type BotHouse, openBotHouse } from '#test/support/bot-house.ts'
+import { asksForTrojanEverywhere } from '#test/support/chat.ts'
 
 const DOMAIN = 'vpn.example.com'
 
@@ -20,9 +21,9 @@ afterEach(async ({ task }) => {
   await house.end()
 })
 
-test('a domain that does not lead to the server yet: the form says so, looks again, and goes on where it is told to', async () => {
+/** From the screen of de-1 to the form that says where the domain must lead. */
+async function asksForCertificate(): Promise<void> {
   const { alice } = house
-  house.lookUp = () => Promise.resolve([])
   await alice.sends(`/start srv_${de?.id}`)
   await alice.seesScreen(/^Fleet › de-1\n/)
   await alice.taps('Certificates')
@@ -30,6 +31,12 @@ test('a domain that does not lead to the server yet: the form says so, looks aga
   await alice.taps('Get a certificate')
   await alice.seesScreen('For which domain?')
   await alice.sends(DOMAIN)
+}
+
+test('a domain that does not lead to the server yet: the form says so, looks again, and goes on where it is told to', async () => {
+  const { alice } = house
+  house.lookUp = () => Promise.resolve([])
+  await asksForCertificate()
   const nowhere = await alice.seesScreen(`⚠️ ${DOMAIN} leads nowhere yet`)
   expect(nowhere.text).toContain(`${DOMAIN} must lead to 198.51.100.4.`)
   house.lookUp = () => Promise.resolve(['203.0.113.9'])
@@ -52,13 +59,7 @@ test('a domain that does not lead to the server yet: the form says so, looks aga
 test('where nobody says in time where it leads, nothing is claimed, and nobody waits for long', async () => {
   const { alice } = house
   house.lookUp = () => new Promise(() => undefined)
-  await alice.sends(`/start srv_${de?.id}`)
-  await alice.seesScreen(/^Fleet › de-1\n/)
-  await alice.taps('Certificates')
-  await alice.seesScreen('No certificate yet')
-  await alice.taps('Get a certificate')
-  await alice.seesScreen('For which domain?')
-  await alice.sends(DOMAIN)
+  await asksForCertificate()
   const form = await alice.seesScreen(`${DOMAIN} must lead to`, { timeoutMs: 3_000 })
   expect(form.text).not.toContain('⚠️')
   expect(form.text).not.toContain('✅')
@@ -67,17 +68,7 @@ test('where nobody says in time where it leads, nothing is claimed, and nobody w
 test('an inbound on two servers for one domain: the summary names the server that it does not lead to', async () => {
   const { alice } = house
   house.lookUp = () => Promise.resolve(['198.51.100.4'])
-  await alice.sends('/inbound')
-  await alice.seesScreen('How shall clients connect?')
-  await alice.taps('Trojan + TLS')
-  await alice.seesScreen('On which port?')
-  await alice.taps('443')
-  await alice.seesScreen('What is the inbound called?')
-  await alice.taps('trojan-443')
-  await alice.seesScreen('Which certificate')
-  await alice.sends(DOMAIN)
-  await alice.seesScreen('On which servers?')
-  await alice.taps('All servers')
+  await asksForTrojanEverywhere(alice, DOMAIN)
   await alice.seesScreen(`⚠️ ${DOMAIN} does not lead to nl-1: there it would be refused`)
   await alice.taps('Back')
   await alice.seesScreen('On which servers?')

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { encodeTap } from './callback-data.ts'
 import { type BotHouse, openBotHouse } from '#test/support/bot-house.ts'
+import { asksForTrojanEverywhere } from '#test/support/chat.ts'
 
 let house: BotHouse
 
@@ -167,17 +168,7 @@ describe('the certificates of a server', () => {
 describe('an inbound for a domain', () => {
   async function toSummary(domain: string): Promise<void> {
     const { alice } = house
-    await alice.sends('/inbound')
-    await alice.seesScreen('How shall clients connect?')
-    await alice.taps('Trojan + TLS')
-    await alice.seesScreen('On which port?')
-    await alice.taps('443')
-    await alice.seesScreen('What is the inbound called?')
-    await alice.taps('trojan-443')
-    await alice.seesScreen('Which certificate')
-    await alice.sends(domain)
-    await alice.seesScreen('On which servers?')
-    await alice.taps('All servers')
+    await asksForTrojanEverywhere(alice, domain)
     await alice.seesScreen(`Certificate: ${domain}`)
   }
 

@@ -1,7 +1,8 @@
 import { type Api, GrammyError } from 'grammy'
 import { LONGEST_REASON, clip } from '#src/clip.ts'
 import type { Fleet } from '#src/fleet/types.ts'
-import type { IncidentKind, Reason } from '#src/notify/messages.ts'
+import type { CodedError } from '#src/errors.ts'
+import type { IncidentKind } from '#src/notify/messages.ts'
 import type { Delivery, Outgoing } from '#src/notify/sender.ts'
 import { forApi, isChatGone, isMalformed, retryAfterMs } from './api-errors.ts'
 import { doingWords } from './batch-model.ts'
@@ -28,7 +29,7 @@ const LONGEST_TITLE = 200
 function alertOf(message: Outgoing, fleet: Fleet, t: T): Alert {
   const { serverId: server, serverName: name } = message.payload
   const open = button(t('button.openServer'), 'alertOpen', { server })
-  const why = (reason: Reason): string => clip(errorWords(t, reason), LONGEST_REASON)
+  const why = (reason: CodedError): string => clip(errorWords(t, reason), LONGEST_REASON)
   switch (message.kind) {
     case 'serverDown': {
       const { state, reason, since } = message.payload

@@ -1,5 +1,6 @@
 import { Resolver } from 'node:dns/promises'
 import { isIP } from 'node:net'
+import { oneSpelling } from '#src/contract/primitives.ts'
 import type { SystemStats } from '#src/contract/index.ts'
 import { readFrom } from './routes/reading.ts'
 import type { Services } from './services.ts'
@@ -39,11 +40,6 @@ export const lookUpByDns = async (name: string, servers?: string[]): Promise<str
   return found.length === 0 && kinds.includes(undefined) ? undefined : found
 }
 
-/** One address has many spellings in IPv6. */
-function plain(address: string): string {
-  return isIP(address) === 6 ? new URL(`http://[${address}]/`).hostname.slice(1, -1) : address
-}
-
 /**
  * Where addresses lead. An authority may ask at any of them, so one that is not the server's counts; of a kind of which
  * no address of the server is known (IPv4, IPv6) nothing can be said.
@@ -53,9 +49,9 @@ export function leading(found: readonly string[] | undefined, own: readonly stri
   if (found === undefined) return answer('unknown')
   if (found.length === 0) return answer('nowhere')
   const kinds = new Set(own.map((address) => isIP(address)))
-  const known = new Set(own.map(plain))
+  const known = new Set(own.map(oneSpelling))
   const judged = found.filter((address) => kinds.has(isIP(address)))
-  const strange = judged.filter((address) => !known.has(plain(address)))
+  const strange = judged.filter((address) => !known.has(oneSpelling(address)))
   if (strange.length > 0) return answer('elsewhere', strange)
   return answer(judged.length > 0 ? 'here' : 'unknown')
 }
@@ -91,5 +87,5 @@ async function ownAddresses(
   ])
   const { ipv4, ipv6 } = stats.state === 'known' ? stats.value.publicAddress : { ipv4: '', ipv6: '' }
   const all = [ipv4 ?? '', ipv6 ?? '', ...(dialledAt ?? [])].filter((address) => address !== '')
-  return [...new Set(all.map(plain))]
+  return [...new Set(all.map(oneSpelling))]
 }

@@ -34,6 +34,14 @@ export async function poll(options: {
   let backoff = 0
   /** The longest wait that was told of: an outage is told while it is tried less and less often, and its end. */
   let told = 0
+  const tell = (error: unknown, waitMs: number): void => {
+    if (error instanceof GrammyError && error.error_code === 409) {
+      log.warn(
+        { waitMs },
+        'another program polls Telegram with this bot token: stop it, or give each its own token; trying again',
+      )
+    } else log.warn({ error: safeFields(error), waitMs }, 'no updates from Telegram; trying again')
+  }
   while (!signal.aborted) {
     if (runtime.now() - lastUpdateAt > OFFSET_LIFE_MS) offset = 0
     try {
@@ -49,17 +57,9 @@ export async function poll(options: {
       if (signal.aborted) return
       backoff = Math.min(Math.max(backoff * 2, FIRST_BACKOFF_MS), LONGEST_BACKOFF_MS)
       const wait = Math.max(retryAfterMs(error) ?? 0, backoff)
-      const isNews = wait > told
-      told = Math.max(told, wait)
-      if (!isNews) {
-        // Nothing has changed.
-      } else if (error instanceof GrammyError && error.error_code === 409) {
-        log.warn(
-          { waitMs: wait },
-          'another program polls Telegram with this bot token: stop it, or give each its own token; trying again',
-        )
-      } else {
-        log.warn({ error: safeFields(error), waitMs: wait }, 'no updates from Telegram; trying again')
+      if (wait > told) {
+        told = wait
+        tell(error, wait)
       }
       await runtime.sleep(wait, signal).catch(() => undefined)
     }

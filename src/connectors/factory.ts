@@ -6,7 +6,7 @@ import type { NodeOperations } from '#src/node/operations.ts'
 import type { Runtime } from '#src/runtime.ts'
 import { createLocalConnector } from './local.ts'
 import { createRemoteConnector } from './remote.ts'
-import { directDispatcher, fileDispatcher, streamDispatcher } from './transport.ts'
+import { type DirectTransport, directDispatcher, fileDispatcher, streamDispatcher } from './transport.ts'
 
 /** What of a server's row decides how it is reached. */
 export interface Reachable {
@@ -39,14 +39,23 @@ export function createConnectorFactory(options: {
     }
     if (endpoint === null) fail('SERVER_NOT_JOINED')
     const way = { endpoint, serverId: id, secureContext, isAllowed }
-    const dispatcher = directDispatcher(way)
-    const streams = streamDispatcher(way, options.streamSilenceMs)
-    const files = fileDispatcher(way)
-    const connector = createRemoteConnector({ endpoint, dispatcher, streams, files, runtime })
-    return withClose(connector, async () => {
-      await Promise.all([dispatcher.destroy(), streams.destroy(), files.destroy()])
-    })
+    return connectAgent(way, runtime, options.streamSilenceMs)
   }
+}
+
+/** The way to an agent's door. `streamSilenceMs`: after how long a silent stream counts as broken. */
+export function connectAgent(
+  way: DirectTransport,
+  runtime: Pick<Runtime, 'alarm' | 'sleep' | 'randomBytes'>,
+  streamSilenceMs?: number,
+): Connection {
+  const dispatcher = directDispatcher(way)
+  const streams = streamDispatcher(way, streamSilenceMs)
+  const files = fileDispatcher(way)
+  const connector = createRemoteConnector({ endpoint: way.endpoint, dispatcher, streams, files, runtime })
+  return withClose(connector, async () => {
+    await Promise.all([dispatcher.destroy(), streams.destroy(), files.destroy()])
+  })
 }
 
 function withClose(connector: ServerConnector, close: () => Promise<void>): Connection {

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { danger, read, write } from './meta.ts'
-import { timestamp } from './primitives.ts'
+import { oneSpelling, timestamp } from './primitives.ts'
 
 /** How it is proven to a certificate authority that a domain is this machine: on port 80, or on port 443. */
 export const challenges = ['http-01', 'tls-alpn-01'] as const
@@ -18,7 +18,7 @@ export const fullName = z
   .regex(dnsName, 'a full name such as vpn.example.org, without *')
 
 // One address has many spellings in IPv6, and a certificate is found by its domain.
-const plainIpv6 = z.ipv6().transform((address) => new URL(`http://[${address}]/`).hostname.slice(1, -1))
+const plainIpv6 = z.ipv6().transform(oneSpelling)
 
 /** What a certificate is held for. */
 export const certificateDomain = z.union([fullName, z.ipv4(), plainIpv6], {

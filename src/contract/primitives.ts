@@ -63,5 +63,9 @@ export const email = z
 /** One line of text for people. */
 export const remark = z.string().trim().max(128).refine(isLine, 'no control characters')
 
+/** One spelling for each address: an IPv6 address has many, and an URL's host has one. Others stay as they are. */
+export const oneSpelling = (address: string): string =>
+  address.includes(':') ? new URL(`http://[${address}]/`).hostname.slice(1, -1) : address
+
 /** An IP address to listen on. */
 export const listenAddress = z.union([z.ipv4(), z.ipv6()])

@@ -10,8 +10,8 @@ import type {
   ServerConnector,
   ServerInfo,
 } from '#src/contract/index.ts'
-import type { ErrorCode, ErrorDetails } from '#src/errors.ts'
-import type { Actor, CodedError, ServerStatus, TaskStatus } from '#src/store/schema.ts'
+import type { CodedError } from '#src/errors.ts'
+import type { Actor, ServerStatus, TaskStatus } from '#src/store/schema.ts'
 import type { Backups } from './backups.ts'
 
 export type { Actor, ServerStatus, TaskStatus }
@@ -89,7 +89,7 @@ export interface TaskView {
   input: unknown
   status: TaskStatus
   attempts: number
-  error: { code: ErrorCode; message: string; details: ErrorDetails } | null
+  error: (CodedError & { message: string }) | null
   createdAt: number
   finishedAt: number | null
 }

@@ -1,4 +1,4 @@
-import type { Reason } from '#src/notify/messages.ts'
+import type { CodedError } from '#src/errors.ts'
 import type { IncidentKind } from '#src/store/schema.ts'
 import type { HealthPolicy } from './policy.ts'
 import type { HealthState, Streak } from './state.ts'
@@ -7,10 +7,10 @@ import type { HealthState, Streak } from './state.ts'
 export type HealthEvent =
   | { type: 'answered'; askedAt: number }
   /** It answered, but its Xray is down. */
-  | { type: 'xrayDown'; askedAt: number; reason: Reason }
+  | { type: 'xrayDown'; askedAt: number; reason: CodedError }
   /** Its Xray runs, but not as it should: an inbound is closed, say. */
-  | { type: 'partly'; askedAt: number; reason: Reason }
-  | { type: 'missed'; askedAt: number; reason: Reason }
+  | { type: 'partly'; askedAt: number; reason: CodedError }
+  | { type: 'missed'; askedAt: number; reason: CodedError }
   /** It was switched off: nothing about it is anybody's trouble any more. */
   | { type: 'disabled' }
   /** The controller has started and begins to look. */
@@ -21,12 +21,12 @@ type Verdict = Exclude<Status, 'pending'>
 
 /** What must happen along with the new state, in the same transaction where it is stored. */
 export type HealthEffect =
-  | { type: 'transition'; from: Status; to: Status; reason: Reason | null; at: number }
+  | { type: 'transition'; from: Status; to: Status; reason: CodedError | null; at: number }
   /** since: of this kind of trouble; downSince: of all trouble without a good moment in between. */
   | {
       type: 'openIncident'
       kind: IncidentKind
-      reason: Reason
+      reason: CodedError
       since: number
       downSince: number
     }

@@ -1,7 +1,7 @@
 import type { Health, ServerConnector, ServerInfo } from '#src/contract/index.ts'
 import { clipDetails } from '#src/clip.ts'
 import { FleetError } from '#src/errors.ts'
-import type { Reason } from '#src/notify/messages.ts'
+import type { CodedError } from '#src/errors.ts'
 import type { Runtime } from '#src/runtime.ts'
 
 /** What health needs of a connector. */
@@ -9,9 +9,9 @@ export type ProbeTarget = { server: Pick<ServerConnector['server'], 'health' | '
 
 export type ProbeResult =
   | { type: 'answered'; askedAt: number; health: Health }
-  | { type: 'xrayDown' | 'partly'; askedAt: number; health: Health; reason: Reason }
+  | { type: 'xrayDown' | 'partly'; askedAt: number; health: Health; reason: CodedError }
   /** `cause` is for the log where `reason` cannot tell. */
-  | { type: 'missed'; askedAt: number; reason: Reason; cause?: unknown }
+  | { type: 'missed'; askedAt: number; reason: CodedError; cause?: unknown }
 
 /**
  * Asks a server once how it is. Never throws: no answer within `timeoutMs` is a miss like any other.

@@ -1,6 +1,6 @@
 import { and, eq, isNull } from 'drizzle-orm'
 import { chatsWith, downKey, drop, dropExcept, enqueue, type Tx, upKey } from '#src/notify/outbox.ts'
-import type { Reason } from '#src/notify/messages.ts'
+import type { CodedError } from '#src/errors.ts'
 import { type Db, tables } from '#src/store/drizzle.ts'
 import type { HealthEffect } from './decide.ts'
 import { type HealthState, parseHealthState } from './state.ts'
@@ -28,7 +28,7 @@ export interface HealthStore {
 }
 
 /** Reasons are kept as JSON `{code, details}`, so that any reader can have them in any language. */
-function reasonText(reason: Reason | null): string | null {
+function reasonText(reason: CodedError | null): string | null {
   return reason === null ? null : JSON.stringify(reason)
 }
 

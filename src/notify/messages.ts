@@ -1,13 +1,7 @@
-import type { ErrorCode, ErrorDetails } from '#src/errors.ts'
+import type { CodedError } from '#src/errors.ts'
 import type { IncidentKind } from '#src/store/schema.ts'
 
 export type { IncidentKind }
-
-/** Why something is as it is: an error of the registry, so that it can be said in the reader's language. */
-export interface Reason {
-  code: ErrorCode
-  details: ErrorDetails
-}
 
 interface AboutServer {
   serverId: number
@@ -18,18 +12,21 @@ interface AboutServer {
 /** The facts of each kind of message. The words are made when it is sent. All times in ms since the epoch. */
 export interface Messages {
   /** offline: it cannot be reached. error: it answers, but its Xray is down. partly: Xray runs, but not all of it. */
-  serverDown: AboutServer & { state: IncidentKind; reason: Reason; since: number }
+  serverDown: AboutServer & { state: IncidentKind; reason: CodedError; since: number }
   /** `state`: what it is back from. Older rows have none. */
   serverUp: AboutServer & { state?: IncidentKind; downSince: number; upAt: number }
   /** Both in one, where the first was not sent before the second came. */
   serverDownAndUp: AboutServer & {
     state: IncidentKind
-    reason: Reason
+    reason: CodedError
     downSince: number
     upAt: number
   }
   /** Changes that waited for the server will not be made. The first of them by their tasks, and how many there are. */
-  changesRefused: AboutServer & { changes: { batch: string; task: string; reason: Reason }[]; count: number }
+  changesRefused: AboutServer & {
+    changes: { batch: string; task: string; reason: CodedError }[]
+    count: number
+  }
 }
 
 /** A kind with the facts that belong to it. */

@@ -97,3 +97,18 @@ export async function opensClient(alice: User, name: string): Promise<SeenMessag
       messageId > asked.messageId && text.includes(`› ${name}`) && text.includes('Traffic'),
   )
 }
+
+/** Walks through "Add inbound" for Trojan with the certificate of a domain, on all servers, up to the summary. */
+export async function asksForTrojanEverywhere(alice: User, domain: string): Promise<void> {
+  await alice.sends('/inbound')
+  await alice.seesScreen('How shall clients connect?')
+  await alice.taps('Trojan + TLS')
+  await alice.seesScreen('On which port?')
+  await alice.taps('443')
+  await alice.seesScreen('What is the inbound called?')
+  await alice.taps('trojan-443')
+  await alice.seesScreen('Which certificate')
+  await alice.sends(domain)
+  await alice.seesScreen('On which servers?')
+  await alice.taps('All servers')
+}

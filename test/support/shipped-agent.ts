@@ -1,9 +1,7 @@
 import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createRemoteConnector } from '#src/connectors/remote.ts'
-import type { Connection } from '#src/connectors/factory.ts'
-import { directDispatcher, fileDispatcher, streamDispatcher } from '#src/connectors/transport.ts'
+import { type Connection, connectAgent } from '#src/connectors/factory.ts'
 import { systemRuntime } from '#src/runtime.ts'
 import { writeIdentity } from '#src/trust/agent-identity.ts'
 import { program } from './process.ts'
@@ -49,17 +47,12 @@ export async function startShippedAgent(
   const endpoint = `https://127.0.0.1:${port}`
   const { secureContext, identities } = trust
   const isAllowed = (hash: string, id: number): boolean => identities.isAllowed(hash, id)
-  const way = { endpoint, serverId, secureContext, isAllowed }
-  const [dispatcher, streams, files] = [directDispatcher(way), streamDispatcher(way), fileDispatcher(way)]
-  const connector = createRemoteConnector({ endpoint, dispatcher, streams, files, runtime: systemRuntime() })
-  const close = async (): Promise<void> => {
-    await Promise.all([dispatcher, streams, files].map((each) => each.destroy()))
-  }
+  const connection = connectAgent({ endpoint, serverId, secureContext, isAllowed }, systemRuntime())
   return {
-    connection: { ...connector, close },
+    connection,
     output: () => agent.output(),
     async stop() {
-      await close()
+      await connection.close()
       await agent.stop()
       await rm(dir, { recursive: true, force: true })
     },

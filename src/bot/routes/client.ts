@@ -8,6 +8,7 @@ import { type ClientModel, clientScreen, type LinkEntry, pageOfLinks } from '../
 import { clientServersScreen, serversOf } from '../screens/client-servers.ts'
 import { noteScreen } from '../screens/confirm.ts'
 import { limitsScreen } from '../screens/limits.ts'
+import { linkRefs } from '../link-refs.ts'
 import type { Services } from '../services.ts'
 import type { BotContext, Screen } from '../types.ts'
 import { ownerOf } from './route.ts'
@@ -25,11 +26,9 @@ function goneScreen(t: T): Screen {
 
 function entriesOf(s: Services, person: Person): LinkEntry[] {
   return person.placements.flatMap(({ server, client }): LinkEntry[] => {
-    const links = s.fleet.view.links(server.id, client.id)
-    const common = { server, clientId: client.id, enabled: client.enabled }
-    if (links.length === 0) return [{ ...common, tag: '–', link: undefined, index: 0, alone: true }]
-    const alone = links.length === 1
-    return links.map(({ tag, link }, index) => ({ ...common, tag, link, index, alone }))
+    const refs = linkRefs(s.fleet, server, client.id)
+    const none = { server, clientId: client.id, tag: '–', link: undefined, index: 0, alone: true }
+    return (refs.length === 0 ? [none] : refs).map((ref) => ({ ...ref, enabled: client.enabled }))
   })
 }
 

@@ -1,18 +1,12 @@
 /** The fleet: its servers, and the journal of every change to them. */
 import { sql } from 'drizzle-orm'
 import { index, integer, sqliteTable, text, uniqueIndex } from 'drizzle-orm/sqlite-core'
-import type { ErrorCode, ErrorDetails } from '#src/errors.ts'
+import type { CodedError } from '#src/errors.ts'
 import { flag, json } from './columns.ts'
 
 /** partly: its Xray runs, without some inbounds or with an older configuration. */
 export const serverStatuses = ['pending', 'online', 'offline', 'error', 'partly'] as const
 export type ServerStatus = (typeof serverStatuses)[number]
-
-/** An error by its code, as it can be said in any language. */
-export interface CodedError {
-  code: ErrorCode
-  details: ErrorDetails
-}
 
 export const servers = sqliteTable(
   'servers',

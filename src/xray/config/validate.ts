@@ -1,4 +1,5 @@
 import { flows } from '#src/contract/clients.ts'
+import { oneSpelling } from '#src/contract/primitives.ts'
 import { FleetError, fail } from '#src/errors.ts'
 import { lastMeaningfulLine, runXray } from '../programs/command.ts'
 import { carriesFlow } from './account.ts'
@@ -76,15 +77,9 @@ function validateAgainst(inbound: Inbound, others: readonly Inbound[]): FleetErr
 
 /** Whether two listeners on one port would be in each other's way. `::` takes IPv4 as well. */
 export function listensOverlap(a: string, b: string): boolean {
-  const [x, y] = [normalAddress(a), normalAddress(b)]
+  const [x, y] = [oneSpelling(a), oneSpelling(b)]
   if (x === y || x === '::' || y === '::') return true
   return (x === '0.0.0.0' && !y.includes(':')) || (y === '0.0.0.0' && !x.includes(':'))
-}
-
-// One spelling for each address: an IPv6 address has many, and an URL's host has one.
-function normalAddress(address: string): string {
-  if (!address.includes(':')) return address
-  return new URL(`http://[${address}]/`).hostname.slice(1, -1)
 }
 
 function isKeyPair(privateKey: string | undefined, publicKey: string): boolean {

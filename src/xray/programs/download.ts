@@ -1,4 +1,4 @@
-import { FleetError, isNoRoom } from '#src/errors.ts'
+import { FleetError, isNoRoom, rootOf } from '#src/errors.ts'
 
 /** Gets the bytes at an address. Passed in, so that a test needs no internet. */
 export type Download = (url: string) => Promise<Buffer>
@@ -19,8 +19,6 @@ export function downloadFailure(what: string, error: unknown): unknown {
 /** Why something was not fetched, short. fetch says only "fetch failed"; what failed lies beneath. */
 export function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
-  if (error.cause instanceof Error) return reasonOf(error.cause)
-  // Every address of a name was tried; none is more to blame than the first.
-  if (error instanceof AggregateError && error.errors.length > 0) return reasonOf(error.errors[0])
-  return (error.message === '' ? error.name : error.message).split('\n').slice(0, 3).join(' ')
+  const { message, name } = rootOf(error)
+  return (message === '' ? name : message).split('\n').slice(0, 3).join(' ')
 }
